@@ -1,0 +1,1 @@
+"""From velocities to transitions, arrows and confidence."""

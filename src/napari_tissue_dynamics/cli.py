@@ -1,0 +1,267 @@
+"""The command ``tissue-dynamics``: everything the docks do, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from napari_tissue_dynamics import __version__
+from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import Progress
+    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, or 2 when the input cannot be used."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except TissueDynamicsError as error:
+        print(f"tissue-dynamics: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tissue-dynamics",
+        description="RNA velocity (STEER) and spatially varying regulation (SpaceTravLR) of a tissue.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="the main job, on a simulated tissue or on FILE")
+    demo.add_argument("file", nargs="?", type=Path, help="a spatial .h5ad; a simulated tissue when left out")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for result and screenshots")
+    demo.add_argument("--no-window", action="store_true", help="close the viewer after the screenshots")
+    _add_reading(demo)
+    _add_network(demo, targets_required=False)
+    demo.set_defaults(run=_demo)
+
+    look = commands.add_parser("look", help="what a file holds")
+    look.add_argument("file", type=Path)
+    look.set_defaults(run=_look)
+
+    steer = commands.add_parser("steer", help="train STEER and write velocity, time, experts and rates")
+    _add_files(steer)
+    _add_reading(steer)
+    _add_settings(steer, SteerConfig)
+    steer.set_defaults(run=_steer)
+
+    travlr = commands.add_parser("travlr", help="fit SpaceTravLR and write the betas of every cell")
+    _add_files(travlr)
+    _add_reading(travlr)
+    _add_network(travlr, targets_required=True)
+    _add_settings(travlr, TravlrConfig)
+    travlr.set_defaults(run=_travlr)
+
+    simulate = commands.add_parser("simulate", help="write the simulated tissue with known truth")
+    simulate.add_argument("out", type=Path)
+    simulate.add_argument("--cells", type=int, default=1500)
+    simulate.add_argument("--genes", type=int, default=150)
+    simulate.add_argument("--seed", type=int, default=0)
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a spatial .h5ad")
+    parser.add_argument("--out", type=Path, help="where to write; <FILE>_result.h5ad when left out")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("reading")
+    group.add_argument("--spliced", default="spliced", help="layer with spliced counts")
+    group.add_argument("--unspliced", default="unspliced", help="layer with unspliced counts")
+    group.add_argument("--expression", help="layer (or X) with the expression that regulation is fitted to")
+    group.add_argument("--spatial", help="obsm key of the coordinates")
+    group.add_argument("--cell-type", help="obs column with the cell types")
+    group.add_argument("--library", help="image library in uns['spatial']")
+    group.add_argument("--image", type=Path, help="image file of the tissue")
+    group.add_argument(
+        "--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates"
+    )
+    group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
+
+
+def _add_network(parser: argparse.ArgumentParser, *, targets_required: bool) -> None:
+    group = parser.add_argument_group("regulation")
+    group.add_argument("--targets", required=targets_required, help="target genes, comma-separated")
+    group.add_argument("--regulators", help="transcription factors of all targets, comma-separated")
+    group.add_argument("--links", type=Path, help="table (CSV, TSV, parquet) with columns source and target")
+    group.add_argument(
+        "--pairs",
+        default="bundled",
+        help="ligand-receptor pairs: 'bundled', 'none' or a CSV file (default: bundled)",
+    )
+    group.add_argument("--tf-ligands", type=Path, help="matrix of ligand-target scores (parquet or CSV)")
+
+
+def _add_settings(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
+    group = parser.add_argument_group("settings")
+    group.add_argument(
+        "--profile", choices=("fast", "full"), default="fast", help="starting values of the settings"
+    )
+    hints = get_type_hints(settings)
+    for field in fields(settings):
+        hint = hints[field.name]
+        flag = "--" + field.name.replace("_", "-")
+        choices = get_args(hint) if get_origin(hint) is Literal else None
+        if hint is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None)
+        else:
+            group.add_argument(flag, type=str if choices else hint, choices=choices, default=None)
+
+
+def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:
+    """Return the profile with what was given on the command line; checks the ranges the form also has."""
+    from dataclasses import replace
+
+    given = {field.name: getattr(options, field.name) for field in fields(settings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    hints = get_type_hints(settings, include_extras=True)
+    for name, value in given.items():
+        for limit in getattr(hints[name], "__metadata__", ()):
+            _check_limit(name, value, limit)
+    return replace(settings.profile(options.profile), **given)
+
+
+def _check_limit(name: str, value: float, limit: Any) -> None:
+    checks = {
+        "ge": ("at least", lambda bound: value >= bound),
+        "gt": ("above", lambda bound: value > bound),
+        "le": ("at most", lambda bound: value <= bound),
+        "lt": ("below", lambda bound: value < bound),
+    }
+    for key, (words, holds) in checks.items():
+        bound = getattr(limit, key, None)
+        if bound is not None and not holds(bound):
+            raise DataError(f"--{name.replace('_', '-')} is {value}; it must be {words} {bound}.")
+
+
+def _read(options: argparse.Namespace) -> Tissue:
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+
+    return read_h5ad(
+        options.file,
+        ReadOptions(
+            spliced=options.spliced,
+            unspliced=options.unspliced,
+            expression=options.expression,
+            spatial=options.spatial,
+            cell_type=options.cell_type,
+            library=options.library,
+            image=options.image,
+            image_pixel_size=options.image_pixel_size,
+            pixel_size_um=options.pixel_size_um,
+        ),
+    )
+
+
+def _network(options: argparse.Namespace, tissue: Tissue, targets: Sequence[str]) -> RegulatoryNetwork:
+    from napari_tissue_dynamics.travlr.network import build_network
+
+    return build_network(
+        tissue.genes,
+        targets,
+        regulators=names(options.regulators),
+        links=options.links,
+        pairs=options.pairs,
+        tf_ligands=options.tf_ligands,
+    )
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Split a comma-separated list of gene names."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _out(options: argparse.Namespace) -> Path:
+    given: Path | None = options.out
+    return given if given is not None else options.file.with_name(f"{options.file.stem}_result.h5ad")
+
+
+def _report(progress: Progress) -> None:
+    if sys.stderr.isatty():
+        loss = "" if progress.loss is None else f"  loss {progress.loss:.4g}"
+        print(
+            f"\r\033[K{progress.fraction:5.0%}  {progress.phase}{loss}", end="", file=sys.stderr, flush=True
+        )
+
+
+def _end_report() -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+
+
+def _look(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.data.anndata_io import contents
+
+    print(contents(options.file))
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.data.anndata_io import write_h5ad
+    from napari_tissue_dynamics.data.simulate import simulate_tissue
+
+    simulated = simulate_tissue(options.cells, options.genes, options.seed)
+    write_h5ad(options.out, simulated.tissue)
+    print(f"wrote {options.out}")
+
+
+def _steer(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.workflow import save, velocity
+
+    config = _settings(options, SteerConfig)
+    tissue = _read(options)
+    result = velocity(tissue, config, _report)
+    _end_report()
+    print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result, config=config)}")
+
+
+def _travlr(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.progress import run_to_end
+    from napari_tissue_dynamics.travlr import fit_steps
+    from napari_tissue_dynamics.workflow import save
+
+    config = _settings(options, TravlrConfig)
+    tissue = _read(options)
+    targets = names(options.targets)
+    network = _network(options, tissue, targets)
+    regulation = run_to_end(fit_steps(tissue, targets, network, config), _report)
+    _end_report()
+    print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, config=config)}")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.widgets.demo import run_demo
+
+    tissue = None if options.file is None else _read(options)
+    targets = names(options.targets)
+    network = None
+    if tissue is not None and targets:
+        network = _network(options, tissue, targets)
+    run_demo(
+        options.out,
+        tissue=tissue,
+        source=options.file,
+        targets=targets,
+        network=network,
+        window=not options.no_window,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

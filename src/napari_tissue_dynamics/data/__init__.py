@@ -1,0 +1,1 @@
+"""Tissues, results and their way in and out of AnnData."""

@@ -1,0 +1,93 @@
+"""What a fit of spatially varying regulation returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GeneFit:
+    """Regulatory coefficients of one target gene in every cell.
+
+    Parameters
+    ----------
+    target
+        The regulated gene.
+    modulators
+        Column names in order: regulators ``TF``, ligand-receptor pairs ``Ligand$Receptor``,
+        ligand-TF pairs ``Ligand#TF``.
+    betas
+        (cells, 1 + modulators) float32; the first column is the intercept ``beta0``.
+    clusters
+        Names of the cell types that have a model.
+    seed_r2, fit_r2
+        Training R² of the seed estimator and of the final model, one per cluster (NaN where not fitted).
+    stopped
+        True if the network was stopped before its last epoch.
+    """
+
+    target: str
+    modulators: tuple[str, ...]
+    betas: NDArray[np.float32]
+    clusters: tuple[str, ...] = ()
+    seed_r2: tuple[float, ...] = ()
+    fit_r2: tuple[float, ...] = ()
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        if self.betas.ndim != 2 or self.betas.shape[1] != 1 + len(self.modulators):
+            raise DataError(
+                f"The betas of {self.target} are {self.betas.shape}; "
+                f"(cells, {1 + len(self.modulators)}) was expected."
+            )
+        self.betas.flags.writeable = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the beta columns: ``beta0`` and ``beta_<modulator>``."""
+        return ("beta0", *(f"beta_{name}" for name in self.modulators))
+
+    def beta(self, modulator: str) -> NDArray[np.float32]:
+        """Return the (cells,) coefficients of one modulator (or of ``"beta0"``).
+
+        Raises
+        ------
+        DataError
+            If the gene has no such modulator.
+        """
+        if modulator == "beta0":
+            return self.betas[:, 0]
+        try:
+            return self.betas[:, 1 + self.modulators.index(modulator)]
+        except ValueError:
+            raise DataError(
+                f"{modulator!r} is no modulator of {self.target}; it has {', '.join(self.modulators) or 'none'}."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegulationField:
+    """The fitted genes of one tissue."""
+
+    genes: tuple[GeneFit, ...]
+    stopped: bool = False
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the fitted target genes."""
+        return tuple(fit.target for fit in self.genes)
+
+    def __getitem__(self, target: str) -> GeneFit:
+        for fit in self.genes:
+            if fit.target == target:
+                return fit
+        raise DataError(
+            f"{target!r} has not been fitted; fitted genes are {', '.join(self.targets) or 'none'}."
+        )

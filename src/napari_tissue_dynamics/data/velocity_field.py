@@ -1,0 +1,99 @@
+"""What every velocity model returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VelocityField:
+    """One velocity per cell and gene, and what else the model knows.
+
+    Parameters
+    ----------
+    genes
+        The genes of the model, G names.
+    spliced, unspliced
+        (cells, G) float32, ds/dt and du/dt, in the unit of the moments.
+    moments_spliced, moments_unspliced
+        (cells, G) float32, the moments Ms and Mu that the model saw.
+    time
+        (cells,) float32 latent time in [0, 1], None if the model has no clock.
+    alpha, beta, gamma
+        (cells, G) float32 rates of transcription, splicing and degradation, or None.
+    expert_probability
+        (cells, experts) float32, rows sum to one, or None if the model has no experts.
+    regulation
+        (cells, G) float32 regulation state, above zero for induction and below for repression, or None.
+    embedding
+        (cells, latent) float32 latent representation, or None.
+    model
+        Name of the model.
+    stopped
+        True if the fit was stopped early and this is the best state so far.
+
+    Raises
+    ------
+    DataError
+        If shapes disagree.
+    """
+
+    genes: tuple[str, ...]
+    spliced: NDArray[np.float32]
+    unspliced: NDArray[np.float32]
+    moments_spliced: NDArray[np.float32]
+    moments_unspliced: NDArray[np.float32]
+    time: NDArray[np.float32] | None = None
+    alpha: NDArray[np.float32] | None = None
+    beta: NDArray[np.float32] | None = None
+    gamma: NDArray[np.float32] | None = None
+    expert_probability: NDArray[np.float32] | None = None
+    regulation: NDArray[np.float32] | None = None
+    embedding: NDArray[np.float32] | None = None
+    model: str = "velocity"
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        shape = (self.spliced.shape[0], len(self.genes))
+        per_gene = (
+            "spliced",
+            "unspliced",
+            "moments_spliced",
+            "moments_unspliced",
+            "alpha",
+            "beta",
+            "gamma",
+            "regulation",
+        )
+        for name in per_gene:
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise DataError(f"{name} is {value.shape}; {shape} (cells, genes) was expected.")
+        for name in ("time", "expert_probability", "embedding"):
+            value = getattr(self, name)
+            if value is not None and value.shape[0] != shape[0]:
+                raise DataError(f"{name} has {value.shape[0]} rows; {shape[0]} cells were expected.")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return int(self.spliced.shape[0])
+
+    @property
+    def expert(self) -> NDArray[np.int32] | None:
+        """(cells,) the most probable expert of every cell, counted from 0; None without experts."""
+        if self.expert_probability is None:
+            return None
+        return self.expert_probability.argmax(axis=1).astype(np.int32)

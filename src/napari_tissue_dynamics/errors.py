@@ -1,0 +1,13 @@
+"""What this package raises on purpose: sentences written for the person at the window."""
+
+
+class TissueDynamicsError(Exception):
+    """Base of all errors that carry a sentence for the user."""
+
+
+class DataError(TissueDynamicsError, ValueError):
+    """The input cannot be used; the message says what was found, what was expected and what to do."""
+
+
+class FitError(TissueDynamicsError):
+    """A fit stopped for a reason other than the input; the message says why and what to try."""

@@ -1,0 +1,1 @@
+"""Neighbor graphs of cells and moments over them."""

@@ -1,0 +1,1 @@
+"""Results as napari layer tuples, without napari."""

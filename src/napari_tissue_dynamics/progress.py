@@ -1,0 +1,76 @@
+"""How a fit reports where it is, and how it is driven without a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+Result = TypeVar("Result")
+
+
+class StopToken(Protocol):
+    """Anything that can say that the person wants the fit to end (``threading.Event`` is one)."""
+
+    def is_set(self) -> bool:
+        """Return True once the fit should end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a running fit.
+
+    Parameters
+    ----------
+    phase
+        What is being done, in words.
+    step, total
+        Position inside the phase, ``step`` of ``total``.
+    fraction
+        Share of the whole fit that is done, 0 to 1.
+    loss
+        Value that is being minimised, if there is one.
+    snapshot
+        A part of the result that is already final, to be drawn at once (a fitted gene, say).
+    """
+
+    phase: str
+    step: int
+    total: int
+    fraction: float
+    loss: float | None = None
+    snapshot: object | None = None
+
+
+def stopped(stop: StopToken | None) -> bool:
+    """Return True if a stop token was given and is set."""
+    return stop is not None and stop.is_set()
+
+
+def run_to_end(
+    steps: Generator[Progress, None, Result], report: Callable[[Progress], None] | None = None
+) -> Result:
+    """Drain a fit and return its result.
+
+    Parameters
+    ----------
+    steps
+        A fit: a generator of progress that returns its result.
+    report
+        Called with every progress report, for a script that wants to show it.
+
+    Returns
+    -------
+    What the generator returned.
+    """
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if report is not None:
+            report(progress)

@@ -1,0 +1,106 @@
+"""Settings of one STEER fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
+Profile = Literal["fast", "full"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteerConfig:
+    """Settings of one STEER fit.
+
+    The defaults are the fast profile; :meth:`full` gives the schedule of the publication.
+
+    Parameters
+    ----------
+    n_experts
+        Number of kinetic experts; 0 lets the data decide (entropy elbow).
+    n_genes
+        At most this many highly variable genes enter the first stage.
+    keep_genes
+        At most this many time-informative genes enter the second stage.
+    min_shared_counts
+        Genes with fewer counts in cells that have both kinds of RNA are left out; 0 keeps all.
+    smooth_neighbors
+        Cells averaged in the moments.
+    expression_neighbors, spatial_neighbors
+        Neighbors in the expression graph and in the tissue graph.
+    fine_cluster_size
+        Aimed number of cells in a fine cluster, within which time and curvature are related.
+    learning_rate
+        Step length of AdamW.
+    hidden_size, latent_size
+        Width of the hidden layer and of the latent representation.
+    expert_size
+        Network of each expert, slim or as in the publication.
+    autoencoder_epochs, cluster_epochs, time_epochs, warm_up_epochs
+        Epochs of the first four phases.
+    velocity_epochs
+        Most epochs of the last phase.
+    patience, min_improvement
+        The last phase ends when the loss has not fallen by ``min_improvement`` for ``patience`` epochs.
+    velocity_batch
+        Cells of each velocity step; 0 takes all.
+    loss_neighbors
+        Neighbors of the smoothness loss and weight of the structure loss.
+    time_from
+        Which RNA the time is correlated with.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    seed
+        Seed of every random number of the fit.
+    """
+
+    n_experts: Annotated[int, Interval(ge=0, le=64)] = 0
+    n_genes: Annotated[int, Interval(ge=10, le=20000)] = 2000
+    keep_genes: Annotated[int, Interval(ge=10, le=20000)] = 1000
+    min_shared_counts: Annotated[int, Ge(0)] = 20
+    smooth_neighbors: Annotated[int, Interval(ge=2, le=500)] = 30
+    expression_neighbors: Annotated[int, Interval(ge=2, le=200)] = 30
+    spatial_neighbors: Annotated[int, Interval(ge=1, le=200)] = 8
+    fine_cluster_size: Annotated[int, Interval(ge=20, le=100000)] = 300
+    learning_rate: Annotated[float, Interval(gt=0, le=1)] = 1e-3
+    hidden_size: Annotated[int, Interval(ge=8, le=4096)] = 512
+    latent_size: Annotated[int, Interval(ge=2, le=1024)] = 128
+    expert_size: Literal["slim", "original"] = "slim"
+    autoencoder_epochs: Annotated[int, Ge(1)] = 200
+    cluster_epochs: Annotated[int, Ge(1)] = 100
+    time_epochs: Annotated[int, Ge(1)] = 100
+    warm_up_epochs: Annotated[int, Ge(1)] = 50
+    velocity_epochs: Annotated[int, Ge(1)] = 400
+    patience: Annotated[int, Ge(1)] = 100
+    min_improvement: Annotated[float, Interval(ge=0, le=1)] = 1e-3
+    velocity_batch: Annotated[int, Ge(0)] = 2048
+    loss_neighbors: Annotated[int, Interval(ge=1, le=500)] = 30
+    time_from: Literal["unspliced", "spliced", "both"] = "unspliced"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: Annotated[int, Ge(0)] = 0
+
+    @classmethod
+    def fast(cls) -> SteerConfig:
+        """Return the settings for a first look: minutes on two cores."""
+        return cls()
+
+    @classmethod
+    def full(cls) -> SteerConfig:
+        """Return the schedule of the publication."""
+        return cls(
+            expert_size="original",
+            autoencoder_epochs=1500,
+            cluster_epochs=1500,
+            time_epochs=200,
+            warm_up_epochs=200,
+            velocity_epochs=6600,
+            patience=1000,
+            velocity_batch=0,
+        )
+
+    @classmethod
+    def profile(cls, name: Profile) -> SteerConfig:
+        """Return the settings called ``name``."""
+        return cls.full() if name == "full" else cls.fast()

@@ -1,0 +1,91 @@
+"""Settings of one SpaceTravLR fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
+Profile = Literal["fast", "full"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TravlrConfig:
+    """Settings of one SpaceTravLR fit.
+
+    The defaults are the fast profile; :meth:`full` gives map size and epochs of the publication.
+
+    Parameters
+    ----------
+    radius
+        Reach of secreted ligands and of the neighborhood counts, in the unit of the positions.
+        0 takes eight times the median distance to the nearest cell.
+    contact_distance
+        Reach of contact signals. 0 takes two times the median distance to the nearest cell.
+    kernel
+        Fall-off of a ligand with distance: ``gaussian`` (sigma = radius, no cut-off) or ``truncated``
+        (0.001 at the radius and nothing beyond).
+    scale_factor
+        Multiplies every received ligand.
+    seed_estimator
+        Linear model of each cell type that the network starts from.
+    threshold_lambda, l1_reg
+        Group and element-wise penalty of the group lasso.
+    score_threshold
+        A cell type whose R² stays below keeps only its mean, no coefficients.
+    activation
+        How the network bends the seed coefficients.
+    spatial_dim
+        Side of the spatial maps in pixels.
+    epochs
+        Epochs of each network; 0 keeps the seed coefficients.
+    learning_rate
+        Step length of Adam.
+    batch_size
+        Cells of each step.
+    rotate_maps
+        Turn the maps at random by quarter turns while training, as the publication does.
+    tf_ligand_cutoff
+        Smallest score of a ligand-TF pair.
+    max_pairs
+        At most this many ligand-receptor pairs, those with the most expression; 0 takes all.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    seed
+        Seed of every random number of the fit.
+    """
+
+    radius: Annotated[float, Ge(0)] = 0.0
+    contact_distance: Annotated[float, Ge(0)] = 0.0
+    kernel: Literal["gaussian", "truncated"] = "gaussian"
+    scale_factor: Annotated[float, Interval(gt=0)] = 1.0
+    seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
+    threshold_lambda: Annotated[float, Ge(0)] = 1e-6
+    l1_reg: Annotated[float, Ge(0)] = 1e-9
+    score_threshold: Annotated[float, Interval(le=1)] = 0.2
+    activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
+    spatial_dim: Annotated[int, Interval(ge=8, le=256)] = 16
+    epochs: Annotated[int, Interval(ge=0, le=10000)] = 60
+    learning_rate: Annotated[float, Interval(gt=0, le=1)] = 5e-3
+    batch_size: Annotated[int, Ge(1)] = 512
+    rotate_maps: bool = False
+    tf_ligand_cutoff: Annotated[float, Ge(0)] = 0.01
+    max_pairs: Annotated[int, Ge(0)] = 50
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: Annotated[int, Ge(0)] = 0
+
+    @classmethod
+    def fast(cls) -> TravlrConfig:
+        """Return the settings for a first look."""
+        return cls()
+
+    @classmethod
+    def full(cls) -> TravlrConfig:
+        """Return map size, epochs and pairs of the publication."""
+        return cls(spatial_dim=64, epochs=100, max_pairs=0)
+
+    @classmethod
+    def profile(cls, name: Profile) -> TravlrConfig:
+        """Return the settings called ``name``."""
+        return cls.full() if name == "full" else cls.fast()
