@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.projection import GridField
+    from napari_tissue_dynamics.analysis.projection import GridField, Neighbors
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -61,7 +61,7 @@ def velocity_steps(
     config
         Settings of the fit.
     stop
-        Ends the fit early, with the best state so far.
+        Ends the work early; there is no result then.
 
     Yields
     ------
@@ -76,7 +76,7 @@ def velocity_steps(
     DataError
         If the tissue cannot be used.
     FitError
-        If the fit was stopped before it had any velocity.
+        If the work was ended early.
     """
     from napari_tissue_dynamics import steer
     from napari_tissue_dynamics.analysis.confidence import confidence
@@ -84,25 +84,20 @@ def velocity_steps(
     from napari_tissue_dynamics.graph.neighbors import knn
 
     field = yield from _part(steer.fit_steps(tissue, config, stop), 0.0, FIT_SHARE)
-    projection = yield from _part(
-        project_steps(field, tissue.positions, has_tissue=tissue.has_tissue), FIT_SHARE, 0.99
-    )
+    near: Neighbors = "tissue" if tissue.has_tissue else "expression"
+    projection = yield from _part(project_steps(field, tissue.positions, neighbors=near, stop=stop), FIT_SHARE, 0.99)
     grid = on_grid(tissue.positions, projection.arrows)
     space = field.moments_spliced if field.embedding is None else field.embedding
     neighbors, _ = knn(space, min(30, tissue.n_cells - 1))
     return VelocityResult(field, projection.arrows, grid, confidence(field.spliced, neighbors))
 
 
-def velocity(
-    tissue: Tissue, config: SteerConfig, report: Callable[[Progress], None] | None = None
-) -> VelocityResult:
+def velocity(tissue: Tissue, config: SteerConfig, report: Callable[[Progress], None] | None = None) -> VelocityResult:
     """Run :func:`velocity_steps` to the end."""
     return run_to_end(velocity_steps(tissue, config), report)
 
 
-def _part(
-    steps: Generator[Progress, None, Result], start: float, end: float
-) -> Generator[Progress, None, Result]:
+def _part(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
     while True:
         try:
             progress = next(steps)

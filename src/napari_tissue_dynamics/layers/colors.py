@@ -1,0 +1,165 @@
+"""Color maps and palettes that survive colour blindness, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MapName = Literal["dusk", "balance"]
+
+# Palette of Okabe and Ito (2008), without black, which is the canvas; grey ends it.
+OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+UNASSIGNED = "unassigned"
+UNASSIGNED_COLOR = "#777777"
+MISSING_COLOR = (0.5, 0.5, 0.5, 1.0)
+
+# Anchors as (lightness, a, b) in OKLab. Lightness is linear along each map (up and down again for "balance").
+_ANCHORS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    "dusk": (
+        (0.27, 0.04, -0.12),
+        (0.44, 0.00, -0.10),
+        (0.61, -0.09, -0.02),
+        (0.78, -0.10, 0.11),
+        (0.95, -0.03, 0.16),
+    ),
+    "balance": (
+        (0.42, -0.02, -0.14),
+        (0.69, -0.03, -0.08),
+        (0.96, 0.00, 0.00),
+        (0.69, 0.07, 0.11),
+        (0.42, 0.09, 0.09),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColorScale:
+    """Which value gets which color.
+
+    Parameters
+    ----------
+    low, high
+        Values at the ends of the map.
+    colormap
+        ``"dusk"`` for magnitudes, ``"balance"`` for values with a sign.
+    """
+
+    low: float
+    high: float
+    colormap: MapName = "dusk"
+
+    def rgba(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return (cells, 4) float32 colors; values that are not finite get the color for missing."""
+        table = color_table(self.colormap)
+        finite = np.isfinite(values)
+        place = (np.where(finite, values, self.low) - self.low) / max(self.high - self.low, 1e-30)
+        colors = table[np.clip(place * (len(table) - 1), 0, len(table) - 1).round().astype(np.intp)]
+        colors[~finite] = MISSING_COLOR
+        return colors
+
+    def for_napari(self) -> dict[str, Any]:
+        """Return the map as the options of a napari color map."""
+        return {
+            "name": f"tissue dynamics {self.colormap}",
+            "colors": color_table(self.colormap),
+            "nan_color": MISSING_COLOR,
+        }
+
+
+def sequential_scale(values: NDArray[np.floating[Any]], percent: float = 99.0) -> ColorScale:
+    """Return a scale between robust percentiles of the finite values."""
+    low, high = _percentiles(values, 100 - percent, percent)
+    return ColorScale(low, high if high > low else low + 1.0)
+
+
+def diverging_scale(values: NDArray[np.floating[Any]], percent: float = 99.0) -> ColorScale:
+    """Return a scale that is symmetric around zero."""
+    _, limit = _percentiles(np.abs(values), 0, percent)
+    limit = limit if limit > 0 else 1.0
+    return ColorScale(-limit, limit, "balance")
+
+
+@cache
+def color_table(name: MapName) -> NDArray[np.float32]:
+    """Return (256, 4) float32 RGBA of a map, interpolated in the perceptual space OKLab."""
+    anchors = np.array(_ANCHORS[name])
+    places = np.linspace(0, len(anchors) - 1, 256)
+    lab = np.stack([np.interp(places, np.arange(len(anchors)), channel) for channel in anchors.T], axis=1)
+    table = np.ones((256, 4), dtype=np.float32)
+    table[:, :3] = _oklab_to_srgb(lab)
+    return table
+
+
+def palette(n: int) -> tuple[str, ...]:
+    """Return ``n`` distinct colors as ``#rrggbb``: Okabe-Ito, then lighter and darker turns of it."""
+    return tuple(_turn(OKABE_ITO[i % len(OKABE_ITO)], i // len(OKABE_ITO)) for i in range(n))
+
+
+def category_colors(categories: Sequence[str], colors: Sequence[str] | None = None) -> dict[str, str]:
+    """Return the color of every category, and of cells without one."""
+    chosen = palette(len(categories)) if colors is None else colors
+    return {**dict(zip(categories, chosen, strict=True)), UNASSIGNED: UNASSIGNED_COLOR}
+
+
+def hex_to_rgba(color: str) -> tuple[float, float, float, float]:
+    """Return red, green, blue and opacity, 0 to 1, of ``#rrggbb`` or ``#rrggbbaa``."""
+    digits = color.lstrip("#")[:6]
+    red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    return red, green, blue, 1.0
+
+
+def _percentiles(values: NDArray[np.floating[Any]], low: float, high: float) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    bottom, top = np.percentile(finite, [low, high])
+    if top <= bottom:  # a gene in few cells: the percentiles say nothing
+        bottom, top = finite.min(), finite.max()
+    return float(bottom), float(top)
+
+
+def _turn(color: str, turn: int) -> str:
+    """Return a lighter (odd turns) or darker (even turns) form of a color; turn 0 is the color itself."""
+    if turn == 0:
+        return color
+    lab = _srgb_to_oklab(np.array([hex_to_rgba(color)[:3]]))
+    share = 0.45 * (1 - 0.6 ** ((turn + 1) // 2))
+    lab[:, 0] += share * (1 - lab[:, 0]) if turn % 2 else -share * lab[:, 0]
+    lab[:, 1:] *= 1 - share
+    return "#" + "".join(f"{round(float(channel) * 255):02X}" for channel in _oklab_to_srgb(lab)[0])
+
+
+# Linear maps between linear sRGB, cone response and OKLab (Björn Ottosson 2020, "A perceptual color space").
+_RGB_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_LMS_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def _oklab_to_srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
+    cones = (lab @ np.linalg.inv(_LMS_TO_LAB).T) ** 3
+    linear = np.clip(cones @ np.linalg.inv(_RGB_TO_LMS).T, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _srgb_to_oklab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return np.asarray(np.cbrt(linear @ _RGB_TO_LMS.T) @ _LMS_TO_LAB.T)

@@ -1,0 +1,68 @@
+"""What a legend says, for whoever draws it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from napari_tissue_dynamics.layers.colors import UNASSIGNED, UNASSIGNED_COLOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_tissue_dynamics.data.tissue import Labels
+    from napari_tissue_dynamics.layers.colors import ColorScale
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One category: its name, ``#rrggbb`` and number of cells."""
+
+    name: str
+    color: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryLegend:
+    """The categories of one layer."""
+
+    title: str
+    entries: tuple[LegendEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColorBar:
+    """The color scale of one layer.
+
+    Parameters
+    ----------
+    title
+        What the colors show.
+    scale
+        Values and map.
+    unit
+        Unit of the values, may be empty.
+    note
+        A further sentence, may be empty.
+    """
+
+    title: str
+    scale: ColorScale
+    unit: str = ""
+    note: str = ""
+
+
+Legend: TypeAlias = CategoryLegend | ColorBar
+
+
+def category_legend(labels: Labels, colors: Mapping[str, str], title: str = "") -> CategoryLegend:
+    """Return the legend of categories with their counts; cells without one come last."""
+    counts = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
+    entries = [LegendEntry(name, colors[name], int(n)) for name, n in zip(labels.categories, counts, strict=True)]
+    missing = int((labels.codes < 0).sum())
+    if missing:
+        entries.append(LegendEntry(UNASSIGNED, UNASSIGNED_COLOR, missing))
+    return CategoryLegend(title or labels.name, tuple(entries))

@@ -1,0 +1,168 @@
+"""Cells as points, colored by a category or by a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_tissue_dynamics.analysis.projection import nearest_distance
+from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.layers.axes import about, axes, to_napari
+from napari_tissue_dynamics.layers.colors import (
+    ColorScale,
+    category_colors,
+    diverging_scale,
+    hex_to_rgba,
+    sequential_scale,
+)
+from napari_tissue_dynamics.layers.legend import ColorBar, category_legend
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.regulation_field import GeneFit
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+LayerData: TypeAlias = "tuple[Any, dict[str, Any], str]"
+
+# From here on colors are computed here and not by napari, which is slow at it.
+MANY_CELLS = 100_000
+PLAIN_COLOR = "#56B4E9"
+# Diameter of a point over the median distance to the nearest cell.
+POINT_SIZE = 0.95
+
+
+def cell_points(tissue: Tissue, *, name: str = "cells") -> LayerData:
+    """Return the cells, colored by their type if they have one.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    name
+        Name of the layer.
+
+    Returns
+    -------
+    Data, options and kind of a napari points layer.
+    """
+    if tissue.cell_types is not None:
+        return category_points(tissue, tissue.cell_types, name=name)
+    data, options = _bare(tissue)
+    options |= {"name": name, "face_color": PLAIN_COLOR, "border_color": PLAIN_COLOR, "metadata": about("cells")}
+    return data, options, "points"
+
+
+def category_points(tissue: Tissue, labels: Labels, *, name: str, title: str = "", kind: str = "cells") -> LayerData:
+    """Return the cells colored by a category; the legend is in the metadata."""
+    title = title or labels.name
+    colors = category_colors(labels.categories, labels.colors)
+    legend = category_legend(labels, colors, title)
+    data, options = _bare(tissue)
+    options |= {"name": name, "metadata": about(kind, legend=legend)}
+    values = labels.values()
+    options["features"][title] = values
+    if tissue.n_cells > MANY_CELLS:
+        table = np.array([hex_to_rgba(color) for color in colors.values()], dtype=np.float32)
+        rgba = table[labels.codes]
+        options |= {"face_color": rgba, "border_color": rgba}
+    else:
+        cycle = {entry.name: entry.color for entry in legend.entries}
+        options |= {
+            "face_color": title,
+            "border_color": title,
+            "face_color_cycle": cycle,
+            "border_color_cycle": cycle,
+        }
+    return data, options, "points"
+
+
+def value_points(
+    tissue: Tissue,
+    values: NDArray[np.floating[Any]],
+    *,
+    name: str,
+    title: str = "",
+    kind: str = "cells",
+    scale: ColorScale | None = None,
+    note: str = "",
+) -> LayerData:
+    """Return the cells colored by a value; the color bar is in the metadata.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    values
+        (cells,) numbers; those that are not finite get a color of their own.
+    name
+        Name of the layer.
+    title
+        What the values are; the name when empty.
+    kind
+        What the layer is, for its metadata.
+    scale
+        Colors of the values; robust percentiles when left out.
+    note
+        A sentence for the color bar.
+
+    Returns
+    -------
+    Data, options and kind of a napari points layer.
+    """
+    title = title or name
+    scale = scale or sequential_scale(values)
+    numbers = np.asarray(values, dtype=np.float32)  # floats: napari takes few integers for categories
+    data, options = _bare(tissue)
+    options["features"][title] = numbers
+    options |= {"name": name, "metadata": about(kind, legend=ColorBar(title, scale, note=note))}
+    limits = (scale.low, scale.high)
+    colored = scale.rgba(numbers) if tissue.n_cells > MANY_CELLS else title
+    for part in ("face", "border"):
+        options[f"{part}_color"] = colored
+        options[f"{part}_colormap"] = scale.for_napari()
+        options[f"{part}_contrast_limits"] = limits
+    return data, options, "points"
+
+
+def expert_points(tissue: Tissue, field: VelocityField) -> LayerData:
+    """Return the cells colored by their most probable expert."""
+    codes = field.expert
+    if codes is None or field.expert_probability is None:
+        raise ValueError("the velocity field has no experts")
+    names = tuple(f"expert {k + 1}" for k in range(field.expert_probability.shape[1]))
+    return category_points(tissue, Labels("expert", codes, names), name="expert", kind="expert")
+
+
+def time_points(tissue: Tissue, field: VelocityField) -> LayerData:
+    """Return the cells colored by latent time, 0 to 1."""
+    if field.time is None:
+        raise ValueError("the velocity field has no latent time")
+    scale = ColorScale(0.0, 1.0)
+    note = "0 is the earliest cell, 1 the latest"
+    return value_points(tissue, field.time, name="latent time", kind="latent time", scale=scale, note=note)
+
+
+def beta_points(tissue: Tissue, fit: GeneFit, modulator: str) -> LayerData:
+    """Return the cells colored by one regulatory coefficient, with limits symmetric around zero."""
+    values = fit.beta(modulator)
+    name = f"beta {fit.target} ← {modulator}"
+    note = f"above 0 raises {fit.target}, below 0 lowers it"
+    return value_points(tissue, values, name=name, kind="beta", scale=diverging_scale(values), note=note)
+
+
+def _bare(tissue: Tissue) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return positions and the options that all layers of cells share."""
+    options: dict[str, Any] = {
+        "size": POINT_SIZE * nearest_distance(tissue.positions),
+        "border_width": 0,
+        "symbol": "disc",
+        "antialiasing": 0 if tissue.n_cells > MANY_CELLS else 1,
+        "features": {"cell": np.array(tissue.cells, dtype=object)},
+        **axes(tissue.positions.shape[1], tissue.unit),
+    }
+    if tissue.cell_types is not None:
+        options["features"][tissue.cell_types.name] = tissue.cell_types.values()
+    return to_napari(tissue.positions), options
