@@ -90,9 +90,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cell-type", help="obs column with the cell types")
     group.add_argument("--library", help="image library in uns['spatial']")
     group.add_argument("--image", type=Path, help="image file of the tissue")
-    group.add_argument(
-        "--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates"
-    )
+    group.add_argument("--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates")
     group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
 
 
@@ -111,9 +109,7 @@ def _add_network(parser: argparse.ArgumentParser, *, targets_required: bool) -> 
 
 def _add_settings(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
     group = parser.add_argument_group("settings")
-    group.add_argument(
-        "--profile", choices=("fast", "full"), default="fast", help="starting values of the settings"
-    )
+    group.add_argument("--profile", choices=("fast", "full"), default="fast", help="starting values of the settings")
     hints = get_type_hints(settings)
     for field in fields(settings):
         hint = hints[field.name]
@@ -196,9 +192,7 @@ def _out(options: argparse.Namespace) -> Path:
 def _report(progress: Progress) -> None:
     if sys.stderr.isatty():
         loss = "" if progress.loss is None else f"  loss {progress.loss:.4g}"
-        print(
-            f"\r\033[K{progress.fraction:5.0%}  {progress.phase}{loss}", end="", file=sys.stderr, flush=True
-        )
+        print(f"\r\033[K{progress.fraction:5.0%}  {progress.phase}{loss}", end="", file=sys.stderr, flush=True)
 
 
 def _end_report() -> None:

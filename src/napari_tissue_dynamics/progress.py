@@ -50,9 +50,7 @@ def stopped(stop: StopToken | None) -> bool:
     return stop is not None and stop.is_set()
 
 
-def run_to_end(
-    steps: Generator[Progress, None, Result], report: Callable[[Progress], None] | None = None
-) -> Result:
+def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progress], None] | None = None) -> Result:
     """Drain a fit and return its result.
 
     Parameters

@@ -1,0 +1,252 @@
+"""From counts to what the STEER network sees: moments scaled to [0, 1] and one graph of cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.graph.moments import moments
+from napari_tissue_dynamics.graph.neighbors import expression_graph, spatial_graph, union
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.tissue import Counts, Tissue
+    from napari_tissue_dynamics.steer.config import SteerConfig
+
+MIN_CELLS = 10
+MIN_GENES = 2
+COMPONENTS = 30
+DISPERSION_BINS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What one stage of STEER is trained on.
+
+    Parameters
+    ----------
+    genes
+        Names of the G genes of this stage, in the order of the columns.
+    unspliced, spliced
+        (n, G) float32 moments Mu and Ms: size-normalised counts, averaged over similar cells.
+    u, s
+        (n, G) float32, the moments divided by the largest value of each gene, in [0, 1].
+        A gene without any count stays 0.
+    graph
+        (n, n) ones with a unit diagonal: similar cells, and the nearest cells in the tissue where there is
+        one. Directed: row i holds the cells that i may move towards.
+    components
+        (n, c) float32 principal components of the normalised counts, at most 30, from which the neighbors
+        of the moments were taken; the number of experts is estimated on them.
+    """
+
+    genes: tuple[str, ...]
+    unspliced: NDArray[np.float32]
+    spliced: NDArray[np.float32]
+    u: NDArray[np.float32]
+    s: NDArray[np.float32]
+    graph: sparse.csr_array
+    components: NDArray[np.float32]
+
+
+def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
+    """Return the genes that carry information on splicing, as ascending columns of the tissue.
+
+    A gene passes if its spliced and unspliced counts, summed over the cells that have both, reach
+    ``config.min_shared_counts``. Of those, the ``config.n_genes`` with the highest normalised dispersion of
+    the size-normalised spliced counts are taken (Satija et al. 2015, "seurat" flavor).
+
+    Parameters
+    ----------
+    tissue
+        Cells with spliced and unspliced counts.
+    config
+        ``min_shared_counts`` and ``n_genes`` are used.
+
+    Raises
+    ------
+    DataError
+        If a count layer is missing or unusable, or too few cells or genes are left.
+    """
+    spliced, unspliced = _count_layers(tissue)
+    genes = np.flatnonzero(_shared_counts(spliced, unspliced) >= config.min_shared_counts)
+    if len(genes) < MIN_GENES:
+        raise DataError(
+            f"{len(genes)} of {tissue.n_genes} genes have {config.min_shared_counts} or more counts in cells "
+            f"with both spliced and unspliced RNA; at least {MIN_GENES} genes are needed. "
+            f"Lower min_shared_counts (now {config.min_shared_counts}; 0 keeps all genes)."
+        )
+    if len(genes) <= config.n_genes:
+        return genes
+    dispersion = _dispersion(normalise(spliced)[:, genes])
+    best = np.argsort(-dispersion, kind="stable")[: config.n_genes]
+    return genes[np.sort(best)]
+
+
+def normalise(counts: Counts) -> sparse.csr_array:
+    """Return the counts with every cell scaled to the median size of the cells.
+
+    Parameters
+    ----------
+    counts
+        (n, genes) counts of *all* genes; the size of a cell is the sum of its row.
+
+    Returns
+    -------
+    (n, genes) float32. The median is taken over the cells that have any count; empty cells stay empty.
+    """
+    matrix = _sparse(counts)
+    size = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+    filled = size > 0
+    factor = np.zeros_like(size)
+    if filled.any():
+        factor[filled] = np.median(size[filled]) / size[filled]
+    return sparse.csr_array(matrix.multiply(factor.astype(np.float32)[:, None]))
+
+
+def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer]) -> Prepared:
+    """Normalise, smooth and scale the counts of ``genes`` and build the graph of cells.
+
+    Parameters
+    ----------
+    tissue
+        Cells with spliced and unspliced counts.
+    config
+        The three numbers of neighbors and the seed are used. Moments are taken over at most a third of the
+        cells, for the moments over all of them would be all alike.
+    genes
+        Columns of the tissue, at least two.
+
+    Returns
+    -------
+    The moments, the scaled moments, the graph and the principal components.
+
+    Raises
+    ------
+    DataError
+        If a count layer is missing or unusable, or there are too few cells or genes.
+    """
+    spliced, unspliced = _count_layers(tissue)
+    if len(genes) < MIN_GENES:
+        raise DataError(f"{len(genes)} genes were chosen; STEER needs at least {MIN_GENES}. Keep more genes.")
+    spliced, unspliced = normalise(spliced)[:, genes], normalise(unspliced)[:, genes]
+    components = principal_components(sparse.hstack([spliced, unspliced], format="csr"), seed=config.seed)
+    similar = expression_graph(components, min(config.smooth_neighbors, max(tissue.n_cells // 3, 2)))
+    mean_unspliced, mean_spliced = moments(unspliced, similar), moments(spliced, similar)
+    smooth = principal_components(np.hstack([mean_unspliced, mean_spliced]), seed=config.seed)
+    graph = expression_graph(smooth, config.expression_neighbors)
+    if tissue.has_tissue:
+        graph = union(graph, spatial_graph(tissue.positions, config.spatial_neighbors))
+    return Prepared(
+        genes=tuple(tissue.genes[index] for index in genes),
+        unspliced=mean_unspliced,
+        spliced=mean_spliced,
+        u=_scaled(mean_unspliced),
+        s=_scaled(mean_spliced),
+        graph=graph,
+        components=components,
+    )
+
+
+def principal_components(x: Counts, number: int = COMPONENTS, *, seed: int = 0) -> NDArray[np.float32]:
+    """Return the scores of the leading principal components; a sparse matrix is centred without filling it.
+
+    Parameters
+    ----------
+    x
+        (n, d) values.
+    number
+        Number of components; fewer where n - 1 or d - 1 is less.
+    seed
+        Seed of the start vector of the solver; it changes the result by rounding only.
+
+    Returns
+    -------
+    (n, components) float32.
+
+    Raises
+    ------
+    DataError
+        If all cells are alike.
+    """
+    from sklearn.decomposition import PCA
+
+    if _is_constant(x):
+        raise DataError(
+            f"All {x.shape[0]} cells have the same counts in the chosen genes; there is nothing to order. "
+            "Choose other count layers or keep more genes."
+        )
+    number = min(number, min(x.shape) - 1)
+    pca = PCA(number, svd_solver="arpack", random_state=seed)
+    return np.asarray(pca.fit_transform(x), dtype=np.float32)
+
+
+def _count_layers(tissue: Tissue) -> tuple[Counts, Counts]:
+    layers = []
+    for name in ("spliced", "unspliced"):
+        counts = getattr(tissue, name)
+        if counts is None:
+            raise DataError(
+                f"{tissue.source} has no {name} counts; RNA velocity needs spliced and unspliced counts. "
+                "Choose both layers when loading, or use a file that has them."
+            )
+        values = counts.data if isinstance(counts, sparse.csr_array) else np.asarray(counts)
+        if not np.isfinite(values).all() or (values.size and values.min() < 0):
+            raise DataError(
+                f"The {name} counts of {tissue.source} hold values that are negative or not finite; "
+                "counts must be 0 or above. Choose the layer with raw counts."
+            )
+        layers.append(counts)
+    if tissue.n_cells < MIN_CELLS:
+        raise DataError(
+            f"{tissue.source} has {tissue.n_cells} cells; STEER needs at least {MIN_CELLS}. Load more cells."
+        )
+    return layers[0], layers[1]
+
+
+def _shared_counts(spliced: Counts, unspliced: Counts) -> NDArray[np.float64]:
+    s, u = _sparse(spliced), _sparse(unspliced)
+    shared = s.multiply(u.astype(bool)) + u.multiply(s.astype(bool))
+    return np.asarray(shared.sum(axis=0, dtype=np.float64)).ravel()
+
+
+def _dispersion(counts: sparse.csr_array) -> NDArray[np.float64]:
+    """Return (genes,) log dispersion, standardised among genes of similar mean; -inf for constant genes."""
+    n = counts.shape[0]
+    mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / n
+    square = np.asarray(counts.multiply(counts).sum(axis=0, dtype=np.float64)).ravel() / n
+    variance = np.maximum(square - mean**2, 0) * n / (n - 1)
+    varies = variance > 0
+    dispersion = np.full(len(mean), np.nan)
+    dispersion[varies] = np.log(variance[varies] / mean[varies])
+    level = np.log1p(mean)
+    edges = np.linspace(level.min(), level.max(), DISPERSION_BINS + 1)
+    box = np.searchsorted(edges[1:-1], level, side="left")
+    result = np.full(len(mean), -np.inf)
+    for number in np.unique(box[varies]):
+        inside = varies & (box == number)
+        values = dispersion[inside]
+        centre, spread = (values.mean(), values.std(ddof=1)) if len(values) > 1 else (0.0, values[0])
+        result[inside] = (values - centre) / spread if spread else 0.0
+    return result
+
+
+def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    highest = values.max(axis=0)
+    highest[highest == 0] = 1
+    return values / highest
+
+
+def _is_constant(x: Counts) -> bool:
+    spread = x.max(axis=0) - x.min(axis=0)
+    return bool(spread.sum() == 0)
+
+
+def _sparse(counts: Counts) -> sparse.csr_array:
+    matrix: sparse.csr_array = sparse.csr_array(counts)
+    return matrix.astype(np.float32)
