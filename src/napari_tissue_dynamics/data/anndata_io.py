@@ -1,0 +1,24 @@
+"""Tissues and results in and out of AnnData: the one place the rest of the package imports this from."""
+
+from __future__ import annotations
+
+from napari_tissue_dynamics.data.anndata_look import Contents, contents, gene_column, gene_names, obs_column
+from napari_tissue_dynamics.data.anndata_read import ReadOptions, as_counts, from_anndata, read_h5ad
+from napari_tissue_dynamics.data.anndata_read_results import read_provenance, read_regulation, read_velocity
+from napari_tissue_dynamics.data.anndata_write import write_h5ad
+
+__all__ = [
+    "Contents",
+    "ReadOptions",
+    "as_counts",
+    "contents",
+    "from_anndata",
+    "gene_column",
+    "gene_names",
+    "obs_column",
+    "read_h5ad",
+    "read_provenance",
+    "read_regulation",
+    "read_velocity",
+    "write_h5ad",
+]

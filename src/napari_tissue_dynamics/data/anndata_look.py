@@ -1,0 +1,190 @@
+"""A look into an AnnData: what there is to choose from, and single columns of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from napari_tissue_dynamics.data.anndata_images import libraries_of
+from napari_tissue_dynamics.data.anndata_labels import Kind, column_of, guess_type_column, kind_of
+from napari_tissue_dynamics.data.anndata_read import as_counts
+from napari_tissue_dynamics.data.anndata_table import FileTable, MemoryTable, Table, X, open_table, reading
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import h5py
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.tissue import Labels
+
+FEW_GENES = 1000
+"""So few genes fit into one list to choose from."""
+
+BLOCK = 1 << 22
+"""Entries of a sparse matrix that are searched at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an AnnData holds.
+
+    Parameters
+    ----------
+    n_cells, n_genes
+        Its size.
+    layers
+        Names of the matrices, ``"X"`` first if there is one.
+    obs
+        Kind of every obs column, ``"categorical"`` or ``"numeric"``, in the order of the file.
+    obsm
+        Keys with coordinates or embeddings.
+    libraries
+        Names of the image libraries.
+    cell_type
+        The obs column that most likely holds the cell types.
+    """
+
+    n_cells: int
+    n_genes: int
+    layers: tuple[str, ...]
+    obs: Mapping[str, Kind]
+    obsm: tuple[str, ...]
+    libraries: tuple[str, ...]
+    cell_type: str | None
+
+    @property
+    def few_genes(self) -> bool:
+        """Whether all genes fit into one list to choose from."""
+        return self.n_genes <= FEW_GENES
+
+    def __str__(self) -> str:
+        columns = [f"{name} ({kind})" for name, kind in self.obs.items()]
+        lines = {
+            "layers": self.layers,
+            "obs columns": columns,
+            "obsm": self.obsm,
+            "image libraries": self.libraries,
+            "cell types (guess)": [self.cell_type] if self.cell_type else [],
+        }
+        size = f"{self.n_cells} cells x {self.n_genes} genes"
+        return "\n".join([size, *(f"{title}: {', '.join(found) or 'none'}" for title, found in lines.items())])
+
+
+def contents(path_or_adata: str | Path | AnnData) -> Contents:
+    """Return what an .h5ad file or an AnnData holds; no matrix is read.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or no AnnData.
+    """
+    with _table(path_or_adata) as table:
+        return Contents(
+            *table.shape,
+            layers=(*([X] if table.has_x() else []), *table.keys("layers")),
+            obs={name: kind_of(table.column(name)) for name in table.keys("obs")},
+            obsm=table.keys("obsm"),
+            libraries=libraries_of(table),
+            cell_type=guess_type_column(table),
+        )
+
+
+def gene_names(path_or_adata: str | Path | AnnData) -> tuple[str, ...]:
+    """Return the names of all genes."""
+    with _table(path_or_adata) as table:
+        return table.names("var")
+
+
+def obs_column(path_or_adata: str | Path | AnnData, name: str) -> Labels | NDArray[np.float64]:
+    """Return one obs column, as categories or as (cells,) numbers.
+
+    Strings, truth values and integers with few different values are categories.
+
+    Raises
+    ------
+    DataError
+        If there is no such column or file.
+    """
+    with _table(path_or_adata) as table:
+        return column_of(table, name)
+
+
+def gene_column(path_or_adata: str | Path | AnnData, gene: str, layer: str = X) -> NDArray[np.float32]:
+    """Return one gene of X or a layer, (cells,) float32; only that gene is kept in memory.
+
+    Raises
+    ------
+    DataError
+        If there is no such gene, layer or file.
+    """
+    with _table(path_or_adata) as table:
+        column = _gene_position(table, gene)
+        if layer not in table.keys("layers") and not (layer == X and table.has_x()):
+            available = (*table.keys("layers"), *([X] if table.has_x() else []))
+            raise DataError(
+                f"{table.source} has no layer {layer!r}; it has {', '.join(available) or 'none'}. Choose one of these."
+            )
+        if isinstance(table, FileTable):
+            found = table.element(table.path_of(layer))
+            with reading(table.source, layer):
+                return _stored_column(found, column, table.shape[0])
+        matrix: Any = table.matrix(layer)
+        selected = matrix.tocsc()[:, [column]] if hasattr(matrix, "tocsc") else matrix[:, [column]]
+        values = as_counts(selected, layer, counts=False)
+        return np.asarray(values.toarray() if sparse.issparse(values) else values).ravel()
+
+
+@contextmanager
+def _table(path_or_adata: str | Path | AnnData) -> Iterator[Table]:
+    if isinstance(path_or_adata, (str, Path)):
+        with open_table(path_or_adata) as table:
+            yield table
+    else:
+        yield MemoryTable(path_or_adata)
+
+
+def _gene_position(table: Table, gene: str) -> int:
+    import difflib
+
+    genes = table.names("var")
+    if gene in genes:
+        return genes.index(gene)
+    by_lower = {name.lower(): name for name in genes}
+    close = difflib.get_close_matches(gene.lower(), by_lower, n=1)
+    hint = f"Did you mean {by_lower[close[0]]}?" if close else "Choose a gene of this file."
+    raise DataError(f"There is no gene {gene!r} among the {len(genes)} genes of {table.source}. {hint}")
+
+
+def _stored_column(stored: Any, column: int, n_cells: int) -> NDArray[np.float32]:
+    if hasattr(stored, "shape"):
+        return np.asarray(stored[:, column], dtype=np.float32)
+    layout = stored.attrs.get("encoding-type", stored.attrs.get("h5sparse_format", ""))
+    layout = layout.decode() if isinstance(layout, bytes) else str(layout)
+    return _from_csc(stored, column, n_cells) if layout.startswith("csc") else _from_csr(stored, column, n_cells)
+
+
+def _from_csc(stored: h5py.Group, column: int, n_cells: int) -> NDArray[np.float32]:
+    first, last = stored["indptr"][column], stored["indptr"][column + 1]
+    result = np.zeros(n_cells, dtype=np.float32)
+    np.add.at(result, stored["indices"][first:last], stored["data"][first:last])
+    return result
+
+
+def _from_csr(stored: h5py.Group, column: int, n_cells: int) -> NDArray[np.float32]:
+    starts = stored["indptr"][()]
+    result = np.zeros(n_cells, dtype=np.float32)
+    for first in range(0, int(starts[-1]), BLOCK):
+        last = min(first + BLOCK, int(starts[-1]))
+        hits = np.flatnonzero(stored["indices"][first:last] == column)
+        if hits.size:
+            rows = np.searchsorted(starts, first + hits, side="right") - 1
+            np.add.at(result, rows, stored["data"][first:last][hits])
+    return result

@@ -1,0 +1,158 @@
+"""Results back out of an .h5ad file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.anndata_results import (
+    BLOCK_BYTES,
+    GENE_LAYERS,
+    REGULATION_RECORD,
+    VELOCITY_RECORD,
+    read_record,
+    safe_key,
+)
+from napari_tissue_dynamics.data.anndata_table import open_table, reading
+from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.anndata_table import FileTable
+
+
+def read_velocity(path: str | Path) -> VelocityField:
+    """Return the velocity that an .h5ad file holds, ours or that of scVelo.
+
+    Raises
+    ------
+    DataError
+        If the file holds no velocity, or cannot be read.
+    """
+    with open_table(path) as table:
+        return _velocity(table)
+
+
+def read_regulation(path: str | Path) -> RegulationField:
+    """Return the fitted target genes that an .h5ad file holds.
+
+    Raises
+    ------
+    DataError
+        If the file holds no betas, or cannot be read.
+    """
+    with open_table(path) as table:
+        record = read_record(table.file).get(REGULATION_RECORD, {})
+        with reading(table.source, f"uns/{keys.PROVENANCE}"):
+            by_key = {gene["key"]: gene for gene in record.get("genes", ())}
+        prefix = keys.BETAS.format(target="")
+        stored = [key for key in table.keys("obsm") if key.startswith(prefix)]
+        if not stored:
+            raise DataError(
+                f"{table.source} holds no betas. Fit the spatial regulation, or choose a file saved after the fit."
+            )
+        ordered = [*(key for key in by_key if key in stored), *(key for key in stored if key not in by_key)]
+        fits = tuple(_gene_fit(table, key, by_key.get(key, {})) for key in ordered)
+        return RegulationField(fits, stopped=record.get("status") == "stopped")
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return the record of how the results in a file were made, empty if there is none."""
+    with open_table(path) as table:
+        return read_record(table.file)
+
+
+def _velocity(table: FileTable) -> VelocityField:
+    layers = table.keys("layers")
+    needed = (keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED)
+    missing = [key for key in needed if key not in layers]
+    if missing:
+        raise DataError(
+            f"{table.source} holds no velocity: the layers {', '.join(missing)} are missing. "
+            "Fit the velocity, or choose a file saved after the fit."
+        )
+    record = read_record(table.file).get(VELOCITY_RECORD, {})
+    genes, columns = _genes(table, record)
+    values = {name: _gene_layer(table, key, columns) for key, name in GENE_LAYERS.items() if key in layers}
+    values.setdefault("unspliced", np.full_like(values["spliced"], np.nan))
+    columns_of_obs = table.keys("obs")
+    obsm = table.keys("obsm")
+    mode = table.uns(keys.VELOCITY_PARAMS, "mode")
+    return VelocityField(
+        genes=genes,
+        **values,
+        time=_float32(table.column(keys.LATENT_TIME)) if keys.LATENT_TIME in columns_of_obs else None,
+        expert_probability=_float32(table.obsm(keys.EXPERT_PROBABILITY)) if keys.EXPERT_PROBABILITY in obsm else None,
+        embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
+        model=str(mode) if mode is not None else "velocity",
+        stopped=record.get("status") == "stopped",
+    )
+
+
+def _genes(table: FileTable, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    names = table.names("var")
+    frame = table.file["var"]
+    if keys.VELOCITY_GENES in frame:
+        with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
+            columns = np.flatnonzero(np.asarray(frame[keys.VELOCITY_GENES][()], dtype=bool))
+    else:
+        columns = np.arange(len(names))
+    noted = tuple(record.get("genes", ()))
+    if noted and set(noted) == {names[i] for i in columns}:
+        position = {name: i for i, name in enumerate(names)}
+        columns = np.array([position[name] for name in noted], dtype=np.int64)
+    return tuple(names[i] for i in columns), columns
+
+
+def _gene_layer(table: FileTable, key: str, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    with reading(table.source, f"layers/{key}"):
+        stored = table.file["layers"][key]
+        if not hasattr(stored, "shape"):
+            return np.asarray(table.matrix(key).tocsc()[:, columns].toarray(), dtype=np.float32)
+        return _selected(stored, columns)
+
+
+def _selected(stored: h5py.Dataset, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    n_cells, width = stored.shape
+    result = np.empty((n_cells, len(columns)), dtype=np.float32)
+    rows = max(1, BLOCK_BYTES // (stored.dtype.itemsize * max(1, width)))
+    for first in range(0, n_cells, rows):
+        result[first : first + rows] = stored[first : first + rows][:, columns]
+    return result
+
+
+def _gene_fit(table: FileTable, key: str, record: dict[str, Any]) -> GeneFit:
+    frame = table.obsm(key)
+    with reading(table.source, f"obsm/{key}"):
+        betas = np.ascontiguousarray(frame.to_numpy(dtype=np.float32))
+        found = tuple(_original(column).removeprefix("beta_") for column in frame.columns[1:])
+        return GeneFit(
+            target=record.get("target", _original(key.removeprefix(keys.BETAS.format(target="")))),
+            modulators=tuple(record.get("modulators", found)),
+            betas=betas,
+            clusters=tuple(record.get("clusters", ())),
+            seed_r2=_with_nan(record.get("seed_r2", ())),
+            fit_r2=_with_nan(record.get("fit_r2", ())),
+            stopped=record.get("status") == "stopped",
+        )
+
+
+def _original(key: str) -> str:
+    name = key.replace("%2F", "/").replace("%25", "%")
+    return name if safe_key(name) == key else key
+
+
+def _with_nan(values: Any) -> tuple[float, ...]:
+    return tuple(float("nan") if value is None else float(value) for value in values)
+
+
+def _float32(values: Any) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)

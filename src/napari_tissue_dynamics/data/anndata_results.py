@@ -1,0 +1,300 @@
+"""Results as elements of an open .h5ad file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from napari_tissue_dynamics import __version__
+from napari_tissue_dynamics.data import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import h5py
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+    from napari_tissue_dynamics.data.tissue import Counts, Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+GENE_LAYERS = {
+    keys.VELOCITY: "spliced",
+    keys.VELOCITY_UNSPLICED: "unspliced",
+    keys.MOMENTS_SPLICED: "moments_spliced",
+    keys.MOMENTS_UNSPLICED: "moments_unspliced",
+    keys.ALPHA: "alpha",
+    keys.BETA: "beta",
+    keys.GAMMA: "gamma",
+    keys.REGULATION: "regulation",
+}
+"""Layers with one value per cell and gene, and the fields of a VelocityField that they hold."""
+
+FIT_RATES = {"fit_alpha": "alpha", "fit_beta": "beta", "fit_gamma": "gamma"}
+"""Columns of var with the median rate of every gene, and the fields that they come from."""
+
+BLOCK_BYTES = 1 << 25
+
+VELOCITY_RECORD, REGULATION_RECORD = "velocity", "regulation"
+
+
+def drop_velocity(file: h5py.File) -> None:
+    """Remove every result of an earlier velocity run."""
+    for key in GENE_LAYERS:
+        _drop(file, "layers", key)
+    for key in (keys.LATENT_TIME, keys.EXPERT, keys.EXPERT_WEIGHT, keys.CONFIDENCE):
+        _drop_column(file, "obs", key)
+    for key in (keys.VELOCITY_GENES, *FIT_RATES):
+        _drop_column(file, "var", key)
+    prefix = keys.VELOCITY_BASIS.format(basis="")
+    for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
+        _drop(file, "obsm", key)
+    for group, key in (
+        ("obsm", keys.LATENT),
+        ("obsm", keys.EXPERT_PROBABILITY),
+        ("uns", keys.VELOCITY_PARAMS),
+        ("uns", keys.CATEGORY_COLORS.format(name=keys.EXPERT)),
+        *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
+    ):
+        _drop(file, group, key)
+
+
+def drop_regulation(file: h5py.File) -> None:
+    """Remove the betas of an earlier run."""
+    prefix = keys.BETAS.format(target="")
+    for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
+        _drop(file, "obsm", key)
+
+
+def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
+    """Add velocities, moments, rates, time and experts; layers are written block by block."""
+    position = {gene: i for i, gene in enumerate(tissue.genes)}
+    columns = np.array([position[gene] for gene in field.genes], dtype=np.int64)
+    outside = {keys.MOMENTS_SPLICED: tissue.spliced, keys.MOMENTS_UNSPLICED: tissue.unspliced}
+    for key, name in GENE_LAYERS.items():
+        values = getattr(field, name)
+        if values is not None:
+            blocks = _full_width(values, columns, tissue, outside.get(key), finite=key in outside)
+            _write_layer(file, key, (tissue.n_cells, tissue.n_genes), blocks)
+    is_modelled = np.zeros(tissue.n_genes, dtype=bool)
+    is_modelled[columns] = True
+    _add_column(file, "var", keys.VELOCITY_GENES, is_modelled)
+    for key, name in FIT_RATES.items():
+        rates = getattr(field, name)
+        if rates is not None:
+            median = np.full(tissue.n_genes, np.nan, dtype=np.float32)
+            median[columns] = np.median(rates, axis=0)
+            _add_column(file, "var", key, median)
+    if field.time is not None:
+        _add_column(file, "obs", keys.LATENT_TIME, _own(field.time))
+    if field.embedding is not None:
+        _add(file, "obsm", keys.LATENT, _own(field.embedding))
+    if field.expert_probability is not None:
+        _add_experts(file, field.expert_probability)
+    _add(file, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
+
+
+def add_projections(file: h5py.File, projections: Mapping[str, NDArray[np.floating]]) -> None:
+    """Add (cells, 2 or 3) velocities on each basis and note the bases where scVelo looks for them."""
+    names = {basis.removeprefix("X_"): arrows for basis, arrows in projections.items()}
+    for basis, arrows in names.items():
+        _add(file, "obsm", keys.VELOCITY_BASIS.format(basis=basis), _own(arrows))
+    if names:
+        if f"uns/{keys.VELOCITY_PARAMS}" not in file:
+            _add(file, "uns", keys.VELOCITY_PARAMS, {})
+        _add(file, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
+
+
+def add_confidence(file: h5py.File, confidence: NDArray[np.floating]) -> None:
+    """Add the (cells,) confidence of the velocity."""
+    _add_column(file, "obs", keys.CONFIDENCE, np.array(confidence, dtype=np.float32))
+
+
+def add_regulation(file: h5py.File, tissue: Tissue, field: RegulationField) -> None:
+    """Add one table of betas per target gene."""
+    import pandas as pd
+
+    index = pd.Index(tissue.cells, dtype=object)
+    for fit in field.genes:
+        columns = [safe_key(name) for name in fit.columns]
+        _add(file, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index=index, columns=columns))
+
+
+def add_provenance(
+    file: h5py.File,
+    tissue: Tissue,
+    velocity: VelocityField | None,
+    regulation: RegulationField | None,
+    provenance: Mapping[str, object] | None,
+) -> None:
+    """Note how the results were made, as JSON; what is said of results that stay is kept."""
+    if velocity is None and regulation is None and provenance is None:
+        return
+    record = read_record(file)
+    record["version"] = __version__
+    if velocity is not None:
+        record[VELOCITY_RECORD] = _velocity_record(tissue, velocity)
+    if regulation is not None:
+        record[REGULATION_RECORD] = {
+            "status": _status(regulation.stopped),
+            "genes": [_gene_record(fit) for fit in regulation.genes],
+        }
+    if provenance is not None:
+        record["provenance"] = dict(provenance)
+    _add(file, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
+
+
+def read_record(file: h5py.File) -> dict[str, Any]:
+    """Return our record of an open file, empty if there is none."""
+    path = f"uns/{keys.PROVENANCE}"
+    if path not in file or not hasattr(file[path], "asstr"):
+        return {}
+    try:
+        found = json.loads(file[path].asstr()[()])
+    except (ValueError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def safe_key(name: str) -> str:
+    """Return a name that may be an HDF5 key: ``/`` and ``%`` are percent-encoded."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def betas_key(target: str) -> str:
+    """Return the obsm key of the betas of a target gene."""
+    return keys.BETAS.format(target=safe_key(target))
+
+
+def _full_width(
+    values: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    tissue: Tissue,
+    outside: Counts | None,
+    *,
+    finite: bool,
+) -> Iterator[NDArray[np.float32]]:
+    rows = max(1, BLOCK_BYTES // (4 * tissue.n_genes))
+    for first in range(0, tissue.n_cells, rows):
+        part = slice(first, min(first + rows, tissue.n_cells))
+        if outside is not None:
+            block = outside[part]
+            full = np.array(block.toarray() if sparse.issparse(block) else block, dtype=np.float32)
+        else:
+            full = np.full((part.stop - part.start, tissue.n_genes), 0.0 if finite else np.nan, dtype=np.float32)
+        full[:, columns] = values[part]
+        yield full
+
+
+def _write_layer(file: h5py.File, key: str, shape: tuple[int, int], blocks: Iterator[NDArray[np.float32]]) -> None:
+    _group(file, "layers")
+    _drop(file, "layers", key)
+    rows = max(1, min(shape[0], (1 << 20) // (4 * shape[1])))
+    dataset = file["layers"].create_dataset(
+        key, shape, np.float32, chunks=(rows, shape[1]), compression="gzip", compression_opts=1
+    )
+    dataset.attrs["encoding-type"] = "array"
+    dataset.attrs["encoding-version"] = "0.2.0"
+    first = 0
+    for block in blocks:
+        dataset[first : first + len(block)] = block
+        first += len(block)
+
+
+def _add_experts(file: h5py.File, probability: NDArray[np.float32]) -> None:
+    import pandas as pd
+
+    names: Any = [str(i) for i in range(probability.shape[1])]
+    expert = pd.Categorical.from_codes(probability.argmax(axis=1), names)
+    _add_column(file, "obs", keys.EXPERT, expert)
+    _add_column(file, "obs", keys.EXPERT_WEIGHT, probability.max(axis=1))
+    _add(file, "obsm", keys.EXPERT_PROBABILITY, _own(probability))
+
+
+def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
+    chosen = set(field.genes)
+    in_file_order = tuple(gene for gene in tissue.genes if gene in chosen)
+    order = {} if in_file_order == field.genes else {"genes": list(field.genes)}
+    return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **order}
+
+
+def _gene_record(fit: GeneFit) -> dict[str, object]:
+    return {
+        "target": fit.target,
+        "key": betas_key(fit.target),
+        "modulators": list(fit.modulators),
+        "clusters": list(fit.clusters),
+        "seed_r2": [_or_none(value) for value in fit.seed_r2],
+        "fit_r2": [_or_none(value) for value in fit.fit_r2],
+        "status": _status(fit.stopped),
+    }
+
+
+def _status(stopped: bool) -> str:
+    return "stopped" if stopped else "complete"
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _for_json(value: object) -> object:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    return str(value)
+
+
+def _own(values: NDArray[Any]) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)
+
+
+def _group(file: h5py.File, name: str) -> None:
+    import anndata.io
+
+    if name not in file:
+        anndata.io.write_elem(file, name, {})
+
+
+def _add(file: h5py.File, group: str, key: str, value: Any) -> None:
+    import anndata.io
+
+    _group(file, group)
+    anndata.io.write_elem(file[group], key, value)
+
+
+def _drop(file: h5py.File, group: str, key: str) -> None:
+    if group in file and key in file[group]:
+        del file[group][key]
+
+
+def _add_column(file: h5py.File, axis: str, key: str, values: Any) -> None:
+    import anndata.io
+
+    frame = file[axis]
+    order = _column_order(frame)
+    anndata.io.write_elem(frame, key, values)
+    if key not in order:
+        _set_column_order(frame, [*order, key])
+
+
+def _drop_column(file: h5py.File, axis: str, key: str) -> None:
+    frame = file[axis]
+    order = _column_order(frame)
+    if key in order:
+        del frame[key]
+        _set_column_order(frame, [name for name in order if name != key])
+
+
+def _column_order(frame: h5py.Group) -> list[str]:
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in frame.attrs["column-order"]]
+
+
+def _set_column_order(frame: h5py.Group, names: list[str]) -> None:
+    import h5py
+
+    frame.attrs.create("column-order", np.array(names, dtype=object), dtype=h5py.string_dtype())

@@ -1,0 +1,196 @@
+"""Results into an .h5ad file, all or nothing."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.data.anndata_from_tissue import new_anndata
+from napari_tissue_dynamics.data.anndata_results import (
+    add_confidence,
+    add_projections,
+    add_provenance,
+    add_regulation,
+    add_velocity,
+    drop_regulation,
+    drop_velocity,
+)
+from napari_tissue_dynamics.data.anndata_table import open_table
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+
+def write_h5ad(
+    path_out: str | os.PathLike[str],
+    tissue: Tissue,
+    *,
+    source: str | os.PathLike[str] | None = None,
+    velocity: VelocityField | None = None,
+    projections: Mapping[str, NDArray[np.floating]] | None = None,
+    confidence: NDArray[np.floating] | None = None,
+    regulation: RegulationField | None = None,
+    provenance: Mapping[str, object] | None = None,
+    overwrite_source: bool = False,
+) -> None:
+    """Write a tissue and its results as .h5ad, under the keys that scVelo, CellRank and squidpy read.
+
+    The file appears under its name when it is complete; if writing fails, what was there before stays as it
+    was. Results of an earlier run of the same kind are replaced.
+
+    Parameters
+    ----------
+    path_out
+        The file to write.
+    tissue
+        The tissue of the results, with the cells and genes of ``source``.
+    source
+        The .h5ad file that the tissue was read from: everything in it is kept. None writes the tissue itself.
+    velocity
+        Velocities of genes of the tissue. In full-width layers genes outside the model get NaN, but in ``Ms``
+        and ``Mu`` their counts, so that these are finite.
+    projections
+        (cells, 2 or 3) velocities on a basis: ``{"spatial": ..., "umap": ...}``.
+    confidence
+        (cells,) agreement of the velocity with that of the neighbors.
+    regulation
+        Fitted target genes.
+    provenance
+        How the results were made: parameters, versions, seed; anything JSON can hold.
+    overwrite_source
+        Whether ``path_out`` may be ``source`` itself.
+
+    Raises
+    ------
+    DataError
+        If the results do not fit the tissue or the source, the target is the source, or the file
+        cannot be written.
+    """
+    target = Path(path_out).resolve()
+    origin = None if source is None else Path(source).resolve()
+    _check_target(target, origin, overwrite_source)
+    _check_fit(tissue, velocity, projections, confidence, regulation)
+    if origin is not None:
+        _check_source(tissue, origin)
+    with _replacing(target) as temporary:
+        if origin is not None:
+            shutil.copyfile(origin, temporary)
+        else:
+            new_anndata(tissue).write_h5ad(temporary)
+        _add_results(temporary, tissue, velocity, projections or {}, confidence, regulation, provenance)
+
+
+def _add_results(
+    path: Path,
+    tissue: Tissue,
+    velocity: VelocityField | None,
+    projections: Mapping[str, NDArray[np.floating]],
+    confidence: NDArray[np.floating] | None,
+    regulation: RegulationField | None,
+    provenance: Mapping[str, object] | None,
+) -> None:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        if velocity is not None:
+            drop_velocity(file)
+            add_velocity(file, tissue, velocity)
+        add_projections(file, projections)
+        if confidence is not None:
+            add_confidence(file, confidence)
+        if regulation is not None:
+            drop_regulation(file)
+            add_regulation(file, tissue, regulation)
+        add_provenance(file, tissue, velocity, regulation, provenance)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Give a name beside ``target`` to write to, and move it there in one step at the end."""
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        _to_disk(temporary)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise DataError(
+            f"{target} cannot be written ({reason}). Choose another folder or make room, and save again."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    import os
+
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _check_target(target: Path, source: Path | None, overwrite_source: bool) -> None:
+    if not target.parent.is_dir():
+        raise DataError(f"There is no folder {target.parent}. Create it or choose another.")
+    if target.is_dir():
+        raise DataError(f"{target} is a folder; the name of a file was expected. Add a file name.")
+    same = source is not None and source.exists() and target.exists() and target.samefile(source)
+    if same and not overwrite_source:
+        raise DataError(
+            f"{target.name} is the file that the tissue was read from, and it is left as it is. "
+            "Choose another name, or allow overwriting."
+        )
+
+
+def _check_fit(
+    tissue: Tissue,
+    velocity: VelocityField | None,
+    projections: Mapping[str, NDArray[np.floating]] | None,
+    confidence: NDArray[np.floating] | None,
+    regulation: RegulationField | None,
+) -> None:
+    rows = {
+        "velocity": None if velocity is None else velocity.n_cells,
+        "confidence": None if confidence is None else len(confidence),
+        **{f"projection on {basis!r}": len(arrows) for basis, arrows in (projections or {}).items()},
+        **{f"betas of {fit.target}": len(fit.betas) for fit in (() if regulation is None else regulation.genes)},
+    }
+    for name, n in rows.items():
+        if n is not None and n != tissue.n_cells:
+            raise DataError(
+                f"The {name} has {n} cells but the tissue has {tissue.n_cells}. "
+                "Save it with the tissue it was fitted on."
+            )
+    known = set(tissue.genes)
+    missing = [gene for gene in (() if velocity is None else velocity.genes) if gene not in known]
+    if missing:
+        raise DataError(
+            f"{len(missing)} genes of the velocity ({', '.join(missing[:3])}, ...) are not in "
+            f"{tissue.source}. Save it with the tissue it was fitted on."
+        )
+    if regulation is not None and len(set(regulation.targets)) < len(regulation.targets):
+        raise DataError("A target gene was fitted twice; every target may occur once. Fit the genes again.")
+
+
+def _check_source(tissue: Tissue, source: Path) -> None:
+    with open_table(source) as table:
+        for axis, names, kind in (("obs", tissue.cells, "cells"), ("var", tissue.genes, "genes")):
+            found = table.names(axis)  # type: ignore[arg-type]
+            if found != names:
+                raise DataError(
+                    f"The {kind} of the tissue ({len(names)}) are not those of {source.name} ({len(found)}), "
+                    "so its other data cannot be kept. Save without a source."
+                )
