@@ -53,7 +53,7 @@ def require_cell_types(tissue: Tissue, at_least: int = 1) -> Labels:
     tissue
         The tissue.
     at_least
-        Every type must have this many cells.
+        Every type that has cells must have this many.
 
     Raises
     ------
@@ -68,9 +68,10 @@ def require_cell_types(tissue: Tissue, at_least: int = 1) -> Labels:
         )
     sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
     for name, size in zip(labels.categories, sizes, strict=True):
-        if size < at_least:
+        if 0 < size < at_least:
             raise DataError(
                 f"The cell type {name!r} of {labels.name!r} has {size} cell{'' if size == 1 else 's'}; "
-                f"at least {at_least} are needed. Merge it with another type or remove its cells."
+                f"at least {at_least} are needed. Merge it with another type, leave its cells without a type "
+                "or choose another column."
             )
     return labels

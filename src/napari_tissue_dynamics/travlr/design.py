@@ -1,0 +1,202 @@
+"""The columns that may explain a target gene: TF, ligand-receptor and ligand-TF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.travlr.pairs import SECRETED, LigandReceptor, select_pairs
+from napari_tissue_dynamics.travlr.tf_ligands import TfLigand, select_tf_ligands
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.expression import Columns
+    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+
+REGULATOR, LIGAND_RECEPTOR, LIGAND_TF = 0, 1, 2
+
+# Expression at or below counts as none where a ligand is sent or a receptor listens.
+SMALLEST_EXPRESSION = 1e-9
+# A pair whose column varies less than this inside every cell type says nothing.
+SMALLEST_DEVIATION = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Modulators:
+    """What may regulate one target, in the order of the beta columns.
+
+    Parameters
+    ----------
+    target
+        The regulated gene.
+    regulators
+        Transcription factors.
+    pairs
+        Ligand-receptor pairs.
+    tf_ligands
+        Ligand-TF pairs.
+    secreted
+        For each ligand, whether its signal travels as far as the radius; a ligand has one reach, that of its
+        first pair.
+    """
+
+    target: str
+    regulators: tuple[str, ...]
+    pairs: tuple[LigandReceptor, ...]
+    tf_ligands: tuple[TfLigand, ...]
+    secreted: Mapping[str, bool]
+
+    def __len__(self) -> int:
+        return len(self.regulators) + len(self.pairs) + len(self.tf_ligands)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``TF``, ``Ligand$Receptor`` and ``Ligand#TF``."""
+        return (
+            *self.regulators,
+            *(f"{pair.ligand}${pair.receptor}" for pair in self.pairs),
+            *(f"{pair.ligand}#{pair.tf}" for pair in self.tf_ligands),
+        )
+
+    @property
+    def ligands(self) -> tuple[str, ...]:
+        """Ligands of both kinds of pairs, each once."""
+        return tuple(dict.fromkeys([*(pair.ligand for pair in self.pairs), *(pair.ligand for pair in self.tf_ligands)]))
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """All genes that the columns are made from and the target, each once."""
+        listeners = (*(pair.receptor for pair in self.pairs), *(pair.tf for pair in self.tf_ligands))
+        return tuple(dict.fromkeys((self.target, *self.regulators, *self.ligands, *listeners)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """The columns of one target.
+
+    Parameters
+    ----------
+    names
+        Modulator of each column.
+    groups
+        (modulators,) ``REGULATOR``, ``LIGAND_RECEPTOR`` or ``LIGAND_TF``.
+    x
+        (cells, modulators) float32.
+    y
+        (cells,) float32 expression of the target.
+    """
+
+    names: tuple[str, ...]
+    groups: NDArray[np.int8]
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+
+
+def select_modulators(
+    target: str,
+    network: RegulatoryNetwork,
+    genes: Sequence[str],
+    means: Mapping[str, float],
+    config: TravlrConfig,
+) -> Modulators:
+    """Choose what may regulate a target among the measured genes.
+
+    Parameters
+    ----------
+    target
+        The regulated gene.
+    network
+        Candidate regulation.
+    genes
+        Measured genes.
+    means
+        Mean expression of each gene; ranks the pairs when ``config.max_pairs`` limits them.
+    config
+        Settings of the fit.
+    """
+    regulators = network.regulators_of(target, genes)
+    pairs = select_pairs(network.pairs, genes, target)
+    secreted: dict[str, bool] = {}
+    for pair in pairs:
+        secreted.setdefault(pair.ligand, pair.signaling == SECRETED)
+    tf_ligands: tuple[TfLigand, ...] = ()
+    if network.tf_ligands is not None:
+        tf_ligands = select_tf_ligands(
+            network.tf_ligands,
+            target,
+            tfs=regulators,
+            ligands=secreted,
+            cutoff=config.tf_ligand_cutoff,
+            regulators=network.regulators if network.exclude_loops else {},
+        )
+    return Modulators(target, regulators, _most_expressed(pairs, means, config.max_pairs), tf_ligands, secreted)
+
+
+def build_design(
+    modulators: Modulators,
+    columns: Columns,
+    received: Mapping[tuple[str, bool], NDArray[np.float32]],
+    codes: NDArray[np.integer],
+) -> Design:
+    """Make the columns of one target and leave out pairs that vary in no cell type.
+
+    Parameters
+    ----------
+    modulators
+        What may regulate the target.
+    columns
+        Expression of the genes.
+    received
+        (cells,) received ligand by name and whether it is secreted.
+    codes
+        (cells,) cell type; -1 for none.
+    """
+    expressed = {pair.receptor: above_zero(columns[pair.receptor]) for pair in modulators.pairs}
+    products = [
+        (LIGAND_RECEPTOR, received[pair.ligand, modulators.secreted[pair.ligand]] * expressed[pair.receptor])
+        for pair in modulators.pairs
+    ] + [
+        (LIGAND_TF, received[pair.ligand, modulators.secreted[pair.ligand]] * columns[pair.tf])
+        for pair in modulators.tf_ligands
+    ]
+    kinds = [(REGULATOR, columns[tf]) for tf in modulators.regulators]
+    kinds += products
+    kept = [k for k, (kind, values) in enumerate(kinds) if kind == REGULATOR or varies(values, codes)]
+    names = modulators.names
+    x = np.empty((len(codes), len(kept)), dtype=np.float32)
+    for column, k in enumerate(kept):
+        x[:, column] = kinds[k][1]
+    return Design(
+        names=tuple(names[k] for k in kept),
+        groups=np.array([kinds[k][0] for k in kept], dtype=np.int8),
+        x=x,
+        y=columns[modulators.target],
+    )
+
+
+def above_zero(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return expression with everything at or below 1e-9 set to 0."""
+    return np.where(values > SMALLEST_EXPRESSION, values, np.float32(0))
+
+
+def varies(values: NDArray[np.float32], codes: NDArray[np.integer]) -> bool:
+    """Return whether the standard deviation inside some cell type reaches 1e-8."""
+    types = np.unique(codes[codes >= 0])
+    return any(float(values[codes == k].std(dtype=np.float64)) >= SMALLEST_DEVIATION for k in types)
+
+
+def _most_expressed(
+    pairs: tuple[LigandReceptor, ...], means: Mapping[str, float], limit: int
+) -> tuple[LigandReceptor, ...]:
+    """Return at most ``limit`` pairs, in their order, with the highest mean of ligand and receptor."""
+    if not limit or len(pairs) <= limit:
+        return pairs
+    score = np.array([means[pair.ligand] + means[pair.receptor] for pair in pairs])
+    kept = np.sort(np.argsort(-score, kind="stable")[:limit])
+    return tuple(pairs[k] for k in kept)

@@ -1,0 +1,103 @@
+"""Where a cell sits: small images of the distance to it, and counts of its neighbors by type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+Floats = NDArray[np.float64]
+SMALLEST_RANGE = 1e-15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapGrid:
+    """The pixels that position maps are made of.
+
+    Parameters
+    ----------
+    centers
+        One array of pixel centres per image axis, (pixels,) each: (y, x) in 2-D and (y, x, z) in 3-D, with x
+        ascending and the others descending, so that row 0 is the top of the tissue.
+    """
+
+    centers: tuple[Floats, ...]
+
+    @classmethod
+    def over(cls, positions: Floats, pixels: int) -> MapGrid:
+        """Return the grid of ``pixels`` per side over the bounding box of (cells, 2 or 3) positions."""
+        low, high = positions.min(axis=0), positions.max(axis=0)
+        steps = (np.arange(pixels) + 0.5) / pixels
+        ascending = [a + steps * (b - a) for a, b in zip(low, high, strict=True)]
+        x, y, *rest = ascending
+        return cls((y[::-1].copy(), x, *(z[::-1].copy() for z in rest)))
+
+    def render(self, positions: Floats) -> NDArray[np.float32]:
+        """Return the map of every cell: its distance to each pixel, scaled to 0 (nearest) ... 1 (farthest).
+
+        Parameters
+        ----------
+        positions
+            (cells, 2 or 3), (x, y) or (x, y, z).
+
+        Returns
+        -------
+        (cells, pixels, pixels) or (cells, pixels, pixels, pixels) float32.
+        """
+        axes = (1, 0, 2)[: len(self.centers)]
+        squared: Floats = np.zeros((len(positions),) + (1,) * len(self.centers))
+        for k, (axis, centers) in enumerate(zip(axes, self.centers, strict=True)):
+            step = (positions[:, axis, None] - centers) ** 2
+            shape = [len(positions)] + [1] * len(self.centers)
+            shape[k + 1] = len(centers)
+            squared = squared + step.reshape(shape)
+        distance = np.sqrt(squared).reshape(len(positions), -1)
+        low, high = distance.min(axis=1, keepdims=True), distance.max(axis=1, keepdims=True)
+        scaled = (distance - low) / np.maximum(high - low, SMALLEST_RANGE)
+        return scaled.reshape(squared.shape).astype(np.float32)
+
+
+def neighbor_count_steps(
+    positions: Floats, codes: NDArray[np.integer], n_types: int, radius: float
+) -> Generator[float, None, Floats]:
+    """Count the cells of each type around each cell, itself and the rim included.
+
+    Parameters
+    ----------
+    positions
+        (cells, 2 or 3).
+    codes
+        (cells,) type of each cell; -1 counts for none.
+    n_types
+        Number of types.
+    radius
+        Reach in the unit of the positions.
+
+    Yields
+    ------
+    Share of the work that is done.
+
+    Returns
+    -------
+    (cells, types) counts.
+    """
+    counts = np.zeros((len(positions), n_types))
+    for k in range(n_types):
+        members = positions[codes == k]
+        if len(members):
+            counts[:, k] = cKDTree(members).query_ball_point(positions, radius, return_length=True)
+        yield (k + 1) / n_types
+    return counts
+
+
+def min_max_scaled(counts: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the columns scaled to 0 ... 1 over all cells; a constant column becomes 0."""
+    low = counts.min(axis=0)
+    span = counts.max(axis=0) - low
+    return ((counts - low) / np.where(span > 0, span, 1)).astype(np.float32)
