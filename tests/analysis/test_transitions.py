@@ -6,7 +6,7 @@ import pytest
 from napari_tissue_dynamics.analysis import transitions
 from napari_tissue_dynamics.analysis.confidence import confidence
 from napari_tissue_dynamics.analysis.transitions import VelocityGraph, transition_weights, velocity_graph
-from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import run_to_end
 
 
@@ -40,6 +40,12 @@ def test_genes_that_are_not_finite_are_left_out(cells):
     kept = np.delete(np.arange(9), 2)
     expected = slow_cosines(velocity[:, kept], expression[:, kept], neighbors)
     np.testing.assert_allclose(velocity_graph(spoiled, expression, neighbors).cosines, expected, atol=1e-5)
+
+
+def test_no_finite_gene_is_one_sentence(cells):
+    velocity, expression, neighbors = cells
+    with pytest.raises(DataError, match="None of the 9 genes"):
+        velocity_graph(np.full_like(velocity, np.nan), expression, neighbors)
 
 
 def test_cell_without_velocity_has_no_preference(cells):

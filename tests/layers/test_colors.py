@@ -3,6 +3,7 @@ import pytest
 
 from napari_tissue_dynamics.layers.colors import (
     OKABE_ITO,
+    UNASSIGNED_COLOR,
     ColorScale,
     color_table,
     diverging_scale,
@@ -10,6 +11,7 @@ from napari_tissue_dynamics.layers.colors import (
     palette,
     sequential_scale,
 )
+from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR
 
 # Dichromat vision in linear RGB (Viénot, Brettel and Mollon 1999).
 PROTAN = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
@@ -61,7 +63,31 @@ def test_first_categories_differ_for_every_eye(vision):
 
 
 def test_many_categories_have_different_colors():
-    assert len(set(palette(40))) == 40
+    assert len(set(palette(60))) == 60
+
+
+@pytest.mark.parametrize("vision", [np.eye(3), PROTAN, DEUTAN], ids=["usual", "protan", "deutan"])
+def test_twenty_four_categories_and_no_category_differ_for_every_eye(vision):
+    from skimage.color import deltaE_ciede2000  # another package's color difference
+
+    colors = np.array([hex_to_rgba(color)[:3] for color in (*palette(24), UNASSIGNED_COLOR)])
+    lab = cielab(linear(colors) @ vision.T)
+    distances = deltaE_ciede2000(lab[:, None], lab[None])[np.triu_indices(len(lab), 1)]
+    assert distances.min() > 5
+
+
+@pytest.mark.parametrize("vision", [np.eye(3), PROTAN, DEUTAN], ids=["usual", "protan", "deutan"])
+@pytest.mark.parametrize("background", ["#000000", "#FAFAFA", "#E6A8CC", "#70408F"])
+def test_grid_arrows_stand_out_on_canvas_slide_and_stain(background, vision):
+    colors = np.array([hex_to_rgba(color)[:3] for color in (GRID_ARROW_COLOR, background)])
+    arrow, ground = cielab(linear(colors) @ vision.T)
+    assert np.linalg.norm(arrow - ground) > 35
+
+
+@pytest.mark.parametrize("name", ["dusk", "balance"])
+def test_no_color_of_a_map_vanishes_on_the_black_canvas(name):
+    luminance = linear(color_table(name)[:, :3].astype(float)) @ [0.2126, 0.7152, 0.0722]
+    assert ((luminance + 0.05) / 0.05).min() > 2.5
 
 
 def test_scale_maps_ends_middle_and_missing():

@@ -10,6 +10,7 @@ from napari_tissue_dynamics.analysis.projection import on_grid
 from napari_tissue_dynamics.data.regulation_field import GeneFit
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers import points, vectors
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.stacks import tissue_layers, velocity_layers
@@ -124,7 +125,7 @@ def test_legend_counts_every_cell(tissue):
 def test_categories_have_their_own_colors(tissue):
     layer = Layer.create(*points.cell_points(tissue))
     values = tissue.cell_types.values()
-    expected = {"round": "#e69f00", "long": "#0072b2", "unassigned": "#777777"}
+    expected = {"round": "#e69f00", "long": "#0072b2", "unassigned": "#5a5a5a"}
     for name, color in expected.items():
         rgb = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         np.testing.assert_allclose(layer.face_color[values == name][:, :3], np.tile(rgb, ((values == name).sum(), 1)),
@@ -141,6 +142,37 @@ def test_colors_are_the_same_whoever_computes_them(monkeypatch, tissue, many):
     legend = layer.metadata[PLUGIN]["legend"]
     np.testing.assert_allclose(layer.face_color, legend.scale.rgba(values), atol=0.02)
     assert layer.face_contrast_limits == (legend.scale.low, legend.scale.high)
+
+
+def test_many_cells_get_the_colors_that_napari_would_give_them(monkeypatch, tissue):
+    labels = Labels("part", tissue.cell_types.codes, ("unassigned", "long"))  # a category with the name of none
+    few = Layer.create(*points.category_points(tissue, labels, name="part"))
+    monkeypatch.setattr(points, "MANY_CELLS", 10)
+    many = Layer.create(*points.category_points(tissue, labels, name="part"))
+    assert many.face_color_mode == "direct"
+    np.testing.assert_allclose(many.face_color[labels.codes >= 0], few.face_color[labels.codes >= 0], atol=1e-6)
+    np.testing.assert_allclose(many.face_color[labels.codes < 0][:, :3], 0x5A / 255, atol=1e-3)
+
+
+def test_experts_are_counted_as_in_the_file(tissue, field):
+    _, options, _ = points.expert_points(tissue, field)
+    assert [entry.name for entry in options["metadata"][PLUGIN]["legend"].entries] == [
+        "expert 0",
+        "expert 1",
+        "expert 2",
+    ]
+    assert options["features"]["expert"].tolist() == [f"expert {k}" for k in field.expert]
+
+
+@pytest.mark.parametrize("draw", [points.expert_points, points.time_points])
+def test_a_model_without_experts_or_time_is_one_sentence(tissue, field, draw):
+    with pytest.raises(DataError, match="train STEER"):
+        draw(tissue, replace(field, expert_probability=None, time=None))
+
+
+def test_no_arrow_at_all_is_a_layer_too(tissue):
+    layer = Layer.create(*vectors.velocity_vectors(tissue.positions, np.zeros((N, 2)), unit="um"))
+    assert len(layer.data) == 0
 
 
 def test_layer_controls_of_napari_keep_working(tissue):

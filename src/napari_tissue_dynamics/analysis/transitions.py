@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
 
 if TYPE_CHECKING:
@@ -82,12 +82,18 @@ def velocity_graph_steps(
 
     Raises
     ------
+    DataError
+        If no gene is finite in all cells.
     FitError
         If the work was ended early.
     """
-    finite = np.isfinite(velocity).all(axis=0) & np.isfinite(expression).all(axis=0)
-    v = velocity if finite.all() else velocity[:, finite]
-    x = expression if finite.all() else expression[:, finite]
+    finite = np.logical_and(np.isfinite(velocity).all(axis=0), np.isfinite(expression).all(axis=0))
+    if not finite.any():
+        raise DataError(
+            f"None of the {finite.size} genes has a velocity and an expression that are finite in every cell. "
+            "Remove the cells without values, or fit the velocity again."
+        )
+    v, x = _centered(velocity, finite), _centered(expression, finite)
     n_cells, k = neighbors.shape
     cosines = np.zeros((n_cells, k), dtype=np.float32)
     rows = max(1, BLOCK // max(1, k * v.shape[1]))
@@ -95,7 +101,9 @@ def velocity_graph_steps(
         if stopped(stop):
             raise FitError("The run was stopped before its arrows were complete; earlier results are unchanged.")
         block = slice(start, min(start + rows, n_cells))
-        cosines[block] = _correlations(v[block], x[neighbors[block]] - x[block, None, :])
+        steps = x[neighbors[block]]
+        steps -= x[block, None, :]
+        cosines[block] = _cosines(v[block], steps)
         yield Progress("velocity graph", block.stop, n_cells, block.stop / n_cells)
     return VelocityGraph(neighbors, cosines)
 
@@ -115,10 +123,15 @@ def transition_weights(graph: VelocityGraph, scale: float = 10.0) -> NDArray[np.
     return result
 
 
-def _correlations(v: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (cells, k) correlations of ``v`` (cells, genes) with ``steps`` (cells, k, genes)."""
-    v = v - v.mean(axis=1, keepdims=True)
-    steps = steps - steps.mean(axis=2, keepdims=True)
+def _centered(values: NDArray[np.float32], genes: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return every cell minus its mean over ``genes``; differences of centered cells are centered too."""
+    kept = np.asarray(values if genes.all() else values[:, genes], dtype=np.float32)
+    centered: NDArray[np.float32] = kept - kept.mean(axis=1, keepdims=True)
+    return centered
+
+
+def _cosines(v: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (cells, k) cosines of ``v`` (cells, genes) with ``steps`` (cells, k, genes)."""
     products = np.einsum("ikg,ig->ik", steps, v, optimize=True)
     lengths = np.sqrt(np.einsum("ikg,ikg->ik", steps, steps)) * np.linalg.norm(v, axis=1)[:, None]
     result: NDArray[np.float32] = np.divide(

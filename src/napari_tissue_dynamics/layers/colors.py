@@ -15,27 +15,33 @@ if TYPE_CHECKING:
 
 MapName = Literal["dusk", "balance"]
 
-# Palette of Okabe and Ito (2008), without black, which is the canvas; grey ends it.
-OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+# Palette of Okabe and Ito (2008) without black, which is the canvas. What follows was chosen one by one as far as
+# possible (CIEDE2000) from all before, for normal, deuteranope and protanope sight (Machado et al. 2009).
+OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#E8E8E8")
+_MORE = (
+    *("#80E0A0", "#A04020", "#6080FF", "#C0E0FF", "#A06080", "#C0A0A0", "#FF6080", "#C00060"),
+    *("#6020FF", "#E0A0C0", "#C020A0", "#E00040", "#E0C0C0", "#A0FFA0", "#E0A060", "#8080C0"),
+)
 UNASSIGNED = "unassigned"
-UNASSIGNED_COLOR = "#777777"
+UNASSIGNED_COLOR = "#5A5A5A"
 MISSING_COLOR = (0.5, 0.5, 0.5, 1.0)
 
-# Anchors as (lightness, a, b) in OKLab. Lightness is linear along each map (up and down again for "balance").
+# Anchors as (lightness, a, b) in OKLab. Lightness rises steadily along "dusk", and to the middle of "balance" and
+# down again; no end is so dark that cells would vanish on the black canvas.
 _ANCHORS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "dusk": (
-        (0.27, 0.04, -0.12),
-        (0.44, 0.00, -0.10),
-        (0.61, -0.09, -0.02),
-        (0.78, -0.10, 0.11),
-        (0.95, -0.03, 0.16),
+        (0.44, 0.06, -0.15),
+        (0.57, -0.01, -0.11),
+        (0.70, -0.08, -0.02),
+        (0.82, -0.08, 0.10),
+        (0.94, -0.03, 0.15),
     ),
     "balance": (
-        (0.42, -0.02, -0.14),
-        (0.69, -0.03, -0.08),
+        (0.50, -0.02, -0.15),
+        (0.73, -0.03, -0.08),
         (0.96, 0.00, 0.00),
-        (0.69, 0.07, 0.11),
-        (0.42, 0.09, 0.09),
+        (0.73, 0.06, 0.10),
+        (0.50, 0.10, 0.10),
     ),
 }
 
@@ -95,12 +101,14 @@ def color_table(name: MapName) -> NDArray[np.float32]:
     lab = np.stack([np.interp(places, np.arange(len(anchors)), channel) for channel in anchors.T], axis=1)
     table = np.ones((256, 4), dtype=np.float32)
     table[:, :3] = _oklab_to_srgb(lab)
+    table.flags.writeable = False
     return table
 
 
 def palette(n: int) -> tuple[str, ...]:
-    """Return ``n`` distinct colors as ``#rrggbb``: Okabe-Ito, then lighter and darker turns of it."""
-    return tuple(_turn(OKABE_ITO[i % len(OKABE_ITO)], i // len(OKABE_ITO)) for i in range(n))
+    """Return ``n`` colors as ``#rrggbb``: Okabe-Ito, then 16 more; beyond 24 they come again, each time darker."""
+    colors = OKABE_ITO + _MORE
+    return tuple(_darker(colors[i % len(colors)], i // len(colors)) for i in range(n))
 
 
 def category_colors(categories: Sequence[str], colors: Sequence[str] | None = None) -> dict[str, str]:
@@ -110,10 +118,14 @@ def category_colors(categories: Sequence[str], colors: Sequence[str] | None = No
 
 
 def hex_to_rgba(color: str) -> tuple[float, float, float, float]:
-    """Return red, green, blue and opacity, 0 to 1, of ``#rrggbb`` or ``#rrggbbaa``."""
+    """Return red, green, blue and opacity, 0 to 1, of ``#rrggbb``; a stated opacity is dropped."""
     digits = color.lstrip("#")[:6]
     red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
     return red, green, blue, 1.0
+
+
+def _darker(color: str, turn: int) -> str:
+    return "#" + "".join(f"{round(255 * channel * 0.8**turn):02X}" for channel in hex_to_rgba(color)[:3])
 
 
 def _percentiles(values: NDArray[np.floating[Any]], low: float, high: float) -> tuple[float, float]:
@@ -124,17 +136,6 @@ def _percentiles(values: NDArray[np.floating[Any]], low: float, high: float) -> 
     if top <= bottom:  # a gene in few cells: the percentiles say nothing
         bottom, top = finite.min(), finite.max()
     return float(bottom), float(top)
-
-
-def _turn(color: str, turn: int) -> str:
-    """Return a lighter (odd turns) or darker (even turns) form of a color; turn 0 is the color itself."""
-    if turn == 0:
-        return color
-    lab = _srgb_to_oklab(np.array([hex_to_rgba(color)[:3]]))
-    share = 0.45 * (1 - 0.6 ** ((turn + 1) // 2))
-    lab[:, 0] += share * (1 - lab[:, 0]) if turn % 2 else -share * lab[:, 0]
-    lab[:, 1:] *= 1 - share
-    return "#" + "".join(f"{round(float(channel) * 255):02X}" for channel in _oklab_to_srgb(lab)[0])
 
 
 # Linear maps between linear sRGB, cone response and OKLab (Björn Ottosson 2020, "A perceptual color space").
@@ -158,8 +159,3 @@ def _oklab_to_srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     cones = (lab @ np.linalg.inv(_LMS_TO_LAB).T) ** 3
     linear = np.clip(cones @ np.linalg.inv(_RGB_TO_LMS).T, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def _srgb_to_oklab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return np.asarray(np.cbrt(linear @ _RGB_TO_LMS.T) @ _LMS_TO_LAB.T)

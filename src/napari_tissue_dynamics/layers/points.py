@@ -8,8 +8,10 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import nearest_distance
 from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import (
+    UNASSIGNED_COLOR,
     ColorScale,
     category_colors,
     diverging_scale,
@@ -65,8 +67,8 @@ def category_points(tissue: Tissue, labels: Labels, *, name: str, title: str = "
     values = labels.values()
     options["features"][title] = values
     if tissue.n_cells > MANY_CELLS:
-        table = np.array([hex_to_rgba(color) for color in colors.values()], dtype=np.float32)
-        rgba = table[labels.codes]
+        shown = [*(colors[name] for name in labels.categories), UNASSIGNED_COLOR]  # code -1 takes the last
+        rgba = np.array([hex_to_rgba(color) for color in shown], dtype=np.float32)[labels.codes]
         options |= {"face_color": rgba, "border_color": rgba}
     else:
         cycle = {entry.name: entry.color for entry in legend.entries}
@@ -131,15 +133,15 @@ def expert_points(tissue: Tissue, field: VelocityField) -> LayerData:
     """Return the cells colored by their most probable expert."""
     codes = field.expert
     if codes is None or field.expert_probability is None:
-        raise ValueError("the velocity field has no experts")
-    names = tuple(f"expert {k + 1}" for k in range(field.expert_probability.shape[1]))
+        raise DataError(f"The {field.model} model has no experts; train STEER to see them.")
+    names = tuple(f"expert {k}" for k in range(field.expert_probability.shape[1]))
     return category_points(tissue, Labels("expert", codes, names), name="expert", kind="expert")
 
 
 def time_points(tissue: Tissue, field: VelocityField) -> LayerData:
     """Return the cells colored by latent time, 0 to 1."""
     if field.time is None:
-        raise ValueError("the velocity field has no latent time")
+        raise DataError(f"The {field.model} model has no latent time; train STEER to see it.")
     scale = ColorScale(0.0, 1.0)
     note = "0 is the earliest cell, 1 the latest"
     return value_points(tissue, field.time, name="latent time", kind="latent time", scale=scale, note=note)

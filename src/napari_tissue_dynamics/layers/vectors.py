@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 # napari draws heads on so many arrows fluently, and so many lines at all.
 MOST_WITH_HEADS = 20_000
 MOST_ARROWS = 50_000
+# White stands out on the black canvas, on stained tissue and on most colors of cells; the vermilion of the grid also
+# on a white slide and on every color of "dusk", for deuteranopes too.
 CELL_ARROW_COLOR = "#FFFFFF"
-GRID_ARROW_COLOR = "#111111"
+GRID_ARROW_COLOR = "#FF5500"
 
 
 def velocity_vectors(
@@ -56,7 +58,7 @@ def velocity_vectors(
 def grid_vectors(grid: GridField, *, unit: str, name: str = "velocity grid") -> LayerData:
     """Return the smoothed velocity on a regular grid; the longest arrow spans the distance of two nodes."""
     metadata = about("velocity grid", note="smoothed over cells")
-    return _vectors(grid.positions, grid.arrows, name, unit, GRID_ARROW_COLOR, 0.1 * grid.spacing, metadata)
+    return _vectors(grid.positions, grid.arrows, name, unit, GRID_ARROW_COLOR, 0.15 * grid.spacing, metadata)
 
 
 def _vectors(
