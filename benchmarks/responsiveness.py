@@ -17,12 +17,12 @@ SECONDS = 60
 def measure(cells, genes, seconds):
     """Train in an open viewer for some seconds, then press Stop."""
     import napari
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
-    from napari_tissue_dynamics.widgets.steer import SteerDock
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
+    from napari_tissue_dynamics.data.simulate import simulate_tissue
     from napari_tissue_dynamics.widgets._workspace import workspace_of
+    from napari_tissue_dynamics.widgets.steer import SteerDock
 
     viewer = napari.Viewer()
     dock = SteerDock(viewer)

@@ -12,9 +12,7 @@ ROUNDS = 9
 def seconds(*, without):
     """Return the seconds until an empty viewer stands, in a fresh process."""
     disabled = (
-        "from npe2 import PluginManager as P; P.instance().disable('napari-tissue-dynamics')\n"
-        if without
-        else ""
+        "from npe2 import PluginManager as P; P.instance().disable('napari-tissue-dynamics')\n" if without else ""
     )
     code = (
         "import time; start = time.perf_counter()\n"

@@ -4,9 +4,9 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from napari_tissue_dynamics.data.simulate import simulate_tissue
 
 from napari_tissue_dynamics.cli import main
+from napari_tissue_dynamics.data.simulate import simulate_tissue
 from napari_tissue_dynamics.steer import SteerConfig, fit
 
 TINY_STEER = {

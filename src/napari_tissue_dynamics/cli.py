@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import operator
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +15,7 @@ from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Progress
@@ -135,15 +136,15 @@ def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:
 
 
 def _check_limit(name: str, value: float, limit: Any) -> None:
-    checks = {
-        "ge": ("at least", lambda bound: value >= bound),
-        "gt": ("above", lambda bound: value > bound),
-        "le": ("at most", lambda bound: value <= bound),
-        "lt": ("below", lambda bound: value < bound),
+    checks: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+        "ge": ("at least", operator.ge),
+        "gt": ("above", operator.gt),
+        "le": ("at most", operator.le),
+        "lt": ("below", operator.lt),
     }
     for key, (words, holds) in checks.items():
         bound = getattr(limit, key, None)
-        if bound is not None and not holds(bound):
+        if bound is not None and not holds(value, bound):
             raise DataError(f"--{name.replace('_', '-')} is {value}; it must be {words} {bound}.")
 
 

@@ -43,9 +43,7 @@ class Labels:
         if self.codes.size and (self.codes.min() < -1 or self.codes.max() >= len(self.categories)):
             raise DataError(f"The codes of {self.name!r} do not fit its {len(self.categories)} categories.")
         if self.colors is not None and len(self.colors) != len(self.categories):
-            raise DataError(
-                f"{self.name!r} has {len(self.categories)} categories but {len(self.colors)} colors."
-            )
+            raise DataError(f"{self.name!r} has {len(self.categories)} categories but {len(self.colors)} colors.")
         _freeze(self.codes)
 
     def values(self, missing: str = "unassigned") -> NDArray[np.object_]:
@@ -77,13 +75,9 @@ class Histology:
 
     def __post_init__(self) -> None:
         if self.image.ndim not in (2, 3):
-            raise DataError(
-                f"The image {self.name!r} has {self.image.ndim} dimensions; 2 or 3 were expected."
-            )
+            raise DataError(f"The image {self.name!r} has {self.image.ndim} dimensions; 2 or 3 were expected.")
         if not (np.isfinite(self.pixel_size) and self.pixel_size > 0):
-            raise DataError(
-                f"The image {self.name!r} has a pixel size of {self.pixel_size}; it must be above 0."
-            )
+            raise DataError(f"The image {self.name!r} has a pixel size of {self.pixel_size}; it must be above 0.")
         _freeze(self.image)
 
 
@@ -239,9 +233,7 @@ def _check_names(names: tuple[str, ...], kind: str) -> None:
 
 def _check_positions(positions: NDArray[np.float64], n_cells: int) -> None:
     if positions.ndim != 2 or positions.shape[0] != n_cells or positions.shape[1] not in (2, 3):
-        raise DataError(
-            f"The positions are {positions.shape}; ({n_cells}, 2) or ({n_cells}, 3) was expected."
-        )
+        raise DataError(f"The positions are {positions.shape}; ({n_cells}, 2) or ({n_cells}, 3) was expected.")
     bad = ~np.isfinite(positions).all(axis=1)
     if bad.any():
         raise DataError(

@@ -1,0 +1,184 @@
+"""A settings dataclass as a form."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Interval, Le, Lt
+from magicgui.widgets import create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.widgets._number import NumberBox
+from napari_tissue_dynamics.widgets._rows import add_row, rows
+from napari_tissue_dynamics.widgets._section import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Settings = TypeVar("Settings")
+
+LARGEST_INT = 2**31 - 1
+SMALLEST = 1e-15  # what stands for "above zero"
+PROFILES = ("fast", "full")
+
+
+class Form(QWidget, Generic[Settings]):
+    """Fields for every setting of a frozen settings dataclass.
+
+    The essential settings are always in sight, the others unfold under "Advanced". Ranges come from the
+    annotations, tooltips from the docstring of the class. A settings class with ``profile(name)`` gets a
+    combo that sets all fields to those of a profile.
+
+    Parameters
+    ----------
+    settings_type
+        The dataclass.
+    essential
+        Names of the fields that are always in sight, in order.
+    parent
+        The Qt parent.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self, settings_type: type[Settings], essential: Sequence[str] = (), parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._type = settings_type
+        self._editors: dict[str, _Editor] = {}
+        hints = get_type_hints(settings_type, include_extras=True)
+        texts = parameter_texts(settings_type)
+        basic, advanced = rows(), rows()
+        self.profile = self._add_profile(basic) if hasattr(settings_type, "profile") else None
+        names = [field.name for field in fields(settings_type)]  # type: ignore[arg-type]
+        for name in [*essential, *(name for name in names if name not in essential)]:
+            editor = _Editor(name, hints[name], getattr(settings_type(), name), texts.get(name, ""))
+            editor.on_change(self.changed.emit)
+            self._editors[name] = editor
+            add_row(basic if name in essential else advanced, spoken(name), editor.native, editor.tooltip)
+        self._order = names
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(basic)
+        content = QWidget()
+        content.setLayout(advanced)
+        tooltip = "Show or hide the settings that seldom need a change."
+        self.advanced = Section("Advanced settings", content, tooltip)
+        layout.addWidget(self.advanced)
+
+    def value(self) -> Settings:
+        """Return the settings shown in the form."""
+        return self._type(**{name: self._editors[name].get() for name in self._order})
+
+    def set_value(self, settings: Settings) -> None:
+        """Show ``settings``."""
+        for name, editor in self._editors.items():
+            editor.set(getattr(settings, name))
+
+    def editor(self, name: str) -> QWidget:
+        """Return the Qt field of one setting."""
+        return self._editors[name].native
+
+    def _add_profile(self, layout: QFormLayout) -> QComboBox:
+        combo = QComboBox()
+        combo.addItems(PROFILES)
+        tip = "Set all fields at once: 'fast' for a first look in minutes, 'full' as in the publication."
+        add_row(layout, "Profile", combo, tip)
+        combo.textActivated.connect(self._take_profile)
+        return combo
+
+    def _take_profile(self, name: str) -> None:
+        self.set_value(self._type.profile(name))  # type: ignore[attr-defined]
+
+
+class _Editor:
+    """One field: a Qt widget with ``get`` and ``set``."""
+
+    def __init__(self, name: str, hint: Any, default: Any, text: str) -> None:
+        low, high, kind = bounds(hint)
+        self.tooltip = _tooltip(text, low, high)
+        if kind is float:
+            self._make_number(low, high, default)
+        else:
+            self._make_magic(name, kind, low, high, default)
+
+    def _make_number(self, low: float | None, high: float | None, default: float) -> None:
+        box = NumberBox()
+        box.setRange(-sys.float_info.max if low is None else low, sys.float_info.max if high is None else high)
+        box.setSingleStep(abs(default) / 10 if default else 1.0)
+        box.setValue(default)
+        self.native: QWidget = box
+        self.get: Callable[[], Any] = box.value
+        self.set: Callable[[Any], None] = box.setValue
+        self._changed = box.valueChanged
+
+    def _make_magic(self, name: str, kind: Any, low: Any, high: Any, default: Any) -> None:
+        options = {}
+        if kind is int:
+            options = {
+                "min": -LARGEST_INT if low is None else low,
+                "max": LARGEST_INT if high is None else high,
+            }
+        magic = create_widget(value=default, annotation=kind, name=name, label="", options=options)
+        self._magic = magic
+        self.native = magic.native
+        self.get = magic.get_value
+        self.set = lambda value: setattr(magic, "value", value)
+        self._changed = magic.changed
+
+    def on_change(self, slot: Callable[[], None]) -> None:
+        self._changed.connect(lambda *_: slot())
+
+
+def bounds(hint: Any) -> tuple[Any, Any, Any]:
+    """Return smallest value, largest value and plain type of an annotation; None where there is no limit."""
+    if get_origin(hint) is not Annotated:
+        return None, None, hint
+    kind, *marks = get_args(hint)
+    low: Any = None
+    high: Any = None
+    margin = 1 if kind is int else SMALLEST
+    for mark in marks:
+        for limit in mark if isinstance(mark, Interval) else (mark,):
+            value: Any = getattr(limit, type(limit).__name__.lower(), None)
+            if isinstance(limit, Ge | Gt):
+                low = value + margin * isinstance(limit, Gt)
+            elif isinstance(limit, Le | Lt):
+                high = value - margin * isinstance(limit, Lt)
+    return low, high, kind
+
+
+def parameter_texts(documented: type) -> dict[str, str]:
+    """Return what the ``Parameters`` section of a numpy docstring says about every name."""
+    text = inspect.getdoc(documented) or ""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.group(1).splitlines() if section else ():
+        if line and not line.startswith(" "):
+            names = [name.strip() for name in line.split(":")[0].split(",")]
+        else:
+            for name in names:
+                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
+    return {name: text.replace("``", "'") for name, text in found.items()}
+
+
+def spoken(name: str) -> str:
+    """Return the name of a setting in words."""
+    words = name.removeprefix("n_").replace("_", " ")
+    return f"Number of {words}" if name.startswith("n_") else words[:1].upper() + words[1:]
+
+
+def _tooltip(text: str, low: Any, high: Any) -> str:
+    limits = []
+    if low is not None and low > SMALLEST:
+        limits.append(f"at least {low:g}")
+    if high is not None:
+        limits.append(f"at most {high:g}")
+    return f"{text} ({', '.join(limits)})" if limits else text

@@ -1,0 +1,288 @@
+"""A fit generator as a thread worker: own stop token, own messages, exactly one end.
+
+The worker machinery takes a ``RuntimeError`` of a generator for a deleted Qt object and reports it by no signal,
+and after ``quit()`` it neither returns nor closes the generator. So nothing here relies on its signals:
+every exception becomes a :class:`Failed` message and the end of a job is one of our own messages.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from weakref import WeakSet
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QApplication
+
+from napari_tissue_dynamics.errors import FitError, TissueDynamicsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from napari_tissue_dynamics.progress import Progress, StopToken
+    from napari_tissue_dynamics.widgets._workspace import Workspace
+
+    Steps: TypeAlias = Callable[[StopToken], Generator[Progress, None, Any]]
+
+State = Literal["idle", "running", "stopping"]
+
+REPORT_EVERY = 0.2
+"""Seconds between two reports; more would queue up in the thread of the window."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """How far a job is.
+
+    Parameters
+    ----------
+    phase
+        What is being done, in words.
+    fraction
+        Share that is done, 0 to 1.
+    seconds_left
+        Estimated time to the end, None while it cannot be told.
+    loss
+        Value that is being minimised, or None.
+    snapshots
+        Finished parts of the result since the last report.
+    """
+
+    phase: str
+    fraction: float
+    seconds_left: float | None
+    loss: float | None = None
+    snapshots: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Done:
+    """The job has its result."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """The job stopped by an error: one sentence for the person, the details for a report."""
+
+    message: str
+    details: str
+
+
+def guarded(
+    make_steps: Steps, stop: StopToken, threads: Callable[[], int] | None = None
+) -> Generator[Report | Done | Failed, None, None]:
+    """Pass a fit through as messages: reports on a clock, then one :class:`Done` or :class:`Failed`.
+
+    Parameters
+    ----------
+    make_steps
+        Called with the stop token, returns the fit.
+    stop
+        The stop token.
+    threads
+        Returns how many threads torch may use during the fit; None leaves torch alone (and unloaded).
+    """
+    try:
+        with _torch_threads(threads):
+            result = yield from _reports(make_steps(stop))
+    except Exception as error:  # noqa: BLE001  # whatever escaped here would leave the job running for ever
+        yield Failed(explain(error), "".join(traceback.format_exception(error)))
+    else:
+        yield Done(result)
+
+
+def _reports(steps: Generator[Progress, None, Any]) -> Generator[Report, None, Any]:
+    start = time.monotonic()
+    last = 0.0
+    pending: list[object] = []
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            return end.value
+        if progress.snapshot is not None:
+            pending.append(progress.snapshot)
+        now = time.monotonic()
+        if now - last < REPORT_EVERY:
+            continue
+        last = now
+        yield Report(
+            progress.phase,
+            progress.fraction,
+            _seconds_left(now - start, progress.fraction),
+            progress.loss,
+            tuple(pending),
+        )
+        pending.clear()
+
+
+def _seconds_left(elapsed: float, fraction: float) -> float | None:
+    return elapsed * (1 - fraction) / fraction if fraction >= 0.02 and elapsed > 1 else None
+
+
+@contextmanager
+def _torch_threads(threads: Callable[[], int] | None) -> Iterator[None]:
+    if threads is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def explain(error: BaseException) -> str:
+    """Return one sentence for the person: what happened and what to do."""
+    if isinstance(error, TissueDynamicsError):
+        return str(error)
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ImportError):
+        return f"A library is missing ({text}). Install it with pip and start again."
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return (
+            f"There was not enough memory ({text[:200]}). "
+            "Choose smaller batches, fewer genes or the device 'cpu', and start again."
+        )
+    return (
+        f"It stopped by an unexpected error ({type(error).__name__}: {text[:200]}). "
+        "Earlier results are unchanged; start again with other settings or send the copied report."
+    )
+
+
+class Job(QObject):
+    """One running thing: idle, running or stopping, following its messages.
+
+    It lives in the thread of the window. Create it with :func:`start_job`.
+    """
+
+    reported = Signal(object)
+    succeeded = Signal(object)
+    failed = Signal(str, str)
+    stopped = Signal()
+    state_changed = Signal(str)
+    ended = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: State = "idle"
+        self.token = threading.Event()
+        self._outcome: Done | Failed | None = None
+
+    def start(self, make_steps: Steps, threads: Callable[[], int] | None) -> None:
+        """Begin the work in a thread."""
+        self._set_state("running")
+        self._worker = create_worker(guarded, make_steps, self.token, threads, _start_thread=False)
+        self._worker.yielded.connect(self._take)
+        self._worker.finished.connect(self._finish)
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Ask the work to end."""
+        self.token.set()
+        if self.state == "running":
+            self._set_state("stopping")
+
+    def _take(self, message: Report | Done | Failed) -> None:
+        if isinstance(message, Report):
+            if self.state == "running":
+                self.reported.emit(message)
+            return
+        self._outcome = message
+        self._finish()
+
+    def _finish(self) -> None:
+        """Tell the one end of this job; the worker also comes here when napari made it quit."""
+        if self.state == "idle":
+            return
+        outcome, self._outcome = self._outcome, None
+        wanted = not self.token.is_set()
+        self._set_state("idle")
+        self.ended.emit()
+        if not wanted:
+            self.stopped.emit()
+        elif isinstance(outcome, Done):
+            self.succeeded.emit(outcome.result)
+        elif isinstance(outcome, Failed):
+            self.failed.emit(outcome.message, outcome.details)
+        _JOBS.discard(self)
+
+    def _set_state(self, state: State) -> None:
+        self.state = state
+        self.state_changed.emit(state)
+
+
+_JOBS: set[Job] = set()
+_APPLICATIONS: WeakSet[QApplication] = WeakSet()
+
+
+def start_job(
+    workspace: Workspace,
+    what: str,
+    make_steps: Steps,
+    *,
+    prepare: Callable[[Job], None],
+    owner: QObject,
+    threads: Callable[[], int] | None = None,
+) -> Job:
+    """Start the one job of a workspace.
+
+    Parameters
+    ----------
+    workspace
+        Reserved for this job until it ends.
+    what
+        The name of the job, in words.
+    make_steps
+        Called in the worker with the stop token, returns the generator to drain.
+    prepare
+        Connects the signals of the job before it starts.
+    owner
+        The dock; when it is destroyed the job is told to stop.
+    threads
+        How many threads torch may use, None for work without torch.
+
+    Returns
+    -------
+    The running job.
+
+    Raises
+    ------
+    FitError
+        If something is running in this workspace already.
+    """
+    workspace.begin(what)
+    job = Job()
+    _JOBS.add(job)
+    token = job.token
+    owner.destroyed.connect(lambda *_: token.set())
+    _stop_all_at_the_end()
+    job.ended.connect(lambda: workspace.end())
+    prepare(job)
+    job.start(make_steps, threads)
+    return job
+
+
+def _stop_all_at_the_end() -> None:
+    application = QApplication.instance()
+    if application is None:
+        raise FitError("There is no running Qt application; use napari_tissue_dynamics.workflow in a script.")
+    if application not in _APPLICATIONS:
+        _APPLICATIONS.add(application)
+        application.aboutToQuit.connect(stop_all)
+
+
+def stop_all() -> None:
+    """Tell every running job to stop."""
+    for job in tuple(_JOBS):
+        job.token.set()

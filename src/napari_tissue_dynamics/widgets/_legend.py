@@ -1,0 +1,129 @@
+"""The legend of the colored layer that is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QIcon, QLinearGradient, QPainter, QPixmap
+from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.colors import color_table
+from napari_tissue_dynamics.layers.legend import CategoryLegend, ColorBar
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from qtpy.QtGui import QPaintEvent
+
+    from napari_tissue_dynamics.layers.legend import Legend, LegendEntry
+
+SWATCH = 14
+BAR_HEIGHT = 16
+ROWS_SHOWN = 8
+TICKS = 3
+
+
+class LegendPanel(QWidget):
+    """Names, colors and counts of categories, or a color bar with numbers."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = QLabel()
+        self.title.setWordWrap(True)
+        self.title.setAccessibleName("Legend")
+        self.categories = QListWidget()
+        self.categories.setToolTip("Categories of the shown layer with their number of cells.")
+        self.categories.setAccessibleName("Categories")
+        self.categories.setSelectionMode(QListWidget.SelectionMode.NoSelection)
+        self.bar = ColorBarView()
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 6, 0, 0)
+        for widget in (self.title, self.categories, self.bar, self.note):
+            layout.addWidget(widget)
+        self.show_legend(None)
+
+    def show_legend(self, legend: Legend | None) -> None:
+        """Draw one legend; None says that there is none."""
+        self.categories.setVisible(isinstance(legend, CategoryLegend))
+        self.bar.setVisible(isinstance(legend, ColorBar))
+        note = legend.note if isinstance(legend, ColorBar) else ""
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
+        if legend is None:
+            self.title.setText("No layer with a legend is shown.")
+            return
+        unit = f" ({legend.unit})" if isinstance(legend, ColorBar) and legend.unit else ""
+        self.title.setText(f"{legend.title}{unit}")
+        if isinstance(legend, ColorBar):
+            self.bar.show_bar(legend)
+        else:
+            self._list(legend.entries)
+
+    def _list(self, entries: tuple[LegendEntry, ...]) -> None:
+        self.categories.clear()
+        for entry in entries:
+            self.categories.addItem(QListWidgetItem(_swatch(entry.color), f"{entry.name}  ({entry.count})"))
+        row = max(self.categories.sizeHintForRow(0), SWATCH + 4)
+        self.categories.setFixedHeight(row * min(len(entries), ROWS_SHOWN) + 8)
+
+
+class ColorBarView(QWidget):
+    """A color bar with numbers below it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._legend: ColorBar | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(BAR_HEIGHT + self.fontMetrics().height() + 6)
+
+    def show_bar(self, legend: ColorBar) -> None:
+        """Draw this color bar."""
+        self._legend = legend
+        words = f"Color bar of {legend.title}, from {number(legend.scale.low)} to {number(legend.scale.high)}"
+        self.setAccessibleName(words)
+        self.setToolTip(words)
+        self.update()
+
+    def ticks(self) -> list[str]:
+        """Return the numbers under the bar, from left to right."""
+        if self._legend is None:
+            return []
+        low, high = self._legend.scale.low, self._legend.scale.high
+        return [number(low + (high - low) * i / (TICKS - 1)) for i in range(TICKS)]
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the bar over the whole width."""
+        if self._legend is None:
+            return
+        painter = QPainter(self)
+        bar = QRectF(0, 0, self.width(), BAR_HEIGHT)
+        gradient = QLinearGradient(QPointF(0, 0), QPointF(self.width(), 0))
+        table = color_table(self._legend.scale.colormap)
+        for i in range(0, len(table), 5):
+            gradient.setColorAt(i / (len(table) - 1), QColor.fromRgbF(*(float(part) for part in table[i])))
+        painter.fillRect(bar, gradient)
+        painter.setPen(self.palette().windowText().color())
+        sides = (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignRight)
+        below = QRectF(0, BAR_HEIGHT + 2, self.width(), self.fontMetrics().height() + 2)
+        for side, text in zip(sides, self.ticks(), strict=True):
+            painter.drawText(below, side, text)
+
+
+def legend_of(layer: Layer) -> Legend | None:
+    """Return the legend that a layer of ours carries."""
+    about = layer.metadata.get(PLUGIN, {})
+    return about.get("legend") if isinstance(about, dict) else None
+
+
+def number(value: float) -> str:
+    """Return a number with three digits; one that is almost zero as 0."""
+    return f"{value:.3g}" if abs(value) > 1e-12 else "0"
+
+
+def _swatch(color: str) -> QIcon:
+    pixmap = QPixmap(SWATCH, SWATCH)
+    pixmap.fill(QColor(color))
+    return QIcon(pixmap)

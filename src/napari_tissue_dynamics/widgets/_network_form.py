@@ -1,0 +1,115 @@
+"""Which genes are fitted and what may regulate them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.widgets._file_edit import FileEdit
+from napari_tissue_dynamics.widgets._rows import add_row, rows
+from napari_tissue_dynamics.widgets._target_edit import GenesEdit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+
+TABLES = "Tables (*.csv *.tsv *.parquet *.feather)"
+BUNDLED, FROM_FILE, NO_PAIRS = "bundled data base", "from a file", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChoice:
+    """What a person chose, before any file is read.
+
+    Parameters
+    ----------
+    targets, regulators
+        Gene names.
+    links, tf_ligands
+        Files, or None.
+    pairs
+        ``"bundled"``, ``"none"`` or a file.
+    """
+
+    targets: tuple[str, ...]
+    regulators: tuple[str, ...]
+    links: Path | None
+    pairs: str | Path
+    tf_ligands: Path | None
+
+    def network(self, genes: Sequence[str]) -> RegulatoryNetwork:
+        """Read the files and return the network; to be called in a worker."""
+        from napari_tissue_dynamics.travlr.network import build_network
+
+        return build_network(
+            genes,
+            self.targets,
+            regulators=self.regulators,
+            links=self.links,
+            pairs=self.pairs,
+            tf_ligands=self.tf_ligands,
+        )
+
+
+class NetworkForm(QWidget):
+    """Fields for targets, regulators and ligand-receptor pairs."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.targets, self.regulators = GenesEdit(), GenesEdit()
+        self.targets.setPlaceholderText("genes, between commas")
+        self.regulators.setPlaceholderText("genes, between commas")
+        self.links = FileEdit("table of links", TABLES)
+        self.pairs = QComboBox()
+        self.pairs.addItems([BUNDLED, FROM_FILE, NO_PAIRS])
+        self.pairs_file = FileEdit("table of ligand-receptor pairs", TABLES)
+        self.tf_ligands = FileEdit("matrix of ligand-target scores", TABLES)
+        fields = rows()
+        add_row(fields, "Target genes", self.targets, "The genes whose regulation is fitted.")
+        tip = "Transcription factors that may regulate all targets."
+        add_row(fields, "Regulators", self.regulators, tip)
+        tip = "Table with the columns source and target, used when no regulators are named above."
+        add_row(fields, "or links from", self.links.line, tip, inside=self.links)
+        tip = "Signals between cells: pairs that come with the package liana, your own table, or none."
+        add_row(fields, "Ligand-receptor", self.pairs, tip)
+        tip = "Table with the columns ligand and receptor."
+        add_row(fields, "Pairs file", self.pairs_file.line, tip, inside=self.pairs_file)
+        tip = "Matrix of ligand-target scores for ligand-TF pairs; may stay empty."
+        add_row(fields, "Ligand-TF scores", self.tf_ligands.line, tip, inside=self.tf_ligands)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(fields)
+        self.pairs.currentTextChanged.connect(self._pairs_changed)
+        self._pairs_changed(self.pairs.currentText())
+
+    def offer(self, genes: Sequence[str]) -> None:
+        """Suggest genes while names are typed."""
+        self.targets.offer(genes)
+        self.regulators.offer(genes)
+
+    def value(self) -> NetworkChoice:
+        """Return what is chosen.
+
+        Raises
+        ------
+        DataError
+            If no target is named or the pairs shall come from a file that is not.
+        """
+        targets = self.targets.genes()
+        if not targets:
+            raise DataError("No target gene is named. Type at least one gene into 'Target genes'.")
+        pairs: str | Path | None = {BUNDLED: "bundled", NO_PAIRS: "none"}.get(self.pairs.currentText())
+        if pairs is None:
+            pairs = self.pairs_file.path()
+        if pairs is None:
+            raise DataError("No file with ligand-receptor pairs is chosen. Browse for one or choose 'none'.")
+        links, scores = self.links.path(), self.tf_ligands.path()
+        return NetworkChoice(targets, self.regulators.genes(), links, pairs, scores)
+
+    def _pairs_changed(self, choice: str) -> None:
+        self.pairs_file.setEnabled(choice == FROM_FILE)

@@ -1,0 +1,75 @@
+"""From a file or a sample to the tissue of a workspace, and into its viewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_tissue_dynamics.layers.stacks import tissue_layers
+from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.samples import SAMPLE, sample
+from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets.legend import open_legend
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions
+    from napari_tissue_dynamics.data.anndata_look import Contents
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.widgets._jobs import Steps
+    from napari_tissue_dynamics.widgets._workspace import Workspace
+
+
+class Opened(NamedTuple):
+    """A tissue, the file it came from and what else that file holds; no file for a sample."""
+
+    tissue: Tissue
+    path: Path | None
+    contents: Contents | None
+
+
+def opening(source: str, options: ReadOptions | None = None) -> Steps:
+    """Return the steps that read a file, or simulate the sample, to an :class:`Opened`."""
+    return _simulating if source == SAMPLE else _reading(Path(source).expanduser(), options)
+
+
+def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Opened) -> None:
+    """Make a tissue that of the workspace and draw it in place of the one before."""
+    layers = tissue_layers(opened.tissue)
+    names = {options["name"] for _, options, _ in layers}
+    another = opened.path is None or opened.path != workspace.source
+    _viewer.remove(viewer, workspace, lambda key: another or key not in names)
+    workspace.set_tissue(*opened)
+    _viewer.adopt(viewer, workspace)
+    for data in layers:
+        _viewer.show(viewer, workspace, data)
+    _viewer.show_scale_bar(viewer, visible=opened.tissue.has_tissue)
+    viewer.reset_view()
+    open_legend(viewer)
+
+
+def shown_source(viewer: napari.viewer.Viewer) -> str:
+    """Return the source of layers that our reader or sample made, empty when there are none."""
+    sources = [str(about.get("source", "")) for _, about in _viewer.our_layers(viewer)]
+    return next((source for source in sources if source == SAMPLE or Path(source).is_file()), "")
+
+
+def _reading(path: Path, options: ReadOptions | None) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, Opened]:
+        from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+        from napari_tissue_dynamics.data.anndata_look import contents
+
+        yield Progress(f"Reading {path.name}", 0, 1, 0.0)
+        found = contents(path)
+        return Opened(read_h5ad(path, options or ReadOptions()), path, found)
+
+    return steps
+
+
+def _simulating(stop: StopToken) -> Generator[Progress, None, Opened]:
+    yield Progress("Simulating a tissue", 0, 1, 0.0)
+    return Opened(sample(), None, None)

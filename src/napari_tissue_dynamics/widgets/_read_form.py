@@ -1,0 +1,111 @@
+"""Which parts of a file are read as what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.data.anndata_io import ReadOptions
+from napari_tissue_dynamics.widgets._file_edit import FileEdit
+from napari_tissue_dynamics.widgets._number import NumberBox
+from napari_tissue_dynamics.widgets._rows import add_row, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tissue_dynamics.data.anndata_look import Contents
+
+AUTOMATIC = "automatic"
+NONE = "(none)"
+LARGEST_PIXEL = 1e6
+
+
+class ReadForm(QWidget):
+    """Combos for the parts of an AnnData, filled from what the file holds."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.spliced, self.unspliced, self.expression = QComboBox(), QComboBox(), QComboBox()
+        self.spatial, self.cell_type, self.library = QComboBox(), QComboBox(), QComboBox()
+        self.image = FileEdit("image of the tissue", "Images (*.png *.jpg *.jpeg *.tif *.tiff)")
+        self.image_pixel_size, self.pixel_size_um = _size(), _size()
+        fields = rows()
+        for name, field, tooltip in (
+            ("Spliced", self.spliced, "Layer with the counts of spliced (or cytoplasmic) RNA."),
+            ("Unspliced", self.unspliced, "Layer with the counts of unspliced (or nuclear) RNA."),
+            ("Expression", self.expression, "Matrix that regulation is fitted to and that colors show."),
+            ("Coordinates", self.spatial, "Key in obsm with the place of every cell."),
+            ("Cell type", self.cell_type, "Column of obs with the type of every cell."),
+            ("Image library", self.library, "Which of the images inside the file is drawn."),
+        ):
+            field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            field.setMinimumContentsLength(8)
+            add_row(fields, name, field, tooltip)
+        tooltip = "An image file to lie under the cells instead of an image inside the file."
+        add_row(fields, "Image file", self.image.line, tooltip, inside=self.image)
+        tooltip = "Side of one pixel of that image, in the unit of the coordinates; 0 for 1."
+        add_row(fields, "Image pixel", self.image_pixel_size, tooltip)
+        tooltip = "Micrometers per unit of the coordinates; 0 leaves the unit as it is."
+        add_row(fields, "µm per unit", self.pixel_size_um, tooltip)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(fields)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the last file."""
+        self.offer(None)
+        self.image.line.clear()
+        self.image_pixel_size.setValue(0)
+        self.pixel_size_um.setValue(0)
+
+    def offer(self, contents: Contents | None) -> None:
+        """Fill the combos with what a file holds; None empties them."""
+        layers = contents.layers if contents else ()
+        types = [name for name, kind in contents.obs.items() if kind == "categorical"] if contents else ()
+        _fill(self.spliced, [*layers, NONE], "spliced", NONE)
+        _fill(self.unspliced, [*layers, NONE], "unspliced", NONE)
+        _fill(self.expression, [AUTOMATIC, *layers, NONE])
+        _fill(self.spatial, [AUTOMATIC, *(contents.obsm if contents else ())])
+        guess = contents.cell_type if contents else None
+        _fill(self.cell_type, [AUTOMATIC, *types, NONE], guess or AUTOMATIC)
+        _fill(self.library, [AUTOMATIC, *(contents.libraries if contents else ())])
+
+    def value(self) -> ReadOptions:
+        """Return what is chosen."""
+        return ReadOptions(
+            spliced=_text(self.spliced) or "",
+            unspliced=_text(self.unspliced) or "",
+            expression=_text(self.expression),
+            spatial=_text(self.spatial),
+            cell_type=_text(self.cell_type),
+            library=_text(self.library),
+            image=self.image.path(),
+            image_pixel_size=self.image_pixel_size.value() or None,
+            pixel_size_um=self.pixel_size_um.value() or None,
+        )
+
+
+def _size() -> NumberBox:
+    box = NumberBox()
+    box.setRange(0, LARGEST_PIXEL)
+    box.setSpecialValueText("as in the file")
+    return box
+
+
+def _fill(combo: QComboBox, items: Sequence[str], *wanted: str) -> None:
+    combo.blockSignals(True)
+    combo.clear()
+    combo.addItems(items)
+    for name in wanted:
+        if name in items:
+            combo.setCurrentIndex(items.index(name))
+            break
+    combo.blockSignals(False)
+
+
+def _text(combo: QComboBox) -> str | None:
+    """Return the choice: None for "automatic", an empty text for "none"."""
+    text = combo.currentText()
+    return None if text == AUTOMATIC else "" if text == NONE else text

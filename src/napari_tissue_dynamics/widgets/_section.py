@@ -1,0 +1,35 @@
+"""A part of a dock that folds away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+
+class Section(QCollapsible):
+    """A title that shows and hides what stands below it; hidden fields are left out of the Tab order.
+
+    Parameters
+    ----------
+    title
+        What the section holds.
+    content
+        The widget that is shown and hidden; hidden at first.
+    tooltip
+        What it is for.
+    """
+
+    def __init__(self, title: str, content: QWidget, tooltip: str) -> None:
+        super().__init__(title, expandedIcon="▾", collapsedIcon="▸")
+        self.setDuration(0)
+        self.setContent(content)
+        self.collapse(animate=False)
+        content.hide()
+        self.toggled.connect(content.setVisible)
+        button = self.toggleButton()
+        button.setToolTip(tooltip)
+        button.setAccessibleName(title)

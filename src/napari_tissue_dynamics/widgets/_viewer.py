@@ -1,0 +1,154 @@
+"""Add, replace and find our layers in a viewer without touching those of the user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Layer
+
+from napari_tissue_dynamics.layers.axes import PLUGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import napari
+
+    from napari_tissue_dynamics.widgets._workspace import Workspace
+
+KEPT = {"points": ("size", "symbol"), "vectors": ("edge_width", "length", "vector_style")}
+"""What else a person may have changed in a layer, by kind."""
+
+IMAGE, CELLS, RESULT, GRID, ARROWS = range(5)
+
+
+def rank(key: str) -> int:
+    """Return where a layer belongs in the stack: image, cells, results, arrows on a grid, arrows on cells."""
+    if key.startswith("histology"):
+        return IMAGE
+    return {"cells": CELLS, "velocity grid": GRID, "velocity": ARROWS}.get(key, RESULT)
+
+
+def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> Layer | None:
+    """Return the layer that shows ``key``, None if it was never drawn or the user deleted it."""
+    wanted = workspace.layer_ids.get(key)
+    if wanted is None:
+        return None
+    return next((layer for layer in viewer.layers if str(layer.unique_id) == wanted), None)
+
+
+def show(
+    viewer: napari.viewer.Viewer,
+    workspace: Workspace,
+    data: tuple[Any, dict[str, Any], str],
+    *,
+    key: str = "",
+    visible: bool = True,
+) -> Layer:
+    """Draw a layer tuple; a layer drawn before for the same key is replaced at its place.
+
+    Parameters
+    ----------
+    viewer, workspace
+        Where to draw.
+    data
+        ``(array, options, kind)``.
+    key
+        What the layer shows, its first name when empty; at most one of our layers shows it.
+    visible
+        Whether a layer that is new can be seen at once. A replaced layer hands on its name, visibility, opacity
+        and the like instead, as the person left them.
+
+    Returns
+    -------
+    The layer.
+    """
+    array, given, kind = data
+    key = key or given["name"]
+    old = find(viewer, workspace, key)
+    layer = Layer.create(
+        array,
+        {**given, "visible": visible, "metadata": marked(given, key, source_of(workspace)), **_kept(old, array, kind)},
+        kind,
+    )
+    if old is None:
+        viewer.layers.insert(_place(viewer, workspace, key), layer)
+    else:
+        layer.name = old.name
+        old.name = f"{old.name} (previous)"  # two layers cannot have the same name, not even for a moment
+        viewer.layers.insert(viewer.layers.index(old) + 1, layer)
+        viewer.layers.remove(old)
+    workspace.layer_ids[key] = str(layer.unique_id)
+    return layer
+
+
+def marked(options: dict[str, Any], key: str, source: str) -> dict[str, Any]:
+    """Return the metadata of a layer tuple with its key and where its tissue came from."""
+    metadata = dict(options.get("metadata", {}))
+    metadata[PLUGIN] = {**metadata.get(PLUGIN, {}), "key": key, "source": source}
+    return metadata
+
+
+def _kept(old: Layer | None, array: Any, kind: str) -> dict[str, Any]:
+    if old is None:
+        return {}
+    kept = {name: getattr(old, name) for name in ("visible", "opacity", "blending")}
+    for name in KEPT.get(kind, ()):
+        value = getattr(old, name)
+        if np.ndim(value) == 0 or len(value) == len(array):
+            kept[name] = value
+    return kept
+
+
+def remove(viewer: napari.viewer.Viewer, workspace: Workspace, wanted: Callable[[str], bool]) -> None:
+    """Take away those of our layers whose key is ``wanted``."""
+    for key in [key for key in workspace.layer_ids if wanted(key)]:
+        layer = find(viewer, workspace, key)
+        if layer is not None:
+            viewer.layers.remove(layer)
+        del workspace.layer_ids[key]
+
+
+def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys: Iterable[str]) -> None:
+    """Show one coloring of the cells at a time: hide cells and results that are not among ``keys``."""
+    kept = set(keys)
+    for key in workspace.layer_ids:
+        layer = find(viewer, workspace, key)
+        if layer is not None and rank(key) in (CELLS, RESULT):
+            layer.visible = key in kept
+
+
+def show_scale_bar(viewer: napari.viewer.Viewer, *, visible: bool) -> None:
+    """Show or hide the scale bar; its unit is that of the layers."""
+    viewer.canvas.overlays.scale_bar.visible = visible
+
+
+def our_layers(viewer: napari.viewer.Viewer) -> list[tuple[Layer, dict[str, Any]]]:
+    """Return the layers that carry our metadata, also those that the reader made, with the metadata."""
+    return [(layer, layer.metadata[PLUGIN]) for layer in viewer.layers if PLUGIN in layer.metadata]
+
+
+def adopt(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
+    """Take the layers that our reader or sample made of the tissue as ours, so that a run replaces them."""
+    source, known = source_of(workspace), set(workspace.layer_ids.values())
+    for layer, about in our_layers(viewer):
+        if about.get("source") == source and str(layer.unique_id) not in known:
+            workspace.layer_ids.setdefault(about["key"], str(layer.unique_id))
+
+
+def source_of(workspace: Workspace) -> str:
+    """Return what layers of this tissue name as their source: the path of the file or the name of the sample."""
+    if workspace.source is not None:
+        return str(workspace.source)
+    return "" if workspace.tissue is None else workspace.tissue.source
+
+
+def _place(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> int:
+    """Return the index for a new layer: above our layers of the same or a lower rank, below the others."""
+    ranks = {layer_id: rank(other) for other, layer_id in workspace.layer_ids.items()}
+    places = [(i, ranks.get(str(layer.unique_id))) for i, layer in enumerate(viewer.layers)]
+    higher = [i for i, other in places if other is not None and other > rank(key)]
+    lower = [i for i, other in places if other is not None and other <= rank(key)]
+    if lower:
+        return max(lower) + 1
+    return min(higher) if higher else len(places)

@@ -1,0 +1,265 @@
+"""The dock that opens a tissue, colors its cells and saves results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QLabel, QMessageBox, QPushButton, QWidget
+
+from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.layers.points import category_points, value_points
+from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._color_box import ColorBox
+from napari_tissue_dynamics.widgets._dock import Dock
+from napari_tissue_dynamics.widgets._file_edit import FileEdit
+from napari_tissue_dynamics.widgets._listen import listen
+from napari_tissue_dynamics.widgets._opening import Opened, opening, show_tissue
+from napari_tissue_dynamics.widgets._read_form import ReadForm
+from napari_tissue_dynamics.widgets._rows import add_row, rows
+from napari_tissue_dynamics.widgets._run_panel import RunPanel
+from napari_tissue_dynamics.widgets._section import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.anndata_look import Contents
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.layers.points import LayerData
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.widgets._jobs import Steps
+
+
+class LoadDock(Dock):
+    """Opens an .h5ad file, colors the cells and writes results.
+
+    Parameters
+    ----------
+    viewer
+        The viewer the dock belongs to.
+    parent
+        The Qt parent.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self._looked: tuple[Path, Contents] | None = None
+        self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
+        self.look_button = _button("Look into the file", "Show what the file holds, to choose from below.")
+        self.form = ReadForm()
+        self.panel = RunPanel("Load", "Read the tissue and draw it.")
+        self.summary = QLabel("No tissue is loaded.")
+        self.summary.setWordWrap(True)
+        self.summary.setAccessibleName("Summary of the tissue")
+        self.color = ColorBox()
+        self.save_button = _button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
+        self._arrange()
+        self.file.chosen.connect(self.look)
+        self.look_button.clicked.connect(self.look)
+        self.panel.run_requested.connect(self.load)
+        self.panel.stop_requested.connect(self.stop)
+        self.color.chosen.connect(self.color_by)
+        self.save_button.clicked.connect(self._ask_and_save)
+        listen(self, self.workspace.tissue_changed, self._show_summary)
+        listen(self, self.workspace.running_changed, self._running_changed)
+        self._show_summary()
+
+    def look(self) -> None:
+        """Fill the combos with what the file holds, in a worker."""
+        path = self._path()
+        if path is not None and not self.workspace.running:
+            self.run("Looking into the file", _looking(path), self._looked_into)
+
+    def load(self) -> None:
+        """Read the tissue in a worker, then draw it; a failure leaves everything as it was."""
+        path = self._path()
+        if path is None:
+            return
+        options = self.form.value() if self._looked and self._looked[0] == path else None
+        self.run("Loading", opening(str(path), options), self._loaded, panel=self.panel)
+
+    def color_by(self, name: str) -> None:
+        """Color the cells by an obs column or a gene."""
+        tissue, source = self.workspace.tissue, self.workspace.source
+        if tissue is None:
+            self.show_error("There is no tissue to color. Load a file first.")
+            return
+        if tissue.cell_types is not None and name == tissue.cell_types.name:
+            self._recolor((name, tissue.cell_types))
+        elif source is not None and self.workspace.contents and name in self.workspace.contents.obs:
+            self.run("Reading a column", _column_of(source, name), self._recolor)
+        else:
+            self.run("Reading a gene", _gene_of(tissue, name), self._recolor)
+
+    def save(self, path: Path, *, overwrite_source: bool = False) -> None:
+        """Write the tissue and all results to ``path``, in a worker."""
+        if self.workspace.tissue is None:
+            self.show_error("There is nothing to save. Load a file first.")
+            return
+        steps = _saving(path, self.workspace, overwrite_source)
+        self.run("Saving", steps, lambda saved: self.tell(f"Saved to {saved}"), panel=self.panel)
+
+    def _arrange(self) -> None:
+        top, bottom = rows(), rows()
+        add_row(top, "File", self.file.line, "The .h5ad file; it can be dropped here.", inside=self.file)
+        add_row(bottom, "Color cells by", self.color, "A column of obs or a gene; type to find it.")
+        tooltip = "Choose layers, coordinates, cell types and image."
+        options = Section("What is read as what", self.form, tooltip)
+        self.options = options
+        self.column.addLayout(top)
+        for widget in (self.look_button, options, self.summary):
+            self.column.addWidget(widget)
+        self.column.addLayout(bottom)
+        self.column.addWidget(self.save_button)
+        self.column.addStretch()
+        self.footer.addWidget(self.panel)
+
+    def _path(self) -> Path | None:
+        path = self.file.path()
+        if path is None:
+            self.show_error("No file is chosen. Type its path, browse for it or drop it on the dock.")
+        return path
+
+    def _looked_into(self, found: tuple[Path, Contents]) -> None:
+        self._looked = found
+        self.form.offer(found[1])
+        self.options.expand(animate=False)
+
+    def _loaded(self, opened: Opened) -> None:
+        self.options.collapse(animate=False)
+        show_tissue(self.viewer, self.workspace, opened)
+
+    def _recolor(self, found: tuple[str, Labels | Any]) -> None:
+        name, values = found
+        tissue = self.workspace.tissue
+        n_values = len(values.codes if isinstance(values, Labels) else values)
+        if tissue is None or n_values != tissue.n_cells:
+            return  # another tissue was loaded meanwhile
+        layer = _viewer.show(self.viewer, self.workspace, colored_cells(tissue, name, values))
+        _viewer.hide_other_results(self.viewer, self.workspace, ["cells"])
+        self.viewer.layers.selection.active = layer
+
+    def _show_summary(self) -> None:
+        tissue = self.workspace.tissue
+        self.color.setEnabled(tissue is not None)
+        self.save_button.setEnabled(tissue is not None)
+        if tissue is None:
+            return
+        columns = tuple(self.workspace.contents.obs) if self.workspace.contents else ()
+        if tissue.cell_types is not None and tissue.cell_types.name not in columns:
+            columns = (tissue.cell_types.name, *columns)
+        self.color.offer(columns, tissue.genes)
+        self.summary.setText(summary(tissue))
+
+    def _running_changed(self, what: str) -> None:
+        self.panel.block(f"{what} is still running." if what and not self.is_running else "")
+
+    def _ask_and_save(self) -> None:
+        source = self.workspace.source
+        start = str(source.with_name(f"{source.stem}_result.h5ad")) if source else "tissue_result.h5ad"
+        name, _ = QFileDialog.getSaveFileName(self, "Save results as", start, "AnnData (*.h5ad)")
+        if not name:
+            return
+        path = Path(name)
+        if source is None or path.resolve() != source.resolve():
+            self.save(path)
+        elif self._may_overwrite(path):
+            self.save(path, overwrite_source=True)
+
+    def _may_overwrite(self, path: Path) -> bool:
+        question = f"Write the results into the input {path.name} itself?"
+        return QMessageBox.question(self, "Save results", question) == QMessageBox.StandardButton.Yes
+
+
+def summary(tissue: Tissue) -> str:
+    """Return in a few sentences what a tissue has."""
+    parts = [f"{tissue.source}: {tissue.n_cells} cells, {tissue.n_genes} genes."]
+    have = [n for n in ("spliced", "unspliced", "expression") if getattr(tissue, n) is not None]
+    parts.append(f"Counts: {', '.join(have) or 'none'}.")
+    if tissue.counts_meaning:
+        parts.append(f"Mind what the counts mean: {tissue.counts_meaning}.")
+    if tissue.cell_types is not None:
+        types = tissue.cell_types
+        parts.append(f"Cell types: {len(types.categories)} ({types.name}).")
+    parts.append(f"Images: {', '.join(image.name for image in tissue.histology) or 'none'}.")
+    if tissue.has_tissue:
+        parts.append(f"Unit: {'µm' if tissue.unit == 'um' else tissue.unit}.")
+    else:
+        parts.append("There are no places in a tissue; an embedding takes their place.")
+    return " ".join(parts)
+
+
+def colored_cells(tissue: Tissue, name: str, values: Labels | NDArray[np.floating[Any]]) -> LayerData:
+    """Return the cells colored by categories or numbers called ``name``."""
+    if isinstance(values, Labels):
+        return category_points(tissue, values, name="cells", title=name)
+    return value_points(tissue, values, name="cells", title=name)
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.setAccessibleName(text)
+    return button
+
+
+def _looking(path: Path) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[Path, Contents]]:
+        from napari_tissue_dynamics.data.anndata_look import contents
+
+        yield Progress(f"Looking into {path.name}", 0, 1, 0.0)
+        return path, contents(path)
+
+    return steps
+
+
+def _column_of(path: Path, name: str) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
+        from napari_tissue_dynamics.data.anndata_look import obs_column
+
+        yield Progress(f"Reading {name}", 0, 1, 0.0)
+        return name, obs_column(path, name)
+
+    return steps
+
+
+def _gene_of(tissue: Tissue, gene: str) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
+        from napari_tissue_dynamics.data.tissue import column
+
+        yield Progress(f"Reading {gene}", 0, 1, 0.0)
+        counts = next((c for c in (tissue.expression, tissue.spliced) if c is not None), None)
+        index = tissue.gene_index(gene)
+        if counts is None:
+            raise DataError(f"{tissue.source} was loaded without expression. Choose one and load it again.")
+        return gene, column(counts, index)
+
+    return steps
+
+
+def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
+    tissue, source = workspace.tissue, workspace.source
+    velocity, regulation = workspace.velocity, workspace.regulation
+    config = workspace.velocity_config or workspace.regulation_config
+
+    def steps(stop: StopToken) -> Generator[Progress, None, Path]:
+        from napari_tissue_dynamics.workflow import save
+
+        yield Progress(f"Writing {path.name}", 0, 1, 0.0)
+        return save(
+            path,
+            tissue,
+            source=source,
+            velocity=velocity,
+            regulation=regulation,
+            config=config,
+            overwrite_source=overwrite_source,
+        )
+
+    return steps

@@ -1,0 +1,124 @@
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+from annotated_types import Gt, Interval
+
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.widgets._form import Form, bounds, parameter_texts, spoken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extreme:
+    """Settings that are hard to show.
+
+    Parameters
+    ----------
+    tiny, huge
+        Numbers of very different size.
+    kind
+        One of two.
+    flag
+        Yes or no.
+
+    Notes
+    -----
+    Not a parameter.
+    """
+
+    tiny: Annotated[float, Gt(0)] = 1e-9
+    huge: float = 123456789.123
+    third: float = 1 / 3
+    negative: Annotated[float, Interval(ge=-1, le=1)] = -0.25
+    kind: Literal["a", "b"] = "b"
+    flag: bool = True
+
+
+@pytest.mark.parametrize("settings", [SteerConfig, TravlrConfig, Extreme])
+def test_form_gives_back_the_defaults(settings, qtbot):
+    form = Form(settings)
+    qtbot.addWidget(form)
+    assert form.value() == settings()
+
+
+@pytest.mark.parametrize("settings", [SteerConfig, TravlrConfig])
+@pytest.mark.parametrize("profile", ["fast", "full"])
+def test_form_takes_every_profile(settings, profile, qtbot):
+    form = Form(settings)
+    qtbot.addWidget(form)
+    form.profile.setCurrentText(profile)
+    form.profile.textActivated.emit(profile)
+    assert form.value() == settings.profile(profile)
+
+
+def test_form_shows_other_values_exactly(qtbot):
+    form = Form(Extreme, essential=("kind",))
+    qtbot.addWidget(form)
+    other = Extreme(tiny=3e-12, huge=0.1, third=2 / 7, negative=0.7, kind="a", flag=False)
+    form.set_value(other)
+    assert form.value() == other
+
+
+def test_small_numbers_can_be_typed(qtbot):
+    form = Form(TravlrConfig)
+    qtbot.addWidget(form)
+    box = form.editor("l1_reg")
+    box.lineEdit().selectAll()
+    qtbot.keyClicks(box, "2.5e-7")
+    assert form.value().l1_reg == 2.5e-7
+
+
+def test_limits_come_from_the_annotation(qtbot):
+    form = Form(SteerConfig)
+    qtbot.addWidget(form)
+    form.editor("n_experts").setValue(1000)
+    assert form.value().n_experts == 64
+    form.editor("learning_rate").setValue(-1.0)
+    assert form.value().learning_rate > 0
+    assert bounds(Annotated[int, Gt(3)]) == (4, None, int)
+
+
+def test_tooltips_come_from_the_docstring(qtbot):
+    texts = parameter_texts(Extreme)
+    assert texts == {
+        "tiny": "Numbers of very different size.",
+        "huge": "Numbers of very different size.",
+        "kind": "One of two.",
+        "flag": "Yes or no.",
+    }
+    form = Form(SteerConfig)
+    qtbot.addWidget(form)
+    assert "entropy elbow" in form.editor("n_experts").toolTip()
+
+
+def test_every_setting_has_a_text_a_name_and_a_label(qtbot):
+    for settings in (SteerConfig, TravlrConfig):
+        form = Form(settings)
+        qtbot.addWidget(form)
+        for name in settings.__dataclass_fields__:
+            assert form.editor(name).toolTip()
+            assert form.editor(name).accessibleName() == spoken(name)
+
+
+def test_change_is_told(qtbot):
+    form = Form(SteerConfig)
+    qtbot.addWidget(form)
+    with qtbot.waitSignal(form.changed, timeout=1000):
+        form.editor("seed").setValue(5)
+
+
+def test_advanced_settings_fold_away_and_out_of_the_tab_order(qtbot):
+    form = Form(SteerConfig, essential=("seed",))
+    qtbot.addWidget(form)
+    form.show()
+    qtbot.waitExposed(form)
+    assert form.editor("seed").isVisible()
+    assert not form.editor("patience").isVisible()
+    form.advanced.toggleButton().click()
+    assert form.editor("patience").isVisible()
+    assert form.editor("patience").height() > 10
+    form.advanced.collapse(animate=False)
+    assert not form.editor("patience").isVisible()
+    form.advanced.expand(animate=False)
+    assert form.editor("patience").isVisible()

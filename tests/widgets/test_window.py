@@ -1,0 +1,130 @@
+"""The docks in a real window of napari, as a person opens them."""
+
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QScrollArea
+
+from napari_tissue_dynamics import workflow
+from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets._workspace import workspace_of
+
+pytestmark = pytest.mark.gui
+
+PLUGIN = "napari-tissue-dynamics"
+DOCKS = ("Load tissue", "STEER velocity", "SpaceTravLR regulation")
+
+
+@pytest.fixture
+def window_viewer(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 800)
+    yield viewer
+    workspace = workspace_of(viewer)
+    qtbot.waitUntil(lambda: workspace.running == "", timeout=10000)
+
+
+def opened(viewer, name):
+    return viewer.window.add_plugin_dock_widget(PLUGIN, name)[1]
+
+
+def load(viewer, path, finish):
+    dock = opened(viewer, "Load tissue")
+    dock.file.line.setText(str(path))
+    dock.panel.button.click()
+    finish(dock)
+    return dock
+
+
+def forever(tissue, config, stop):
+    while not stop.is_set():
+        time.sleep(0.01)
+        yield Progress("training", 1, 2, 0.5)
+
+
+def test_loaded_tissue_is_seen_in_the_window(window_viewer, tissue_file, tissue, finish):
+    load(window_viewer, tissue_file, finish)
+    picture = window_viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+    pink = (picture[..., 0] > picture[..., 1] + 30) & (picture[..., 2] > picture[..., 1])
+    assert pink.mean() > 0.02
+    assert "Legend" in " ".join(window_viewer.window.dock_widgets)
+
+
+def test_docks_fit_into_320_pixels(window_viewer, qtbot):
+    for name in DOCKS:
+        dock = opened(window_viewer, name)
+        dock.setParent(None)
+        qtbot.addWidget(dock)
+        dock.resize(320, 600)
+        dock.show()
+        bar = dock.findChild(QScrollArea).horizontalScrollBar()
+        qtbot.waitUntil(dock.isVisible, timeout=2000)
+        assert dock.width() == 320
+        assert bar.maximum() == 0, f"{name} is {bar.maximum()} pixels too wide"
+        assert dock.panel.button.isVisible()
+
+
+def test_docks_share_one_workspace(window_viewer, tissue_file, tissue, finish):
+    steer = opened(window_viewer, "STEER velocity")
+    assert not steer.panel.button.isEnabled()
+    load(window_viewer, tissue_file, finish)
+    assert steer.panel.button.isEnabled()
+    assert steer.workspace is workspace_of(window_viewer)
+
+
+def test_steer_button_trains_and_draws(window_viewer, tissue_file, tiny_steer, finish):
+    load(window_viewer, tissue_file, finish)
+    dock = opened(window_viewer, "STEER velocity")
+    dock.form.set_value(tiny_steer)
+    dock.panel.button.click()
+    finish(dock)
+    names = [layer.name for layer in window_viewer.layers]
+    assert names[1:] == ["cells", "expert", "latent time", "velocity grid", "velocity"]
+    window_viewer.layers["velocity grid"].visible = True
+    window_viewer.layers["expert"].visible = True
+    assert np.ptp(window_viewer.screenshot(canvas_only=True, flash=False)[..., 0]) > 50
+
+
+def test_sample_can_be_worked_with(window_viewer, finish):
+    window_viewer.open_sample(PLUGIN, "simulated_tissue")
+    n_layers = len(window_viewer.layers)
+    dock = opened(window_viewer, "STEER velocity")
+    dock.take_shown.click()
+    finish(dock)
+    assert workspace_of(window_viewer).tissue is not None
+    assert len(window_viewer.layers) == n_layers
+    assert dock.panel.button.isEnabled()
+
+
+def test_a_dropped_file_is_opened_by_the_reader(window_viewer, tissue_file, tissue):
+    window_viewer.open(tissue_file, plugin=PLUGIN)
+    assert len(window_viewer.layers["cells"].data) == tissue.n_cells
+    dock = opened(window_viewer, "SpaceTravLR regulation")
+    assert dock.take_shown.isVisibleTo(dock)
+
+
+def test_dock_taken_out_of_the_window_stops_its_fit(window_viewer, tissue, monkeypatch, qtbot):
+    monkeypatch.setattr(workflow, "velocity_steps", forever)
+    dock = opened(window_viewer, "STEER velocity")
+    workspace = workspace_of(window_viewer)
+    workspace.set_tissue(tissue)
+    dock.start()
+    qtbot.waitUntil(lambda: dock.is_running, timeout=2000)
+    window_viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: workspace.running == "", timeout=2000)
+
+
+def test_closing_the_window_while_a_fit_runs(make_napari_viewer, tissue, monkeypatch, qtbot):
+    monkeypatch.setattr(workflow, "velocity_steps", forever)
+    viewer = make_napari_viewer()
+    dock = opened(viewer, "STEER velocity")
+    workspace = workspace_of(viewer)
+    workspace.set_tissue(tissue)
+    dock.start()
+    qtbot.wait(100)
+    start = time.perf_counter()
+    viewer.close()
+    del dock
+    qtbot.waitUntil(lambda: workspace.running == "", timeout=5000)
+    assert time.perf_counter() - start < 3
