@@ -41,9 +41,7 @@ def privilege() -> list[str] | None:
         return None
     if os.geteuid() == 0:
         return []
-    may_sudo = (
-        shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
-    )
+    may_sudo = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
     return ["sudo", "-n"] if may_sudo else None
 
 

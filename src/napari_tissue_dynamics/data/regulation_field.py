@@ -44,8 +44,7 @@ class GeneFit:
     def __post_init__(self) -> None:
         if self.betas.ndim != 2 or self.betas.shape[1] != 1 + len(self.modulators):
             raise DataError(
-                f"The betas of {self.target} are {self.betas.shape}; "
-                f"(cells, {1 + len(self.modulators)}) was expected."
+                f"The betas of {self.target} are {self.betas.shape}; (cells, {1 + len(self.modulators)}) was expected."
             )
         self.betas.flags.writeable = False
 
@@ -88,6 +87,4 @@ class RegulationField:
         for fit in self.genes:
             if fit.target == target:
                 return fit
-        raise DataError(
-            f"{target!r} has not been fitted; fitted genes are {', '.join(self.targets) or 'none'}."
-        )
+        raise DataError(f"{target!r} has not been fitted; fitted genes are {', '.join(self.targets) or 'none'}.")
