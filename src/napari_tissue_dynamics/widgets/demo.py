@@ -93,8 +93,9 @@ def run_demo(
     result = out / "result.h5ad"
     with steps.step("write result.h5ad"):
         save(result, tissue, source=source, velocity=velocity, regulation=regulation)
-    with nullcontext() if has_display() else virtual_display():
-        _show(tissue, source, velocity, regulation, out, steps, keep_open=window and has_display())
+    screen = has_display()
+    with nullcontext() if screen else virtual_display():
+        _show(tissue, source, velocity, regulation, out, steps, keep_open=window and screen)
     steps.say(f"everything is in {out}")
 
 
@@ -183,6 +184,7 @@ class Picture:
             dock: viewer.window.add_dock_widget(dock, name=name, area="right", tabify=True)
             for name, dock in docks.items()
         }
+        _settle()
 
     def draw(
         self,
@@ -219,14 +221,20 @@ class Picture:
 
     def take(self, name: str, dock: QWidget, visible: Sequence[str]) -> Path:
         """Show the named layers over the histology, bring a dock to the front and save the window as a picture."""
-        from napari.qt import get_qapp
-
         for layer in self.viewer.layers:
             layer.visible = layer.name in visible or layer.name.startswith("histology")
         self.viewer.layers.selection.active = self.viewer.layers[visible[0]]
         self.tabs[dock].raise_()
-        for _ in range(3):  # the layout settles in the event loop
-            get_qapp().processEvents()
+        _settle()
         path = self.out / f"{name.replace(' ', '_')}.png"
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
         return path
+
+
+def _settle(seconds: float = 0.3) -> None:
+    """Let the event loop lay out and draw what was changed."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
