@@ -72,7 +72,7 @@ def test_arrows_lie_above_cells_above_image(open_dock, viewer, workspace, tissue
     load.load()
     finish(load)
     dock = open_dock(SteerDock)
-    dock._show(workspace.tissue, fitted, tiny_steer)
+    dock.show_result(fitted, tiny_steer)
     names = [layer.name for layer in viewer.layers]
     assert names[0].startswith("histology")
     assert names[1:] == ["cells", "expert", "latent time", "velocity grid", "velocity"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from scipy import sparse
 
 from napari_tissue_dynamics.errors import DataError
 
@@ -242,11 +241,6 @@ def reading(source: str, what: str) -> Iterator[None]:
             f"{what!r} of {source} cannot be read ({_first_line(error)}); the file seems damaged. "
             "Fetch or save it again."
         ) from error
-
-
-def as_plain(matrix: Any) -> Any:
-    """Return sparse matrices as they are and everything else as a numpy array."""
-    return matrix if sparse.issparse(matrix) else np.asarray(matrix)
 
 
 def _descend(mapping: Mapping[str, Any], path: tuple[str, ...]) -> Any:

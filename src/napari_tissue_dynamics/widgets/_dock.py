@@ -125,6 +125,12 @@ class Dock(QWidget):
         except TissueDynamicsError as error:
             self.show_error(str(error))
 
+    def pin(self, panel: RunPanel, start: Callable[[], None]) -> None:
+        """Put a run panel at the foot of the dock; its button calls ``start`` and stops the job."""
+        self.footer.addWidget(panel)
+        panel.run_requested.connect(start)
+        panel.stop_requested.connect(self.stop)
+
     def stop(self) -> None:
         """Ask the running job of this dock to end."""
         if self.job is not None and self.is_running:

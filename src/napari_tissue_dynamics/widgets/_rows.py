@@ -39,3 +39,11 @@ def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, ins
     field.setMinimumWidth(80)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, field.sizePolicy().verticalPolicy())
     layout.addRow(label, field if inside is None else inside)
+
+
+def sentences(name: str, text: str = "") -> QLabel:
+    """Return a label for a few sentences, with its accessible name."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setAccessibleName(name)
+    return label

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QLabel, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
@@ -18,7 +18,7 @@ from napari_tissue_dynamics.widgets._file_edit import FileEdit
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import Opened, opening, show_tissue
 from napari_tissue_dynamics.widgets._read_form import ReadForm
-from napari_tissue_dynamics.widgets._rows import add_row, rows
+from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
 
@@ -54,16 +54,13 @@ class LoadDock(Dock):
         self.look_button = _button("Look into the file", "Show what the file holds, to choose from below.")
         self.form = ReadForm()
         self.panel = RunPanel("Load", "Read the tissue and draw it.")
-        self.summary = QLabel("No tissue is loaded.")
-        self.summary.setWordWrap(True)
-        self.summary.setAccessibleName("Summary of the tissue")
+        self.summary = sentences("Summary of the tissue", "No tissue is loaded.")
         self.color = ColorBox()
         self.save_button = _button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
         self._arrange()
         self.file.chosen.connect(self.look)
         self.look_button.clicked.connect(self.look)
-        self.panel.run_requested.connect(self.load)
-        self.panel.stop_requested.connect(self.stop)
+        self.pin(self.panel, self.load)
         self.color.chosen.connect(self.color_by)
         self.save_button.clicked.connect(self._ask_and_save)
         listen(self, self.workspace.tissue_changed, self._show_summary)
@@ -118,7 +115,6 @@ class LoadDock(Dock):
         self.column.addLayout(bottom)
         self.column.addWidget(self.save_button)
         self.column.addStretch()
-        self.footer.addWidget(self.panel)
 
     def _path(self) -> Path | None:
         path = self.file.path()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QLabel, QWidget
-
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
@@ -16,11 +14,13 @@ from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
+from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
     import napari
+    from qtpy.QtWidgets import QWidget
 
 
 ESSENTIAL = ("n_experts", "keep_genes", "velocity_epochs", "device", "seed")
@@ -43,15 +43,11 @@ class SteerDock(Dock):
         super().__init__(viewer, parent)
         self.form: Form[SteerConfig] = Form(SteerConfig, ESSENTIAL)
         self.panel = RunPanel("Train STEER", "Estimate RNA velocity, latent time and experts of every cell.")
-        self.summary = QLabel()
-        self.summary.setWordWrap(True)
-        self.summary.setAccessibleName("Result of STEER")
+        self.summary = sentences("Result of STEER")
         for widget in (self.form, self.summary):
             self.column.addWidget(widget)
         self.column.addStretch()
-        self.footer.addWidget(self.panel)
-        self.panel.run_requested.connect(self.start)
-        self.panel.stop_requested.connect(self.stop)
+        self.pin(self.panel, self.start)
         listen(self, self.workspace.tissue_changed, self._refresh)
         listen(self, self.workspace.running_changed, self._refresh)
         listen(self, self.workspace.velocity_changed, self._summarize)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
@@ -17,7 +17,7 @@ from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._network_form import NetworkForm
-from napari_tissue_dynamics.widgets._rows import add_row, rows
+from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets.legend import open_legend
 
@@ -53,12 +53,9 @@ class TravlrDock(Dock):
         self.form: Form[TravlrConfig] = Form(TravlrConfig, ESSENTIAL)
         self.panel = RunPanel("Fit SpaceTravLR", "Estimate what every modulator does to the targets in every cell.")
         self.target, self.modulator = QComboBox(), QComboBox()
-        self.summary = QLabel()
-        self.summary.setWordWrap(True)
-        self.summary.setAccessibleName("Result of SpaceTravLR")
+        self.summary = sentences("Result of SpaceTravLR")
         self._arrange()
-        self.panel.run_requested.connect(self.start)
-        self.panel.stop_requested.connect(self.stop)
+        self.pin(self.panel, self.start)
         self.target.currentTextChanged.connect(self._offer_modulators)
         self.modulator.textActivated.connect(self._modulator_chosen)
         self.target.textActivated.connect(self._modulator_chosen)
@@ -124,7 +121,6 @@ class TravlrDock(Dock):
         add_row(choice, "Show modulator", self.modulator, "Whose coefficients are drawn in the tissue.")
         self.column.addLayout(choice)
         self.column.addStretch()
-        self.footer.addWidget(self.panel)
 
     def _draw_first(self, field: RegulationField) -> None:
         """Draw anew every beta that is on show, those of genes that are gone excepted, or else the first."""
