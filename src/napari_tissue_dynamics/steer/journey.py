@@ -1,0 +1,92 @@
+"""How far a STEER fit has come: one share of the whole for steps of very different kinds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.progress import Progress, StopToken, stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+Result = TypeVar("Result")
+
+INTERVAL = 0.15
+STOPPED = "The fit was stopped before it had velocities; nothing was changed."
+
+
+class Journey:
+    """The parts of a fit in their order, the clock of the reports, and the wish to stop.
+
+    Parameters
+    ----------
+    costs
+        Expected cost of every part, in any unit, in the order in which they are done.
+    stop
+        Looked at between steps.
+    """
+
+    def __init__(self, costs: Mapping[str, float], stop: StopToken | None = None) -> None:
+        whole = sum(costs.values())
+        self._start: dict[str, float] = {}
+        self._share = {part: cost / whole for part, cost in costs.items()}
+        done = 0.0
+        for part, share in self._share.items():
+            self._start[part] = done
+            done += share
+        self._stop = stop
+        self._last = 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the fit should end."""
+        return stopped(self._stop)
+
+    def due(self) -> bool:
+        """Return True when it is time for the next report; a clock decides, not the number of steps."""
+        now = time.monotonic()
+        if now - self._last < INTERVAL:
+            return False
+        self._last = now
+        return True
+
+    def at(self, part: str, step: int, total: int, loss: float | None = None) -> Progress:
+        """Return the report of ``step`` of ``total`` in ``part``."""
+        fraction = self._start[part] + self._share[part] * min(step / max(total, 1), 1.0)
+        return Progress(part, step, total, min(fraction, 1.0), loss)
+
+    def wait(self, part: str, call: Callable[[], Result]) -> Generator[Progress, None, Result]:
+        """Do one long call in a thread of its own and report while it runs.
+
+        A call cannot be interrupted. When the fit is to stop, its result is given up and the thread ends by
+        itself; the call must therefore change nothing outside.
+
+        Raises
+        ------
+        FitError
+            If the fit was stopped.
+        """
+        outcome: list[Result] = []
+        failure: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                outcome.append(call())
+            except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
+                failure.append(error)
+
+        thread = threading.Thread(target=work, name=f"STEER {part}", daemon=True)
+        yield self.at(part, 0, 1)
+        thread.start()
+        while thread.is_alive():
+            if self.stopped:
+                raise FitError(STOPPED)
+            thread.join(INTERVAL)
+            if thread.is_alive():
+                yield self.at(part, 0, 1)
+        if failure:
+            raise failure[0]
+        return outcome[0]
