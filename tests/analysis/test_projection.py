@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.analysis.projection import ARROW_REACH, nearest_distance, on_grid, project
+from napari_tissue_dynamics.analysis.projection import ARROW_REACH, cell_spacing, on_grid, project
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 
@@ -72,7 +72,7 @@ def test_arrows_equal_the_slow_sum(flow):
         weights /= abs(weights).sum() + np.expm1(10 * stay[i])
         for place, j in enumerate(near[i]):
             expected[i] += (weights[place] - weights.mean()) * (positions[j] - positions[i]) / distances[i, j]
-    expected *= ARROW_REACH * np.median(distances.min(axis=1)) / np.quantile(np.linalg.norm(expected, axis=1), 0.95)
+    expected *= ARROW_REACH * cell_spacing(positions) / np.quantile(np.linalg.norm(expected, axis=1), 0.95)
     np.testing.assert_allclose(projection.arrows, expected, rtol=2e-3, atol=1e-4)
 
 
@@ -110,6 +110,12 @@ def test_grid_equals_the_slow_weighted_mean():
     np.testing.assert_allclose(grid.arrows, expected, atol=2e-3)
 
 
-def test_nearest_distance():
-    assert nearest_distance(np.array([[0.0, 0], [3, 4], [3, 5]])) == 1.0
-    assert nearest_distance(np.array([[7.0, 7]])) == 1.0
+def test_spacing_of_cells():
+    line = np.array([[0.0, 0], [3, 0], [4, 0], [5, 0]])  # no box: the median distance to the nearest
+    assert cell_spacing(line) == 1.0
+    lattice = np.stack(np.meshgrid(np.arange(20.0), np.arange(11.0)), axis=-1).reshape(-1, 2)
+    assert cell_spacing(2 * lattice) == 2.0
+    clumps = np.concatenate([lattice * 1e-3, lattice * 1e-3 + [100, 50]])  # 440 cells in a box of 100 x 50
+    assert cell_spacing(clumps) == pytest.approx(0.35 * np.sqrt(100 * 50 / 440), rel=0.01)
+    assert cell_spacing(np.array([[7.0, 7]])) == 1.0
+    assert cell_spacing(np.zeros((3, 2))) == 1.0

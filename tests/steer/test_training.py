@@ -80,8 +80,14 @@ def fast_fit():
 def test_velocities_point_where_the_tissue_grows(fast_fit):
     simulated, field = fast_fit
     positions = simulated.tissue.positions
-    arrows = project_on_tissue(field, positions)
-    assert mean_cosine(arrows, simulated.truth.spatial_velocity) >= 0.5
+    found = mean_cosine(project_on_tissue(field, positions), simulated.truth.spatial_velocity)
+    assert found >= 0.5
+    # In a tissue that grows away from a stripe even the velocities of other cells point outwards more often than not.
+    others = np.random.default_rng(0).permutation(field.spliced, axis=0)
+    by_chance = mean_cosine(
+        project_on_tissue(replace(field, spliced=others), positions), simulated.truth.spatial_velocity
+    )
+    assert found > by_chance + 0.2
 
 
 def test_latent_time_follows_the_true_time_within_every_regime(fast_fit):

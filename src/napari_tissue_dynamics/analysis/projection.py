@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 Neighbors = Literal["tissue", "expression"]
 
-# The 95 % quantile of the arrow lengths, in median distances to the nearest cell.
+# The 95 % quantile of the arrow lengths, in spacings of the cells.
 ARROW_REACH = 3.0
+EVEN_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +85,7 @@ def project_steps(
     over the neighbors of the cell (La Manno et al. 2018; Bergen et al. 2020): the step expected under the
     transition weights minus the step expected without velocity. Every gene is divided by its largest moment
     first, so that a few strongly expressed genes do not decide alone. One factor for all cells brings the 95 %
-    quantile of the lengths to three times the median distance to the nearest cell; relative lengths carry meaning.
+    quantile of the lengths to three times the spacing of the cells; relative lengths carry meaning.
 
     Parameters
     ----------
@@ -160,13 +161,20 @@ def on_grid(
     return GridField(grid[keep].astype(np.float32), (smooth * factor).astype(np.float32), spacing)
 
 
-def nearest_distance(positions: NDArray[np.float64]) -> float:
-    """Return the median distance of the cells to their nearest other cell, 1.0 for a single cell."""
-    if len(positions) < 2:
+def cell_spacing(positions: NDArray[np.float64]) -> float:
+    """Return a typical distance between cells, to size points and arrows by.
+
+    The median distance to the nearest other cell; but where cells crowd in clumps, as in embeddings, at least 0.35
+    of the distance that as many cells would have if they filled the bounding box evenly. 1.0 for a single cell.
+    """
+    n_cells, n_dimensions = positions.shape
+    if n_cells < 2:
         return 1.0
     _, distances = knn(positions, 1)
     above = distances[distances > 0]
-    return float(np.median(above)) if above.size else 1.0
+    nearest = float(np.median(above)) if above.size else 0.0
+    box = float(np.prod(np.ptp(positions, axis=0)))
+    return max(nearest, EVEN_SHARE * (box / n_cells) ** (1 / n_dimensions)) or 1.0
 
 
 def _expression_space(field: VelocityField) -> NDArray[np.float32]:
@@ -187,5 +195,5 @@ def _expected_steps(graph: VelocityGraph, positions: NDArray[np.float64]) -> NDA
 def _scaled(arrows: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(arrows, axis=1)
     moving = lengths[lengths > 0]
-    factor = ARROW_REACH * nearest_distance(positions) / np.quantile(moving, 0.95) if moving.size else 1.0
+    factor = ARROW_REACH * cell_spacing(positions) / np.quantile(moving, 0.95) if moving.size else 1.0
     return (arrows * factor).astype(np.float32)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.projection import nearest_distance
+from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari
@@ -32,7 +32,7 @@ LayerData: TypeAlias = "tuple[Any, dict[str, Any], str]"
 # From here on colors are computed here and not by napari, which is slow at it.
 MANY_CELLS = 100_000
 PLAIN_COLOR = "#56B4E9"
-# Diameter of a point over the median distance to the nearest cell.
+# Diameter of a point in spacings of the cells.
 POINT_SIZE = 0.95
 
 
@@ -158,7 +158,7 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str) -> LayerData:
 def _bare(tissue: Tissue) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return positions and the options that all layers of cells share."""
     options: dict[str, Any] = {
-        "size": POINT_SIZE * nearest_distance(tissue.positions),
+        "size": POINT_SIZE * cell_spacing(tissue.positions),
         "border_width": 0,
         "symbol": "disc",
         "antialiasing": 0 if tissue.n_cells > MANY_CELLS else 1,

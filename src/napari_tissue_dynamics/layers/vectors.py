@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.projection import nearest_distance
+from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def velocity_vectors(
     if moving.size > MOST_ARROWS:
         cells = moving[np.linspace(0, moving.size - 1, MOST_ARROWS).astype(np.intp)]
         note = f"{MOST_ARROWS} of {moving.size} arrows are drawn"
-    width = 0.35 * nearest_distance(np.asarray(positions, dtype=np.float64))
+    width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
     metadata = about("velocity", cells=cells, note=note)
     return _vectors(positions[cells], arrows[cells], name, unit, CELL_ARROW_COLOR, width, metadata)
 

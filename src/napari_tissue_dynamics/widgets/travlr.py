@@ -111,6 +111,8 @@ class TravlrDock(Dock):
         layer = _viewer.show(self.viewer, self.workspace, data)
         _viewer.hide_other_results(self.viewer, self.workspace, [data[1]["name"]])
         self.viewer.layers.selection.active = layer
+        self.target.setCurrentText(target)
+        self.modulator.setCurrentText(modulator)
         open_legend(self.viewer)
 
     def _arrange(self) -> None:
@@ -132,7 +134,6 @@ class TravlrDock(Dock):
             _viewer.show(self.viewer, self.workspace, beta_points(self._tissue(), gene, name))
         if not shown and field.genes:
             self.show_beta(field.genes[0].target, strongest(field.genes[0]))
-            self.modulator.setCurrentText(strongest(field.genes[0]))
 
     def _tissue(self) -> Tissue:
         tissue = self.workspace.tissue
