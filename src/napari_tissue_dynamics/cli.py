@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-window", action="store_true", help="close the viewer after the screenshots")
     _add_reading(demo)
     _add_network(demo, targets_required=False)
+    demo.add_argument(
+        "--small-types", choices=("refuse", "mean"), default="refuse", help="what to do about types of a single cell"
+    )
     demo.set_defaults(run=_demo)
 
     look = commands.add_parser("look", help="what a file holds")
@@ -254,6 +257,7 @@ def _demo(options: argparse.Namespace) -> None:
         source=options.file,
         targets=targets,
         network=network,
+        small_types=options.small_types,
         window=not options.no_window,
     )
 

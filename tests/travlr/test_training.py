@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,6 +109,8 @@ def test_a_type_with_a_single_cell_is_refused(tissue, network):
     lonely = tissue.with_(cell_types=Labels("kind", codes, ("many", "one")))
     with pytest.raises(DataError, match="'one' of 'kind' has 1 cell; at least 2"):
         fit(lonely, ["Axin2"], network, SHORT)
+    found = fit(lonely, ["Axin2"], network, replace(SHORT, small_types="mean"))["Axin2"]
+    np.testing.assert_allclose(found.betas[7], [tissue.expression[7, 4], 0, 0, 0])
 
 
 def test_a_cell_without_a_type_has_no_coefficients(tissue, network):

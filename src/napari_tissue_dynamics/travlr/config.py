@@ -34,6 +34,9 @@ class TravlrConfig:
         Group and element-wise penalty of the group lasso.
     score_threshold
         A cell type whose R² stays below keeps only its mean, no coefficients.
+    small_types
+        What to do about cell types of a single cell, from which no coefficient can be told: ``refuse`` the fit, or
+        let the cell keep its own value (``mean``) without coefficients.
     activation
         How the network bends the seed coefficients.
     spatial_dim
@@ -64,6 +67,7 @@ class TravlrConfig:
     threshold_lambda: Annotated[float, Ge(0)] = 1e-6
     l1_reg: Annotated[float, Ge(0)] = 1e-9
     score_threshold: Annotated[float, Interval(le=1)] = 0.2
+    small_types: Literal["refuse", "mean"] = "refuse"
     activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
     spatial_dim: Annotated[int, Interval(ge=8, le=256)] = 16
     epochs: Annotated[int, Interval(ge=0, le=10000)] = 60

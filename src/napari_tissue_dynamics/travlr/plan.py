@@ -71,7 +71,7 @@ def make_plan(tissue: Tissue, targets: Sequence[str], network: RegulatoryNetwork
     ------
     DataError
         If there is no target, a target was not measured or has nothing that could regulate it, the tissue has
-        no expression, no cell has a type, or a type has a single cell.
+        no expression, no cell has a type, or a type has a single cell and small types are refused.
     """
     targets = tuple(dict.fromkeys(targets))
     if not targets:
@@ -79,6 +79,8 @@ def make_plan(tissue: Tissue, targets: Sequence[str], network: RegulatoryNetwork
     for target in targets:
         tissue.gene_index(target)
     codes, clusters = clusters_of(tissue)
+    if tissue.cell_types is not None and config.small_types == "refuse":
+        _refuse_single_cells(tissue)
     expression = expression_of(tissue)
     means = dict(zip(tissue.genes, mean_expression(expression).tolist(), strict=True))
     modulators = tuple(select_modulators(target, network, tissue.genes, means, config) for target in targets)
@@ -108,14 +110,22 @@ def clusters_of(tissue: Tissue) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     Raises
     ------
     DataError
-        If there are cell types but no cell has one, or a type has a single cell.
+        If there are cell types but no cell has one.
     """
     labels = tissue.cell_types
     if labels is None:
         return np.zeros(tissue.n_cells, dtype=np.int32), ("all",)
-    require_cell_types(tissue, at_least=FEWEST_CELLS)
+    require_cell_types(tissue)
     present = np.unique(labels.codes[labels.codes >= 0])
     codes = np.full(tissue.n_cells, -1, dtype=np.int32)
     for k, code in enumerate(present):
         codes[labels.codes == code] = k
     return codes, tuple(labels.categories[code] for code in present)
+
+
+def _refuse_single_cells(tissue: Tissue) -> None:
+    try:
+        require_cell_types(tissue, at_least=FEWEST_CELLS)
+    except DataError as error:
+        remedy = "Or set small types to 'mean': such a cell then keeps its value and has no coefficients."
+        raise DataError(f"{error} {remedy}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.widgets.display import has_display, virtual_display
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
     from napari_tissue_dynamics.workflow import VelocityResult
+
+SmallTypes: TypeAlias = Literal["refuse", "mean"]
 
 SIMULATED_CELLS, SIMULATED_GENES = 1200, 150
 WINDOW_SIZE = (1440, 900)
@@ -55,6 +57,7 @@ def run_demo(
     source: Path | None = None,
     targets: Sequence[str] = (),
     network: RegulatoryNetwork | None = None,
+    small_types: SmallTypes = "refuse",
     window: bool = True,
 ) -> None:
     """Read, train, fit, draw and save.
@@ -68,6 +71,8 @@ def run_demo(
     targets, network
         Genes to fit and what may regulate them; nothing is fitted without them, but the simulated
         tissue brings its own.
+    small_types
+        What to do about cell types of a single cell.
     window
         Keep the viewer open at the end when there is a screen.
 
@@ -89,7 +94,7 @@ def run_demo(
             "Name target genes with --targets and their regulators with --regulators or --links."
         )
     velocity = _velocity(tissue, steps)
-    regulation = _regulation(tissue, targets, network, steps)
+    regulation = _regulation(tissue, targets, network, small_types, steps)
     result = out / "result.h5ad"
     with steps.step("write result.h5ad"):
         save(result, tissue, source=source, velocity=velocity, regulation=regulation)
@@ -127,7 +132,11 @@ def _velocity(tissue: Tissue, steps: Steps) -> VelocityResult | None:
 
 
 def _regulation(
-    tissue: Tissue, targets: Sequence[str], network: RegulatoryNetwork | None, steps: Steps
+    tissue: Tissue,
+    targets: Sequence[str],
+    network: RegulatoryNetwork | None,
+    small_types: SmallTypes,
+    steps: Steps,
 ) -> RegulationField | None:
     from napari_tissue_dynamics.travlr import TravlrConfig, fit
 
@@ -135,7 +144,7 @@ def _regulation(
         steps.say("SpaceTravLR left out: no target genes were named (--targets, --regulators or --links)")
         return None
     with steps.step(f"fit SpaceTravLR ({', '.join(targets)})"):
-        return fit(tissue, targets, network, TravlrConfig.fast())
+        return fit(tissue, targets, network, TravlrConfig(small_types=small_types))
 
 
 def _show(

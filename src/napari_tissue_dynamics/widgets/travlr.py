@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets._jobs import Report, Steps
     from napari_tissue_dynamics.widgets._network_form import NetworkChoice
 
-ESSENTIAL = ("seed_estimator", "epochs", "radius", "device", "seed")
+ESSENTIAL = ("seed_estimator", "epochs", "radius", "small_types", "device", "seed")
 PREVIEW = "preview"
 """Key of the layer that shows a finished gene while others are still being fitted."""
 
