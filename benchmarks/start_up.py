@@ -7,25 +7,33 @@ import sys
 from napari_tissue_dynamics.widgets.display import has_display, virtual_display
 
 ROUNDS = 9
+PLUGIN = "napari-tissue-dynamics"
+# Makes the installed plugin invisible, as if it were not installed.
+HIDE = f"""
+from importlib import metadata
+every = metadata.distributions
+metadata.distributions = lambda **options: (d for d in every(**options) if d.metadata["Name"] != "{PLUGIN}")
+"""
+OPEN = f"""
+import time; start = time.perf_counter()
+import napari
+viewer = napari.Viewer()
+napari.qt.get_qapp().processEvents()
+seconds = time.perf_counter() - start
+from npe2 import PluginManager
+print(seconds, "{PLUGIN}" in [m.name for m in PluginManager.instance().iter_manifests()])
+viewer.close()
+"""
 
 
 def seconds(*, without):
     """Return the seconds until an empty viewer stands, in a fresh process."""
-    disabled = (
-        "from npe2 import PluginManager as P; P.instance().disable('napari-tissue-dynamics')\n" if without else ""
-    )
-    code = (
-        "import time; start = time.perf_counter()\n"
-        "import napari\n"
-        "from npe2 import PluginManager as P\n"
-        f"{disabled}"
-        "viewer = napari.Viewer()\n"
-        "napari.qt.get_qapp().processEvents()\n"
-        "print(time.perf_counter() - start)\n"
-        "viewer.close()\n"
-    )
+    code = (HIDE if without else "") + OPEN
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return float(answer.stdout.split()[-1])
+    took, known = answer.stdout.split()[-2:]
+    if (known == "True") == without:
+        raise RuntimeError(f"the plugin was {'found' if without else 'not found'} by napari")
+    return float(took)
 
 
 def measure():

@@ -84,7 +84,8 @@ def test_betas_of_a_real_embryo_explain_what_the_fit_says_they_explain(shared_da
     pairs = shared_data / "priors" / "cellchatdb_mouse.csv"
     network = build_network(tissue.genes, ["Mef2c"], links=links, pairs=pairs)
     network = replace(network, pairs=[pair for pair in network.pairs if pair.signaling == SECRETED])
-    found = fit(tissue, ["Mef2c"], network, TravlrConfig(spatial_dim=8, epochs=3))["Mef2c"]
+    config = TravlrConfig(spatial_dim=8, epochs=3, small_types="mean")
+    found = fit(tissue, ["Mef2c"], network, config)["Mef2c"]
     assert found.modulators[:4] == ("Gata6", "Gfi1b", "Meis2", "Otx2")
     assert "Pdgfa$Pdgfra" in found.modulators
     observed = column(tissue.expression, tissue.gene_index("Mef2c"))

@@ -179,9 +179,9 @@ class Tissue:
             return self.genes.index(gene)
         except ValueError:
             close = _similar(gene, self.genes)
-            hint = f" Did you mean {close}?" if close else ""
+            advice = f"Did you mean {close}?" if close else "Check its spelling or choose another gene."
             raise DataError(
-                f"There is no gene {gene!r} among the {self.n_genes} genes of {self.source}.{hint}"
+                f"There is no gene {gene!r} among the {self.n_genes} genes of {self.source}. {advice}"
             ) from None
 
     def with_(self, **changes: object) -> Tissue:
