@@ -33,7 +33,7 @@ def _design(tissue, radius=0.0):
 
 @pytest.mark.parametrize("kind", ["lasso", "bayesian", "ard"])
 def test_no_epochs_give_exactly_the_seed(tissue, network, kind):
-    config = TravlrConfig(epochs=0, score_threshold=-100, seed_estimator=kind, radius=20.0)
+    config = TravlrConfig(epochs=0, score_threshold=-100, seed_estimator=kind, standardize=False, radius=20.0)
     found = fit(tissue, ["Axin2"], network, config)["Axin2"]
     assert found.columns == ("beta0", "beta_Sox2", "beta_Pax6", "beta_Wnt5a$Fzd2")
     x, y = _design(tissue, 20.0), tissue.expression[:, 4].astype(np.float64)
@@ -119,6 +119,23 @@ def test_a_cell_without_a_type_has_no_coefficients(tissue, network):
     found = fit(tissue.with_(cell_types=Labels("kind", codes, ("many", "unused"))), ["Axin2"], network, SHORT)["Axin2"]
     assert (found.betas[7] == 0).all()
     assert found.clusters == ("many",)
+
+
+def test_effects_are_the_spread_of_what_a_modulator_adds(tissue, network):
+    found = fit(tissue, ["Axin2"], network, SHORT)["Axin2"]
+    for name, effect in zip(found.modulators, found.effects, strict=True):
+        if "$" not in name:
+            added = found.beta(name) * tissue.expression[:, tissue.gene_index(name)]
+            assert effect == pytest.approx(added.std(), rel=1e-4)
+    assert found.strongest == found.modulators[int(np.argmax(found.effects))]
+
+
+def test_columns_of_very_different_scale_get_the_same_seed(tissue, network):
+    small = tissue.expression.copy()
+    small[:, tissue.gene_index("Pax6")] *= 1e-4
+    usual = fit(tissue, ["Axin2"], network, SEED_ONLY)["Axin2"]
+    scaled = fit(tissue.with_(expression=small), ["Axin2"], network, SEED_ONLY)["Axin2"]
+    np.testing.assert_allclose(scaled.beta("Pax6") * 1e-4, usual.beta("Pax6"), rtol=1e-2, atol=1e-4)
 
 
 def test_without_types_all_cells_are_one(tissue, network):

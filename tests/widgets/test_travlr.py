@@ -6,7 +6,7 @@ from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.travlr import training
 from napari_tissue_dynamics.travlr.pairs import bundled_pairs
-from napari_tissue_dynamics.widgets.travlr import TravlrDock, strongest
+from napari_tissue_dynamics.widgets.travlr import TravlrDock
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def test_run_button_fits_and_draws_the_first_target(dock, viewer, workspace, sim
     assert workspace.regulation.targets == targets
     assert workspace.regulation_config == tiny_travlr
     first = workspace.regulation[targets[0]]
-    name = f"beta {targets[0]} ← {strongest(first)}"
+    name = f"beta {targets[0]} ← {first.strongest}"
     assert [layer.name for layer in viewer.layers] == [name]
     shown = np.asarray(viewer.layers[name].features[name])
-    np.testing.assert_array_equal(shown, first.beta(strongest(first)))
+    np.testing.assert_array_equal(shown, first.beta(first.strongest))
     low, high = viewer.layers[name].face_contrast_limits
     assert low == -high
     assert dock.target.count() == 2

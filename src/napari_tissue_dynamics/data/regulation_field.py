@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -29,6 +30,9 @@ class GeneFit:
         Names of the cell types that have a model.
     seed_r2, fit_r2
         Training R² of the seed estimator and of the final model, one per cluster (NaN where not fitted).
+    effects
+        Standard deviation over cells of what each modulator adds to the prediction, in the unit of the target's
+        expression; coefficients alone cannot be compared, as their columns differ in scale. Empty when not known.
     stopped
         True if the network was stopped before its last epoch.
     """
@@ -39,6 +43,7 @@ class GeneFit:
     clusters: tuple[str, ...] = ()
     seed_r2: tuple[float, ...] = ()
     fit_r2: tuple[float, ...] = ()
+    effects: tuple[float, ...] = ()
     stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -52,6 +57,14 @@ class GeneFit:
     def columns(self) -> tuple[str, ...]:
         """Names of the beta columns: ``beta0`` and ``beta_<modulator>``."""
         return ("beta0", *(f"beta_{name}" for name in self.modulators))
+
+    @property
+    def strongest(self) -> str:
+        """The modulator with the largest effect (or mean absolute coefficient); the intercept when there is none."""
+        if not self.modulators:
+            return "beta0"
+        sizes = np.asarray(self.effects) if self.effects else np.abs(self.betas[:, 1:]).mean(axis=0)
+        return self.modulators[int(sizes.argmax())]
 
     def beta(self, modulator: str) -> NDArray[np.float32]:
         """Return the (cells,) coefficients of one modulator (or of ``"beta0"``).

@@ -30,6 +30,9 @@ class TravlrConfig:
         Multiplies every received ligand.
     seed_estimator
         Linear model of each cell type that the network starts from.
+    standardize
+        Divide every column by its spread for the seed and report coefficients on the original scale; off as in the
+        publication.
     threshold_lambda, l1_reg
         Group and element-wise penalty of the group lasso.
     score_threshold
@@ -64,6 +67,7 @@ class TravlrConfig:
     kernel: Literal["gaussian", "truncated"] = "gaussian"
     scale_factor: Annotated[float, Interval(gt=0)] = 1.0
     seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
+    standardize: bool = True
     threshold_lambda: Annotated[float, Ge(0)] = 1e-6
     l1_reg: Annotated[float, Ge(0)] = 1e-9
     score_threshold: Annotated[float, Interval(le=1)] = 0.2

@@ -44,6 +44,20 @@ def seed_steps(
     """
     if len(y) < 2 or x.shape[1] == 0:
         return mean_only(y, x.shape[1])
+    if not config.standardize:
+        return (yield from _estimate(x, y, groups, config))
+    # A received ligand is a mean over the whole tissue and can be a thousand times smaller than a transcription
+    # factor; on the raw scale the published iteration stops long before it has used it.
+    spread = x.std(axis=0)
+    spread[spread == 0] = 1.0
+    found = yield from _estimate(x / spread, y, groups, config)
+    found[1:] /= spread
+    return found
+
+
+def _estimate(
+    x: Floats, y: Floats, groups: NDArray[np.integer], config: TravlrConfig
+) -> Generator[float, None, Floats]:
     if config.seed_estimator == "lasso":
         penalties = Penalties(group=config.threshold_lambda, element=config.l1_reg)
         return (yield from sparse_group_lasso_steps(x, y, groups, penalties))

@@ -218,7 +218,8 @@ def _gene_steps(
         start += width
         seed_r2.append(before)
         fit_r2.append(after)
-    return GeneFit(target, design.names, betas, plan.clusters, tuple(seed_r2), tuple(fit_r2))
+    effects = tuple((betas[:, 1:] * design.x).std(axis=0).tolist())
+    return GeneFit(target, design.names, betas, plan.clusters, tuple(seed_r2), tuple(fit_r2), effects)
 
 
 def _cluster_steps(

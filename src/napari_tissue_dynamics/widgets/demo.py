@@ -215,8 +215,6 @@ class Picture:
 
     def take_all(self) -> None:
         """Take one screenshot of each layer group."""
-        from napari_tissue_dynamics.widgets.travlr import strongest
-
         workspace = self.load.workspace
         self.take("tissue", self.load, ["cells"])
         if workspace.velocity is not None:
@@ -225,8 +223,8 @@ class Picture:
             self.take("expert", self.steer, ["expert"])
             self.take("latent time", self.steer, ["latent time", "velocity"])
         for gene in () if workspace.regulation is None else workspace.regulation.genes:
-            self.travlr.show_beta(gene.target, strongest(gene))
-            self.take(f"beta {gene.target}", self.travlr, [f"beta {gene.target} ← {strongest(gene)}"])
+            self.travlr.show_beta(gene.target, gene.strongest)
+            self.take(f"beta {gene.target}", self.travlr, [f"beta {gene.target} ← {gene.strongest}"])
 
     def take(self, name: str, dock: QWidget, visible: Sequence[str]) -> Path:
         """Show the named layers over the histology, bring a dock to the front and save the window as a picture."""

@@ -133,7 +133,7 @@ class TravlrDock(Dock):
             gene, name = fitted[key]
             _viewer.show(self.viewer, self.workspace, beta_points(self._tissue(), gene, name))
         if not shown and field.genes:
-            self.show_beta(field.genes[0].target, strongest(field.genes[0]))
+            self.show_beta(field.genes[0].target, field.genes[0].strongest)
 
     def _tissue(self) -> Tissue:
         tissue = self.workspace.tissue
@@ -148,7 +148,7 @@ class TravlrDock(Dock):
         if tissue is None or not finished:
             return
         gene = finished[-1]
-        array, options, kind = beta_points(tissue, gene, strongest(gene))
+        array, options, kind = beta_points(tissue, gene, gene.strongest)
         options = {**options, "name": f"running: {options['name']}"}
         _viewer.remove(self.viewer, self.workspace, lambda key: key == PREVIEW)
         _viewer.show(self.viewer, self.workspace, (array, options, kind), key=PREVIEW)
@@ -170,7 +170,7 @@ class TravlrDock(Dock):
         self.modulator.clear()
         if field is not None and target:
             self.modulator.addItems(_names(field[target]))
-            self.modulator.setCurrentText(strongest(field[target]))
+            self.modulator.setCurrentText(field[target].strongest)
 
     def _modulator_chosen(self, _: str) -> None:
         self.show_beta(self.target.currentText(), self.modulator.currentText())
@@ -191,14 +191,6 @@ class TravlrDock(Dock):
         except DataError as error:
             return str(error)
         return ""
-
-
-def strongest(gene: GeneFit) -> str:
-    """Return the modulator with the largest mean absolute coefficient, the intercept when there is none."""
-    if not gene.modulators:
-        return "beta0"
-    sizes = abs(gene.betas[:, 1:]).mean(axis=0)
-    return gene.modulators[int(sizes.argmax())]
 
 
 def summary(field: RegulationField) -> str:
