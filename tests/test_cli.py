@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from napari_tissue_dynamics.cli import main
+from napari_tissue_dynamics.data.anndata_io import read_provenance
 from napari_tissue_dynamics.data.simulate import simulate_tissue
 from napari_tissue_dynamics.steer import SteerConfig, fit
 
@@ -147,6 +148,9 @@ def test_command_line_and_python_agree(tmp_path):
     np.testing.assert_allclose(written.obs["latent_time"], field.time, rtol=1e-4, atol=1e-5)
     assert written.obsm["velocity_spatial"].shape == (150, 2)
     assert {"expert", "velocity_confidence"} <= set(written.obs)
+    record = read_provenance(out)
+    assert record["status"] == "complete"
+    assert record["settings"]["SteerConfig"]["n_experts"] == 2
 
 
 def test_travlr_writes_betas(tmp_path):

@@ -226,7 +226,7 @@ def _steer(options: argparse.Namespace) -> None:
     tissue = _read(options)
     result = velocity(tissue, config, _report)
     _end_report()
-    print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result, config=config)}")
+    print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result, settings=[config])}")
 
 
 def _travlr(options: argparse.Namespace) -> None:
@@ -240,7 +240,7 @@ def _travlr(options: argparse.Namespace) -> None:
     network = _network(options, tissue, targets)
     regulation = run_to_end(fit_steps(tissue, targets, network, config), _report)
     _end_report()
-    print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, config=config)}")
+    print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, settings=[config])}")
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_tissue_dynamics.progress import run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 Result = TypeVar("Result")
 
@@ -113,7 +114,7 @@ def save(
     source: Path | None = None,
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
-    config: object = None,
+    settings: Sequence[SteerConfig | TravlrConfig] = (),
     overwrite_source: bool = False,
 ) -> Path:
     """Write results beside everything the source file has.
@@ -128,8 +129,8 @@ def save(
         The file the tissue was read from; its content is kept.
     velocity, regulation
         What to write.
-    config
-        Settings of the fit, for the record.
+    settings
+        Settings of the fits, for the record.
     overwrite_source
         Allow ``path`` to be the source itself.
 
@@ -148,7 +149,7 @@ def save(
     field = None if velocity is None else velocity.field
     record = {
         "version": __version__,
-        "settings": {} if config is None else {f.name: getattr(config, f.name) for f in fields(config)},  # type: ignore[arg-type]
+        "settings": {type(each).__name__: asdict(each) for each in settings},
         "status": "stopped" if (field or regulation) and (field or regulation).stopped else "complete",  # type: ignore[union-attr]
     }
     write_h5ad(

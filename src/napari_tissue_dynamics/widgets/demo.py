@@ -8,6 +8,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets.display import has_display, virtual_display
 
 if TYPE_CHECKING:
@@ -93,11 +95,12 @@ def run_demo(
             f"{tissue.source} has no spliced and unspliced counts for a velocity, and no target genes were given. "
             "Name target genes with --targets and their regulators with --regulators or --links."
         )
-    velocity = _velocity(tissue, steps)
-    regulation = _regulation(tissue, targets, network, small_types, steps)
+    steer, travlr = SteerConfig.fast(), TravlrConfig(small_types=small_types)
+    velocity = _velocity(tissue, steer, steps)
+    regulation = _regulation(tissue, targets, network, travlr, steps)
     result = out / "result.h5ad"
     with steps.step("write result.h5ad"):
-        save(result, tissue, source=source, velocity=velocity, regulation=regulation)
+        save(result, tissue, source=source, velocity=velocity, regulation=regulation, settings=[steer, travlr])
     screen = has_display()
     with nullcontext() if screen else virtual_display():
         _show(tissue, source, velocity, regulation, out, steps, keep_open=window and screen)
@@ -118,8 +121,7 @@ def _simulated(out: Path) -> tuple[Tissue, Path, tuple[str, ...], RegulatoryNetw
     return tissue, path, truth.targets, network
 
 
-def _velocity(tissue: Tissue, steps: Steps) -> VelocityResult | None:
-    from napari_tissue_dynamics.steer.config import SteerConfig
+def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResult | None:
     from napari_tissue_dynamics.workflow import velocity
 
     if tissue.spliced is None or tissue.unspliced is None:
@@ -128,23 +130,23 @@ def _velocity(tissue: Tissue, steps: Steps) -> VelocityResult | None:
     if tissue.counts_meaning:
         steps.say(f"mind what the counts mean: {tissue.counts_meaning}")
     with steps.step(f"train STEER ({tissue.n_cells} cells)"):
-        return velocity(tissue, SteerConfig.fast())
+        return velocity(tissue, config)
 
 
 def _regulation(
     tissue: Tissue,
     targets: Sequence[str],
     network: RegulatoryNetwork | None,
-    small_types: SmallTypes,
+    config: TravlrConfig,
     steps: Steps,
 ) -> RegulationField | None:
-    from napari_tissue_dynamics.travlr import TravlrConfig, fit
+    from napari_tissue_dynamics.travlr import fit
 
     if network is None or not targets:
         steps.say("SpaceTravLR left out: no target genes were named (--targets, --regulators or --links)")
         return None
     with steps.step(f"fit SpaceTravLR ({', '.join(targets)})"):
-        return fit(tissue, targets, network, TravlrConfig(small_types=small_types))
+        return fit(tissue, targets, network, config)
 
 
 def _show(

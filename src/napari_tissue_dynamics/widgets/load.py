@@ -242,7 +242,7 @@ def _gene_of(tissue: Tissue, gene: str) -> Steps:
 def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
     tissue, source = workspace.tissue, workspace.source
     velocity, regulation = workspace.velocity, workspace.regulation
-    config = workspace.velocity_config or workspace.regulation_config
+    settings = [each for each in (workspace.velocity_config, workspace.regulation_config) if each is not None]
 
     def steps(stop: StopToken) -> Generator[Progress, None, Path]:
         from napari_tissue_dynamics.workflow import save
@@ -254,7 +254,7 @@ def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
             source=source,
             velocity=velocity,
             regulation=regulation,
-            config=config,
+            settings=settings,
             overwrite_source=overwrite_source,
         )
 
