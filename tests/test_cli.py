@@ -149,8 +149,8 @@ def test_command_line_and_python_agree(tmp_path):
     assert written.obsm["velocity_spatial"].shape == (150, 2)
     assert {"expert", "velocity_confidence"} <= set(written.obs)
     record = read_provenance(out)
-    assert record["status"] == "complete"
-    assert record["settings"]["SteerConfig"]["n_experts"] == 2
+    assert record["velocity"]["status"] == "complete"
+    assert record["provenance"]["settings"]["SteerConfig"]["n_experts"] == 2
 
 
 def test_travlr_writes_betas(tmp_path):

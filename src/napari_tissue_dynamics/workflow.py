@@ -143,15 +143,9 @@ def save(
     DataError
         If the file cannot be written.
     """
-    from napari_tissue_dynamics import __version__
     from napari_tissue_dynamics.data.anndata_io import write_h5ad
 
     field = None if velocity is None else velocity.field
-    record = {
-        "version": __version__,
-        "settings": {type(each).__name__: asdict(each) for each in settings},
-        "status": "stopped" if (field or regulation) and (field or regulation).stopped else "complete",  # type: ignore[union-attr]
-    }
     write_h5ad(
         path,
         tissue,
@@ -160,7 +154,7 @@ def save(
         projections=None if velocity is None else {tissue.basis: velocity.arrows},
         confidence=None if velocity is None else velocity.confidence,
         regulation=regulation,
-        provenance=record,
+        provenance={"settings": {type(each).__name__: asdict(each) for each in settings}},
         overwrite_source=overwrite_source,
     )
     return path
