@@ -1,5 +1,7 @@
 """The command line: the same numbers as from Python, and one sentence with exit code 2 for bad input."""
 
+import dataclasses
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -8,7 +10,9 @@ import pytest
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.anndata_io import read_provenance
 from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.steer import SteerConfig, fit
+from napari_tissue_dynamics.travlr import TravlrConfig
 
 TINY_STEER = {
     "n_experts": 2,
@@ -136,6 +140,17 @@ def test_settings_out_of_range_are_refused(adata, tmp_path, capsys):
     code, message = run_and_read(capsys, "steer", path, "--learning-rate", "-1")
     assert code == 2
     assert "--learning-rate is -1.0; it must be above 0" in message
+
+
+@pytest.mark.parametrize(("command", "settings"), [("steer", SteerConfig), ("travlr", TravlrConfig)])
+def test_every_setting_is_explained(capsys, monkeypatch, command, settings):
+    monkeypatch.setenv("COLUMNS", "2000")  # no text is wrapped
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    page = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(settings):
+        assert f"--{field.name.replace('_', '-')}" in page
+    assert all(" ".join(text.split()) in page for text in parameter_texts(settings).values())
 
 
 def test_command_line_and_python_agree(tmp_path):

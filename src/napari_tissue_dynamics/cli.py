@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from napari_tissue_dynamics import __version__
+from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -114,15 +115,16 @@ def _add_network(parser: argparse.ArgumentParser, *, targets_required: bool) -> 
 def _add_settings(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
     group = parser.add_argument_group("settings")
     group.add_argument("--profile", choices=("fast", "full"), default="fast", help="starting values of the settings")
-    hints = get_type_hints(settings)
+    hints, texts = get_type_hints(settings), parameter_texts(settings)
     for field in fields(settings):
         hint = hints[field.name]
         flag = "--" + field.name.replace("_", "-")
+        text = texts[field.name].replace("%", "%%")
         choices = get_args(hint) if get_origin(hint) is Literal else None
         if hint is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            group.add_argument(flag, type=str if choices else hint, choices=choices, default=None)
+            group.add_argument(flag, type=str if choices else hint, choices=choices, default=None, help=text)
 
 
 def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:

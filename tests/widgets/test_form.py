@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 import pytest
 from annotated_types import Gt, Interval
 
+from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.widgets._form import Form, bounds, parameter_texts, spoken
+from napari_tissue_dynamics.widgets._form import Form, bounds, spoken
 
 
 @dataclass(frozen=True, kw_only=True)

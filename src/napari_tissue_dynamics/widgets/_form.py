@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -13,6 +11,7 @@ from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
+from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.widgets._number import NumberBox
 from napari_tissue_dynamics.widgets._rows import add_row, rows
 from napari_tissue_dynamics.widgets._section import Section
@@ -152,21 +151,6 @@ def bounds(hint: Any) -> tuple[Any, Any, Any]:
             elif isinstance(limit, Le | Lt):
                 high = value - margin * isinstance(limit, Lt)
     return low, high, kind
-
-
-def parameter_texts(documented: type) -> dict[str, str]:
-    """Return what the ``Parameters`` section of a numpy docstring says about every name."""
-    text = inspect.getdoc(documented) or ""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in section.group(1).splitlines() if section else ():
-        if line and not line.startswith(" "):
-            names = [name.strip() for name in line.split(":")[0].split(",")]
-        else:
-            for name in names:
-                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
-    return {name: text.replace("``", "'") for name, text in found.items()}
 
 
 def spoken(name: str) -> str:
