@@ -233,14 +233,13 @@ def _steer(options: argparse.Namespace) -> None:
 
 def _travlr(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.progress import run_to_end
-    from napari_tissue_dynamics.travlr import fit_steps
-    from napari_tissue_dynamics.workflow import save
+    from napari_tissue_dynamics.workflow import regulation_steps, save
 
     config = _settings(options, TravlrConfig)
     tissue = _read(options)
     targets = names(options.targets)
     network = _network(options, tissue, targets)
-    regulation = run_to_end(fit_steps(tissue, targets, network, config), _report)
+    regulation = run_to_end(regulation_steps(tissue, targets, network, config), _report)
     _end_report()
     print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, settings=[config])}")
 

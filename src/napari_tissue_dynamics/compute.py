@@ -3,13 +3,56 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import torch
+
+Result = TypeVar("Result")
+
+# Seconds between two looks at a call that runs in a thread of its own.
+INTERVAL = 0.15
+
+
+def in_background(call: Callable[[], Result]) -> Generator[None, None, Result]:
+    """Do one long call in a thread of its own and yield several times a second while it runs.
+
+    A call cannot be interrupted, but whoever drains this generator can go away; the thread then ends by itself. The
+    call must therefore change nothing outside.
+
+    Raises
+    ------
+    BaseException
+        Whatever the call raised.
+    """
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        yield
+        thread.join(INTERVAL)
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def load_torch() -> None:
+    """Import torch with what its first optimizer imports, seconds of work that a fit would spend at its start."""
+    import torch
+
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 def pick_device(name: str = "auto") -> torch.device:

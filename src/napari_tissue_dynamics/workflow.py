@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.compute import in_background, load_torch
+from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
-    from napari_tissue_dynamics.progress import Progress, StopToken
+    from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
 Result = TypeVar("Result")
 
@@ -79,10 +82,12 @@ def velocity_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics import steer
     from napari_tissue_dynamics.analysis.confidence import confidence
     from napari_tissue_dynamics.analysis.projection import on_grid, project_steps
     from napari_tissue_dynamics.graph.neighbors import knn
+
+    yield from _loading(stop)
+    from napari_tissue_dynamics import steer
 
     field = yield from _part(steer.fit_steps(tissue, config, stop), 0.0, FIT_SHARE)
     near: Neighbors = "tissue" if tissue.has_tissue else "expression"
@@ -96,6 +101,36 @@ def velocity_steps(
 def velocity(tissue: Tissue, config: SteerConfig, report: Callable[[Progress], None] | None = None) -> VelocityResult:
     """Run :func:`velocity_steps` to the end."""
     return run_to_end(velocity_steps(tissue, config), report)
+
+
+def regulation_steps(
+    tissue: Tissue,
+    targets: Sequence[str],
+    network: RegulatoryNetwork,
+    config: TravlrConfig,
+    stop: StopToken | None = None,
+) -> Generator[Progress, None, RegulationField]:
+    """Fit SpaceTravLR; as :func:`napari_tissue_dynamics.travlr.fit_steps`, but can be stopped while torch loads.
+
+    Raises
+    ------
+    DataError
+        If the tissue cannot be used.
+    FitError
+        If the work was ended before it began.
+    """
+    yield from _loading(stop)
+    from napari_tissue_dynamics import travlr
+
+    return (yield from travlr.fit_steps(tissue, targets, network, config, stop))
+
+
+def _loading(stop: StopToken | None) -> Generator[Progress, None, None]:
+    """Load torch, which takes seconds the first time, without keeping a person who wants to stop."""
+    for _ in in_background(load_torch):
+        if stopped(stop):
+            raise FitError("The run was stopped before it began; earlier results are unchanged.")
+        yield Progress("loading torch", 0, 1, 0.0)
 
 
 def _part(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from napari_tissue_dynamics.compute import INTERVAL, in_background
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.progress import Progress, StopToken, stopped
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-INTERVAL = 0.15
 STOPPED = "The fit was stopped before it had velocities; nothing was changed."
 
 
@@ -69,24 +68,13 @@ class Journey:
         FitError
             If the fit was stopped.
         """
-        outcome: list[Result] = []
-        failure: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                outcome.append(call())
-            except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
-                failure.append(error)
-
-        thread = threading.Thread(target=work, name=f"STEER {part}", daemon=True)
         yield self.at(part, 0, 1)
-        thread.start()
-        while thread.is_alive():
+        steps = in_background(call)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
             if self.stopped:
                 raise FitError(STOPPED)
-            thread.join(INTERVAL)
-            if thread.is_alive():
-                yield self.at(part, 0, 1)
-        if failure:
-            raise failure[0]
-        return outcome[0]
+            yield self.at(part, 0, 1)

@@ -211,9 +211,9 @@ def _names(gene: GeneFit) -> tuple[str, ...]:
 
 def _fitting(tissue: Tissue, choice: NetworkChoice, config: TravlrConfig) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, RegulationField]:
-        from napari_tissue_dynamics.travlr import fit_steps
+        from napari_tissue_dynamics.workflow import regulation_steps
 
         network = choice.network(tissue.genes)
-        return (yield from fit_steps(tissue, choice.targets, network, config, stop))
+        return (yield from regulation_steps(tissue, choice.targets, network, config, stop))
 
     return steps
