@@ -127,10 +127,14 @@ def regulation_steps(
 
 def _loading(stop: StopToken | None) -> Generator[Progress, None, None]:
     """Load torch, which takes seconds the first time, without keeping a person who wants to stop."""
-    for _ in in_background(load_torch):
-        if stopped(stop):
-            raise FitError("The run was stopped before it began; earlier results are unchanged.")
+    steps = in_background(load_torch)
+    while not stopped(stop):
+        try:
+            next(steps)
+        except StopIteration:
+            return
         yield Progress("loading torch", 0, 1, 0.0)
+    raise FitError("The run was stopped before it began; earlier results are unchanged.")
 
 
 def _part(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
