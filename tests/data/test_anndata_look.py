@@ -67,7 +67,6 @@ def test_contents(given):
     assert found.obsm == ("spatial",)
     assert found.libraries == ()
     assert found.cell_type == "celltype"
-    assert found.few_genes
     assert "60 cells x 7 genes" in str(found)
     assert gene_names(given)[1] == "Sox2"
 

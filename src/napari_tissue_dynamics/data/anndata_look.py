@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Labels
 
-FEW_GENES = 1000
-"""So few genes fit into one list to choose from."""
 
 BLOCK = 1 << 22
 """Entries of a sparse matrix that are searched at a time."""
@@ -59,11 +57,6 @@ class Contents:
     obsm: tuple[str, ...]
     libraries: tuple[str, ...]
     cell_type: str | None
-
-    @property
-    def few_genes(self) -> bool:
-        """Whether all genes fit into one list to choose from."""
-        return self.n_genes <= FEW_GENES
 
     def __str__(self) -> str:
         columns = [f"{name} ({kind})" for name, kind in self.obs.items()]

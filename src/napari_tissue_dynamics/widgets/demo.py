@@ -103,7 +103,7 @@ def run_demo(
         save(result, tissue, source=source, velocity=velocity, regulation=regulation, settings=[steer, travlr])
     screen = has_display()
     with nullcontext() if screen else virtual_display():
-        _show(tissue, source, velocity, regulation, out, steps, keep_open=window and screen)
+        _show(tissue, source, (velocity, steer), (regulation, travlr), out, steps, keep_open=window and screen)
     steps.say(f"everything is in {out}")
 
 
@@ -152,8 +152,8 @@ def _regulation(
 def _show(
     tissue: Tissue,
     source: Path | None,
-    velocity: VelocityResult | None,
-    regulation: RegulationField | None,
+    velocity: tuple[VelocityResult | None, SteerConfig],
+    regulation: tuple[RegulationField | None, TravlrConfig],
     out: Path,
     steps: Steps,
     *,
@@ -201,19 +201,22 @@ class Picture:
         self,
         tissue: Tissue,
         source: Path | None,
-        velocity: VelocityResult | None,
-        regulation: RegulationField | None,
+        velocity: tuple[VelocityResult | None, SteerConfig],
+        regulation: tuple[RegulationField | None, TravlrConfig],
     ) -> None:
-        """Show a tissue and its results as the docks do."""
+        """Show a tissue and its results, each with its settings, as the docks do."""
         from napari_tissue_dynamics.data.anndata_look import contents
         from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
 
         found = None if source is None else contents(source)
         show_tissue(self.viewer, self.load.workspace, Opened(tissue, source, found))
-        if velocity is not None:
-            self.steer.show_result(velocity)
-        if regulation is not None:
-            self.travlr.show_result(regulation)
+        (result, steer), (field, travlr) = velocity, regulation
+        self.steer.form.set_value(steer)
+        self.travlr.form.set_value(travlr)
+        if result is not None:
+            self.steer.show_result(result, steer)
+        if field is not None:
+            self.travlr.show_result(field, travlr)
 
     def take_all(self) -> None:
         """Take one screenshot of each layer group."""
