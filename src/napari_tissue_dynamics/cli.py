@@ -114,7 +114,10 @@ def _add_network(parser: argparse.ArgumentParser, *, targets_required: bool) -> 
 
 def _add_settings(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
     group = parser.add_argument_group("settings")
-    group.add_argument("--profile", choices=("fast", "full"), default="fast", help="starting values of the settings")
+    option, starts = (
+        ("--schedule", ("quick", "fast", "full")) if settings is SteerConfig else ("--profile", ("fast", "full"))
+    )
+    group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
     hints, texts = get_type_hints(settings), parameter_texts(settings)
     for field in fields(settings):
         hint = hints[field.name]
@@ -128,7 +131,7 @@ def _add_settings(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
 
 
 def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:
-    """Return the profile with what was given on the command line; checks the ranges the form also has."""
+    """Return the starting values with what was given on the command line; checks the ranges the form also has."""
     from dataclasses import replace
 
     given = {field.name: getattr(options, field.name) for field in fields(settings)}
@@ -137,7 +140,11 @@ def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:
     for name, value in given.items():
         for limit in getattr(hints[name], "__metadata__", ()):
             _check_limit(name, value, limit)
-    return replace(settings.profile(options.profile), **given)
+    if settings is SteerConfig:
+        start: Any = SteerConfig.schedule(options.schedule, options.profile or SteerConfig().profile)
+    else:
+        start = settings.profile(options.profile)
+    return replace(start, **given)
 
 
 def _check_limit(name: str, value: float, limit: Any) -> None:

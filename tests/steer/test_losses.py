@@ -242,3 +242,18 @@ def test_unit_vectors_have_length_one_and_zero_stays_zero():
     length = unit(vectors).norm(dim=0)
     assert not length[0].any()
     torch.testing.assert_close(length[1:], torch.ones_like(length[1:]))
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_neighbors_that_lie_equally_well_share_the_places(copies):
+    """Copies of cells give equal cosines; the value is that of any choice among them."""
+    clusters = N // copies
+    u, s = (randn(clusters, G, seed=seed).repeat(copies, 1) for seed in (1, 2))
+    time = torch.sigmoid(randn(len(u), seed=3))
+    graph = sparse.csr_array(np.ones((len(u), len(u)), dtype=np.float32))
+    cells = torch.arange(len(u))
+    p = randn(2, len(u), G, seed=4)
+    aims = find_aims(unit(p), cells, time, u, s, SparseRows.of(graph))
+    later = (time[None] > time[:, None]).sum(1)
+    assert torch.equal(aims.number, later.clamp(max=3)[:, None].expand(-1, G).to(aims.number))
+    torch.testing.assert_close(velocity_loss(unit(p), aims), naive_velocity_loss(p, cells, time, u, s, graph))

@@ -21,7 +21,7 @@ from napari_tissue_dynamics.steer.losses import LOSSES
 from napari_tissue_dynamics.steer.schedule import second_stage
 from napari_tissue_dynamics.steer.training import fit, fit_steps
 
-pytestmark = pytest.mark.timeout(600)  # the fast profile takes about a minute on two idle cores
+pytestmark = pytest.mark.timeout(600)  # the quick schedule takes about a minute on two idle cores
 
 SHORT = SteerConfig(
     n_experts=2,
@@ -74,7 +74,7 @@ def mean_cosine(a, b):
 @pytest.fixture(scope="module")
 def fast_fit():
     simulated = simulate_tissue(n_cells=1000, n_genes=120, seed=1)
-    return simulated, fit(simulated.tissue, SteerConfig.fast())
+    return simulated, fit(simulated.tissue, SteerConfig.schedule("quick"))
 
 
 def test_velocities_point_where_the_tissue_grows(fast_fit):

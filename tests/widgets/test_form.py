@@ -43,14 +43,22 @@ def test_form_gives_back_the_defaults(settings, qtbot):
     assert form.value() == settings()
 
 
-@pytest.mark.parametrize("settings", [SteerConfig, TravlrConfig])
-@pytest.mark.parametrize("profile", ["fast", "full"])
-def test_form_takes_every_profile(settings, profile, qtbot):
-    form = Form(settings)
+@pytest.mark.parametrize("name", ["fast", "full"])
+@pytest.mark.parametrize(
+    ("settings", "preset"),
+    [
+        (SteerConfig(), SteerConfig.schedule),
+        (SteerConfig(profile="faithful"), lambda name: SteerConfig.schedule(name, "faithful")),
+        (TravlrConfig(), TravlrConfig.profile),
+    ],
+)
+def test_form_takes_every_preset(settings, preset, name, qtbot):
+    form = Form(type(settings))
     qtbot.addWidget(form)
-    form.profile.setCurrentText(profile)
-    form.profile.textActivated.emit(profile)
-    assert form.value() == settings.profile(profile)
+    form.set_value(settings)
+    form.preset.setCurrentText(name)
+    form.preset.textActivated.emit(name)
+    assert form.value() == preset(name)
 
 
 def test_form_shows_other_values_exactly(qtbot):

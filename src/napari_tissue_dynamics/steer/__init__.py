@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from napari_tissue_dynamics.steer.config import SteerConfig
 
 if TYPE_CHECKING:
+    from napari_tissue_dynamics.steer.checkpoint import apply_model
     from napari_tissue_dynamics.steer.training import fit, fit_steps
 
-__all__ = ["SteerConfig", "fit", "fit_steps"]
+__all__ = ["SteerConfig", "apply_model", "fit", "fit_steps"]
 
 
 def __getattr__(name: str) -> object:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> object:
         from napari_tissue_dynamics.steer import training
 
         return getattr(training, name)
+    if name == "apply_model":
+        from napari_tissue_dynamics.steer.checkpoint import apply_model
+
+        return apply_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

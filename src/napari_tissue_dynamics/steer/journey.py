@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+# Seconds between two pictures of the present state.
+PREVIEW_SECONDS = 3.0
+PREVIEW_SHARE = 0.1
+
 STOPPED = "The fit was stopped before it had velocities; nothing was changed."
 
 
@@ -38,6 +42,7 @@ class Journey:
             done += share
         self._stop = stop
         self._last = 0.0
+        self._next_preview = 0.0
 
     @property
     def stopped(self) -> bool:
@@ -52,10 +57,22 @@ class Journey:
         self._last = now
         return True
 
-    def at(self, part: str, step: int, total: int, loss: float | None = None) -> Progress:
+    def preview(self, look: Callable[[], Result]) -> Result | None:
+        """Look at the present state when it is time for it; at most a tenth of the time is spent on looking."""
+        start = time.monotonic()
+        if start < self._next_preview:
+            return None
+        seen = look()
+        now = time.monotonic()
+        self._next_preview = now + max(PREVIEW_SECONDS, (now - start) / PREVIEW_SHARE)
+        return seen
+
+    def at(
+        self, part: str, step: int, total: int, loss: float | None = None, snapshot: object | None = None
+    ) -> Progress:
         """Return the report of ``step`` of ``total`` in ``part``."""
         fraction = self._start[part] + self._share[part] * min(step / max(total, 1), 1.0)
-        return Progress(part, step, total, min(fraction, 1.0), loss)
+        return Progress(part, step, total, min(fraction, 1.0), loss, snapshot)
 
     def wait(self, part: str, call: Callable[[], Result]) -> Generator[Progress, None, Result]:
         """Do one long call in a thread of its own and report while it runs.

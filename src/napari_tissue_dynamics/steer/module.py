@@ -43,8 +43,8 @@ class SteerNetwork(nn.Module):
         \hat X = \sigma(\mathrm{BN}(\mathrm{ELU}(\mathrm{BN}(A_w Z W_2^\top)) W_1^\top))
 
     where :math:`A_w` holds the attention weights of the encoder. Encoder and decoder share one parameter per
-    weight matrix (the published code moves a shared weight twice in each step, once for each use), and the latent
-    representation is summed over the neighbors before it is widened.
+    weight matrix, or have two on the same memory (:meth:`move_twice`), and the latent representation is summed over
+    the neighbors before it is widened.
     Formulas: Liu et al. 2026, doi:10.1093/nsr/nwag199.
 
     Shapes
@@ -83,6 +83,17 @@ class SteerNetwork(nn.Module):
         if expert_size is not None:
             self.experts.extend(Expert(latent, n_genes, expert_size) for _ in range(n_experts))
         self.regulation = None if regulation is None else nn.Parameter(regulation.clone())
+        self._outward: tuple[Tensor, ...] = ()
+
+    def move_twice(self) -> tuple[Tensor, ...]:
+        """Let the decoder have parameters of its own on the memory of the tied weights, and return them.
+
+        An optimizer that also moves these, after those of the network, moves the tied weights twice in each step:
+        by the gradient of the encoder and by that of the decoder, each with its own moments and weight decay. To be
+        called when the network is on its device.
+        """
+        self._outward = tuple(nn.Parameter(weight.detach()) for weight in (self.latent_weight, self.inward.weight))
+        return self._outward
 
     def forward(self, x: Tensor, incoming: SparseRows) -> Encoding:
         """Return latent representation, time, gate and reconstruction of all cells."""
@@ -99,9 +110,10 @@ class SteerNetwork(nn.Module):
 
     def decode(self, z: Tensor, weights: Tensor, incoming: SparseRows) -> Tensor:
         """Return the reconstructed input (cells, 2 genes)."""
-        h = weighted_sum(incoming, weights, z) @ self.latent_weight.T
+        latent, wide = self._outward or (self.latent_weight, self.inward.weight)
+        h = weighted_sum(incoming, weights, z) @ latent.T
         h = functional.elu(self.norms[2](h))  # (cells, hidden)
-        return torch.sigmoid(self.norms[3](h @ self.inward.weight.T))
+        return torch.sigmoid(self.norms[3](h @ wide.T))
 
     def rates(self, z: Tensor, time: Tensor, gate: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return transcription, splicing and degradation rates in (0, 1), (cells, genes, 3).

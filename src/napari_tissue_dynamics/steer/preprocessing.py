@@ -54,6 +54,30 @@ class Prepared:
     components: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """What the counts of the training cells were divided by, so that other cells can be seen in the same way.
+
+    Parameters
+    ----------
+    cells
+        Median number of unspliced and of spliced counts of a cell.
+    unspliced, spliced
+        (G,) float32 largest moment of each gene, 0 for a gene without counts.
+    """
+
+    cells: tuple[float, float]
+    unspliced: NDArray[np.float32]
+    spliced: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, tissue: Tissue, seen: Prepared) -> Scale:
+        """Return what the counts of ``tissue`` were divided by when it was prepared."""
+        spliced, unspliced = _count_layers(tissue)
+        sizes = (_median(_sizes(unspliced)), _median(_sizes(spliced)))
+        return cls(sizes, seen.unspliced.max(axis=0), seen.spliced.max(axis=0))
+
+
 def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
     """Return the genes that carry information on splicing, as ascending columns of the tissue.
 
@@ -88,28 +112,28 @@ def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
     return genes[np.sort(best)]
 
 
-def normalise(counts: Counts) -> sparse.csr_array:
+def normalise(counts: Counts, size: float | None = None) -> sparse.csr_array:
     """Return the counts with every cell scaled to the median size of the cells.
 
     Parameters
     ----------
     counts
         (n, genes) counts of *all* genes; the size of a cell is the sum of its row.
+    size
+        Scale every cell to this size, and not to the median.
 
     Returns
     -------
     (n, genes) float32. The median is taken over the cells that have any count; empty cells stay empty.
     """
-    matrix = _sparse(counts)
-    size = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
-    filled = size > 0
-    factor = np.zeros_like(size)
-    if filled.any():
-        factor[filled] = np.median(size[filled]) / size[filled]
-    return sparse.csr_array(matrix.multiply(factor.astype(np.float32)[:, None]))
+    sizes = _sizes(counts)
+    filled = sizes > 0
+    factor = np.zeros_like(sizes)
+    factor[filled] = (_median(sizes) if size is None else size) / sizes[filled]
+    return sparse.csr_array(_sparse(counts).multiply(factor.astype(np.float32)[:, None]))
 
 
-def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer]) -> Prepared:
+def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], scale: Scale | None = None) -> Prepared:
     """Normalise, smooth and scale the counts of ``genes`` and build the graph of cells.
 
     Parameters
@@ -121,6 +145,8 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer]) -> 
         cells, for the moments over all of them would be all alike.
     genes
         Columns of the tissue, at least two.
+    scale
+        Divide by these sizes and largest moments, not by those of the cells themselves.
 
     Returns
     -------
@@ -134,7 +160,8 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer]) -> 
     spliced, unspliced = _count_layers(tissue)
     if len(genes) < MIN_GENES:
         raise DataError(f"{len(genes)} genes were chosen; STEER needs at least {MIN_GENES}. Keep more genes.")
-    spliced, unspliced = normalise(spliced)[:, genes], normalise(unspliced)[:, genes]
+    sizes = (None, None) if scale is None else scale.cells
+    unspliced, spliced = normalise(unspliced, sizes[0])[:, genes], normalise(spliced, sizes[1])[:, genes]
     components = principal_components(sparse.hstack([spliced, unspliced], format="csr"), seed=config.seed)
     similar = expression_graph(components, min(config.smooth_neighbors, max(tissue.n_cells // 3, 2)))
     mean_unspliced, mean_spliced = moments(unspliced, similar), moments(spliced, similar)
@@ -146,8 +173,8 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer]) -> 
         genes=tuple(tissue.genes[index] for index in genes),
         unspliced=mean_unspliced,
         spliced=mean_spliced,
-        u=_scaled(mean_unspliced),
-        s=_scaled(mean_spliced),
+        u=_scaled(mean_unspliced, None if scale is None else scale.unspliced),
+        s=_scaled(mean_spliced, None if scale is None else scale.spliced),
         graph=graph,
         components=components,
     )
@@ -236,10 +263,18 @@ def _dispersion(counts: sparse.csr_array) -> NDArray[np.float64]:
     return result
 
 
-def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    highest = values.max(axis=0)
-    highest[highest == 0] = 1
-    return values / highest
+def _sizes(counts: Counts) -> NDArray[np.float64]:
+    return np.asarray(_sparse(counts).sum(axis=1, dtype=np.float64)).ravel()
+
+
+def _median(sizes: NDArray[np.float64]) -> float:
+    filled = sizes[sizes > 0]
+    return float(np.median(filled)) if len(filled) else 1.0
+
+
+def _scaled(values: NDArray[np.float32], largest: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    highest = values.max(axis=0) if largest is None else largest
+    return np.divide(values, highest, out=np.zeros_like(values), where=highest != 0)
 
 
 def _is_constant(x: Counts) -> bool:

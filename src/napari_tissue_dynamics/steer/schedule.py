@@ -61,11 +61,14 @@ def first_stage(config: SteerConfig) -> tuple[Phase, ...]:
 
 
 def second_stage(config: SteerConfig) -> tuple[Phase, ...]:
-    """Return the five phases that end with velocities."""
+    """Return the five phases that end with velocities.
+
+    The published code counts epochs from 0 and ends the second phase after its last number, one epoch later.
+    """
     return (
         Phase("auto-encoder (stage 2)", config.autoencoder_epochs, AUTOENCODER),
-        Phase("clusters (stage 2)", config.cluster_epochs, CLUSTERS),
+        Phase("clusters (stage 2)", config.cluster_epochs + config.faithful, CLUSTERS),
         Phase("clock", config.time_epochs, CLOCK, cost=1.2),
-        Phase("velocity, warm-up", config.warm_up_epochs, WARM_UP, cost=3.0),
-        Phase("velocity", config.velocity_epochs, VELOCITY, restarts=True, cost=3.0),
+        Phase("velocity, warm-up", config.warm_up_epochs, WARM_UP, cost=2.0),
+        Phase("velocity", config.velocity_epochs, VELOCITY, restarts=True, cost=2.0),
     )

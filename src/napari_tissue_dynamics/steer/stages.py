@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.journey import STOPPED
 from napari_tissue_dynamics.steer.losses import LOSSES, Problem, State, Trends, nearest
-from napari_tissue_dynamics.steer.module import Encoding, SteerNetwork
+from napari_tissue_dynamics.steer.module import SteerNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.progress import Progress
+    from napari_tissue_dynamics.steer.checkpoint import Checkpoint
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.steer.journey import Journey
     from napari_tissue_dynamics.steer.preprocessing import Prepared
     from napari_tissue_dynamics.steer.schedule import Phase
+
+Mark: TypeAlias = "tuple[Tensor, Tensor, SparseRows | None, int, dict[str, Tensor]]"
 
 CLIP = 10.0
 WEIGHT_DECAY = 1e-2
 LOWEST_RATE = 1e-5
 FIRST_RESTART = 50
 REFRESH = 10
-BLOCK = 1024
+HIDDEN = 0.1
+PUBLISHED_SEED = 618
 
 
 class Stage:
@@ -65,9 +68,11 @@ class Stage:
         clusters: NDArray[np.integer] | None = None,
         prior: NDArray[np.integer] | None = None,
     ) -> None:
+        self.config = config
         self.problem = pose(prepared, config, device, clusters)
         self.prior = None if prior is None else torch.tensor(prior, dtype=torch.float32, device=device)
-        with seeded_initialisation(config.seed):
+        seed = PUBLISHED_SEED if config.faithful else config.seed
+        with seeded_initialisation(seed):
             self.network = SteerNetwork(
                 len(prepared.genes),
                 n_experts,
@@ -76,19 +81,14 @@ class Stage:
                 expert_size=None if prior is None else config.expert_size,
                 regulation=self.prior,
             ).to(device)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=config.learning_rate,
-            weight_decay=WEIGHT_DECAY,
-            fused=device.type in ("cpu", "cuda"),
-        )
-        self.batch = config.velocity_batch
-        self.draw = torch_generator(config.seed)
-        self.dropout = torch_generator(config.seed, device)
+        self.optimizer = optimizer_of(self.network, config)
+        self.keeper = Keeper(self.network, config)
+        self.draw = torch_generator(seed)
+        self.dropout = torch_generator(seed, device)
         self._similar: SparseRows | None = None
         self._age = 0
 
-    def step(self, phase: Phase) -> Generator[None, None, float]:
+    def step(self, phase: Phase, epoch: int) -> Generator[None, None, float]:
         """Train one epoch and return its loss; each yield is a place where the epoch can be given up."""
         self.network.train()
         self.optimizer.zero_grad()
@@ -99,26 +99,74 @@ class Stage:
         yield
         loss.backward()
         yield
-        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-        self.optimizer.step()
+        self._move(step_length(epoch, self.config.learning_rate) if phase.restarts else self.config.learning_rate)
         return float(loss.detach())
 
-    @torch.no_grad()
-    def encoding(self) -> Encoding:
-        """Return what the trained network says about all cells."""
-        self.network.eval()
-        return self.network(self.problem.x, self.problem.incoming)
+    def mark(self) -> Mark:
+        """Return what an epoch that is given up has changed already."""
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        return self.draw.get_state(), self.dropout.get_state(), self._similar, self._age, buffers
 
-    @torch.no_grad()
-    def rates(self, encoding: Encoding) -> Tensor:
-        """Return the rates of all cells, (cells, genes, 3), computed in blocks of cells."""
-        self.network.eval()
-        columns = (encoding.z, encoding.time, encoding.gate)
-        blocks = zip(*(column.split(BLOCK) for column in columns), strict=True)
-        return torch.cat([self.network.rates(*block) for block in blocks])
+    def undo(self, mark: Mark) -> None:
+        """Make as if an epoch that was given up had not begun."""
+        draw, dropout, self._similar, self._age, buffers = mark
+        self.draw.set_state(draw)
+        self.dropout.set_state(dropout)
+        for name, buffer in self.network.named_buffers():
+            buffer.copy_(buffers[name])
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Return everything that training changes: tensors by name, and numbers."""
+        moments = self.optimizer.state_dict()["state"].items()
+        tensors = {
+            **{f"network/{name}": value for name, value in self.network.state_dict().items()},
+            **{f"best/{name}": value for name, value in self.keeper.state.items()},
+            **{f"moments/{index}/{name}": value for index, own in moments for name, value in own.items()},
+            "random/draw": self.draw.get_state(),
+            "random/dropout": self.dropout.get_state(),
+        }
+        if self._similar is not None:
+            tensors["similar"] = self._similar.columns.view(self._similar.n_rows, -1).int()
+        return tensors, {"age": self._age, "best": self.keeper.best, "waited": self.keeper.waited}
+
+    def load(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
+        """Go on from a :meth:`state`."""
+        device = self.problem.x.device
+        self.network.load_state_dict(named(tensors, "network/"))
+        self.keeper.state = {name: value.to(device) for name, value in named(tensors, "best/").items()}
+        self.keeper.best, self.keeper.waited = numbers["best"], int(numbers["waited"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in named(tensors, "moments/").items():
+            index, kind = name.split("/")
+            moments.setdefault(int(index), {})[kind] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.draw.set_state(tensors["random/draw"])
+        self.dropout.set_state(tensors["random/dropout"])
+        self._age = int(numbers["age"])
+        if "similar" in tensors:
+            self._similar = rows_of_equal_length(tensors["similar"].long().to(device))
+
+    def _move(self, length: float) -> None:
+        """Do a step of the optimizer.
+
+        The published code has a regulation state per cell. The cells of a cluster have the same state and each an
+        equal part of its gradient, which counts in the length of the whole gradient and beside the epsilon of Adam.
+        """
+        regulation, trends = self.network.regulation, self.problem.trends
+        part = None
+        if self.config.faithful and regulation is not None and regulation.grad is not None and trends is not None:
+            part = trends.sizes.rsqrt()[:, None]
+            regulation.grad.mul_(part)
+        moved = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        nn.utils.clip_grad_norm_(moved, CLIP)
+        if part is not None:
+            regulation.grad.mul_(part)
+        for group in self.optimizer.param_groups:
+            group["lr"] = length
+        self.optimizer.step()
 
     def _look(self, phase: Phase) -> State:
-        encoding = self.network(self.problem.x, self.problem.incoming)
+        encoding = self.network(self._input(), self.problem.incoming)
         similar = self._neighbors(encoding.z.detach()) if phase.uses_neighbors else None
         if not phase.uses_experts:
             return State(encoding, similar, self.prior)
@@ -127,20 +175,56 @@ class Stage:
         rates = self.network.rates(*parts, self.dropout)
         return State(encoding, similar, self.network.regulation, cells, rates)
 
+    def _input(self) -> Tensor:
+        x = self.problem.x
+        if not self.config.mask_train:
+            return x
+        return x * (torch.rand(x.shape, generator=self.dropout, device=x.device) >= HIDDEN)
+
     def _cells(self) -> Tensor:
-        n = len(self.problem.x)
+        n, batch = len(self.problem.x), self.config.velocity_batch
         cells = torch.arange(n)
-        if 0 < self.batch < n:
-            cells = torch.randperm(n, generator=self.draw)[: self.batch]
+        if 0 < batch < n:
+            cells = torch.randperm(n, generator=self.draw)[:batch]
         return cells.to(self.problem.x.device)
 
     def _neighbors(self, z: Tensor) -> SparseRows:
-        """Return neighbors in the latent representation, at most ``REFRESH`` epochs old."""
-        if self._similar is None or self._age >= REFRESH:
+        """Return neighbors in the latent representation, at most ``REFRESH`` epochs old, or new as published."""
+        if self._similar is None or self._age >= (1 if self.config.faithful else REFRESH):
             self._similar = rows_of_equal_length(nearest(z, self.problem.neighbors))
             self._age = 0
         self._age += 1
         return self._similar
+
+
+def optimizer_of(network: SteerNetwork, config: SteerConfig) -> torch.optim.Optimizer:
+    """Return the optimizer; in the faithful profile it moves tied weights twice, one group after the other."""
+    groups = [list(network.parameters())]
+    if config.faithful:
+        groups.append(list(network.move_twice()))
+    fused = groups[0][0].device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(
+        [{"params": group} for group in groups], lr=config.learning_rate, weight_decay=WEIGHT_DECAY, fused=fused
+    )
+
+
+def step_length(epoch: int, highest: float) -> float:
+    r"""Return the step length of an epoch: a cosine that restarts after 50, 150, 350, 750 epochs and so on.
+
+    .. math:: \eta = \eta_{min} + (\eta_{max} - \eta_{min}) (1 + \cos(\pi e / T)) / 2
+
+    with the epoch e since the last restart and T twice as long after each (Loshchilov & Hutter 2017).
+    """
+    length = FIRST_RESTART
+    while epoch >= length:
+        epoch -= length
+        length *= 2
+    return LOWEST_RATE + (highest - LOWEST_RATE) * (1 + math.cos(math.pi * epoch / length)) / 2
+
+
+def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``start``, without it."""
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
 def pose(
@@ -187,9 +271,26 @@ def rows_of_equal_length(columns: Tensor) -> SparseRows:
 
 
 def train(
-    stage: Stage, phases: Sequence[Phase], config: SteerConfig, journey: Journey
+    stage: Stage,
+    phases: Sequence[Phase],
+    journey: Journey,
+    checkpoint: Checkpoint,
+    preview: Callable[[], object] | None = None,
 ) -> Generator[Progress, None, bool]:
-    """Go through the phases; the stage is then in its best state.
+    """Go through the phases, from where the checkpoint is; the stage is then in its best state.
+
+    Parameters
+    ----------
+    stage
+        What is trained.
+    phases
+        The phases of the stage.
+    journey
+        Where the reports come from.
+    checkpoint
+        Where the training goes on from and is written to.
+    preview
+        Gives a picture of the present state, for phases that train experts.
 
     Returns
     -------
@@ -200,41 +301,53 @@ def train(
     FitError
         If it was stopped earlier, or the loss is not a finite number.
     """
-    for phase in phases:
-        if (yield from _train_phase(stage, phase, config, journey)):
+    first, epoch = checkpoint.resume(stage, phases)
+    for phase in phases[first:]:
+        look = preview if phase.uses_experts else None
+        if (yield from _train_phase(stage, phase, epoch, journey, checkpoint, look)):
             return True
+        epoch = 0
     return False
 
 
-def _train_phase(stage: Stage, phase: Phase, config: SteerConfig, journey: Journey) -> Generator[Progress, None, bool]:
-    keeper = Keeper(stage.network, config)
-    rates = _restarts(stage.optimizer) if phase.restarts else None
+def _train_phase(
+    stage: Stage,
+    phase: Phase,
+    start: int,
+    journey: Journey,
+    checkpoint: Checkpoint,
+    look: Callable[[], object] | None,
+) -> Generator[Progress, None, bool]:
     loss = None
-    for epoch in range(phase.epochs):
-        yield from _report(journey, phase, epoch, loss)
+    for epoch in range(start, phase.epochs):
+        if checkpoint.due():
+            checkpoint.write(stage, phase, epoch)
+        yield from _report(journey, phase, epoch, loss, look)
+        mark = stage.mark()
         loss = yield from _epoch(stage, phase, journey, epoch, loss)
         if loss is None:
+            stage.undo(mark)
+            checkpoint.write(stage, phase, epoch)
             break
         if not math.isfinite(loss):
             raise FitError(
                 f"The loss is not a finite number in {phase.name}, epoch {epoch + 1}. "
-                f"Try a learning rate below {config.learning_rate:g}."
+                f"Try a learning rate below {stage.config.learning_rate:g}."
             )
-        if rates is not None:
-            rates.step()
-            if keeper.enough(loss):
-                break
-    if loss is None and not phase.uses_experts:
+        if phase.restarts and stage.keeper.enough(loss):
+            break
+    stopped = loss is None and start < phase.epochs
+    if stopped and not phase.uses_experts:
         raise FitError(STOPPED)
-    keeper.restore()
-    return loss is None
+    stage.keeper.restore()
+    return stopped
 
 
 def _epoch(
     stage: Stage, phase: Phase, journey: Journey, epoch: int, last: float | None
 ) -> Generator[Progress, None, float | None]:
     """Train one epoch; return its loss, or None if the fit is to stop."""
-    parts = stage.step(phase)
+    parts = stage.step(phase, epoch)
     while not journey.stopped:
         try:
             next(parts)
@@ -245,35 +358,52 @@ def _epoch(
     return None
 
 
-def _report(journey: Journey, phase: Phase, epoch: int, loss: float | None) -> Generator[Progress, None, None]:
-    if journey.due():
-        yield journey.at(phase.name, epoch, phase.epochs, loss)
-
-
-def _restarts(optimizer: torch.optim.Optimizer) -> CosineAnnealingWarmRestarts:
-    return CosineAnnealingWarmRestarts(optimizer, T_0=FIRST_RESTART, T_mult=2, eta_min=LOWEST_RATE)
+def _report(
+    journey: Journey, phase: Phase, epoch: int, loss: float | None, look: Callable[[], object] | None = None
+) -> Generator[Progress, None, None]:
+    seen = None if look is None else journey.preview(look)
+    if seen is not None or journey.due():
+        yield journey.at(phase.name, epoch, phase.epochs, loss, seen)
 
 
 class Keeper:
-    """Remembers the best state of a network and when it was reached."""
+    """Remembers the best state of a network and when it was reached.
+
+    Attributes
+    ----------
+    best
+        The least loss so far.
+    waited
+        Epochs since.
+    state
+        The state of the network then; empty before the first epoch.
+    """
 
     def __init__(self, network: nn.Module, config: SteerConfig) -> None:
         self._network = network
         self._config = config
-        self._best = math.inf
-        self._waited = 0
-        self._state: dict[str, Tensor] | None = None
+        self.best = math.inf
+        self.waited = 0
+        self.state: dict[str, Tensor] = {}
 
     def enough(self, loss: float) -> bool:
         """Take note of the loss of an epoch; return True if it has not improved for too long."""
-        if loss < self._best - self._config.min_improvement:
-            self._best, self._waited = loss, 0
-            self._state = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+        if loss < self.best - self._config.min_improvement:
+            self.best, self.waited = loss, 0
+            self._copy()
             return False
-        self._waited += 1
-        return self._waited >= self._config.patience
+        self.waited += 1
+        return self.waited >= self._config.patience
 
     def restore(self) -> None:
         """Give the network its best state back, if one was noted."""
-        if self._state is not None:
-            self._network.load_state_dict(self._state)
+        if self.state:
+            self._network.load_state_dict(self.state)
+
+    def _copy(self) -> None:
+        """Copy the state of the network, into the memory of the last copy where there is one."""
+        for name, value in self._network.state_dict().items():
+            if name in self.state:
+                self.state[name].copy_(value)
+            else:
+                self.state[name] = value.detach().clone()

@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.compute import pick_device
-from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.steer.checkpoint import Checkpoint, Model, save_model
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.experts_number import expert_number
 from napari_tissue_dynamics.steer.journey import Journey
-from napari_tissue_dynamics.steer.module import velocity
-from napari_tissue_dynamics.steer.preprocessing import prepare, select_genes
+from napari_tissue_dynamics.steer.preprocessing import Scale, prepare, select_genes
 from napari_tissue_dynamics.steer.prior import curvature_prior, expert_clusters, fine_clusters, gene_entropy
+from napari_tissue_dynamics.steer.read_out import encode, read_out
 from napari_tissue_dynamics.steer.schedule import Phase, first_stage, second_stage
 from napari_tissue_dynamics.steer.stages import Stage, train
-from napari_tissue_dynamics.steer.velocity_loss import unit
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from pathlib import Path
 
+    import torch
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
     from napari_tissue_dynamics.steer.preprocessing import Prepared
+
+
+PREVIEW_VALUES = 50_000_000
 
 
 def fit(tissue: Tissue, config: SteerConfig = SteerConfig()) -> VelocityField:
@@ -36,7 +40,12 @@ def fit(tissue: Tissue, config: SteerConfig = SteerConfig()) -> VelocityField:
 
 
 def fit_steps(
-    tissue: Tissue, config: SteerConfig = SteerConfig(), stop: StopToken | None = None
+    tissue: Tissue,
+    config: SteerConfig = SteerConfig(),
+    stop: StopToken | None = None,
+    *,
+    checkpoint: Path | None = None,
+    model: Path | None = None,
 ) -> Generator[Progress, None, VelocityField]:
     """Fit STEER, reporting several times a second (Liu et al. 2026, doi:10.1093/nsr/nwag199).
 
@@ -48,45 +57,82 @@ def fit_steps(
     tissue
         Cells with spliced and unspliced counts. Positions are used where they are places in a tissue.
     config
-        Settings; the defaults are the fast profile.
+        Settings; the defaults are the quick schedule.
     stop
         Looked at in every step.
+    checkpoint
+        File that the state of the training is written to every half minute and when the fit is stopped. If it is
+        there, the fit goes on from it and ends with the result of a fit that was never interrupted; it is deleted
+        when the fit is done.
+    model
+        File that the trained network is written to; see :func:`napari_tissue_dynamics.steer.checkpoint.apply_model`.
+
+    Yields
+    ------
+    Progress. Once velocities are trained, some of it has the velocity field of the present state as ``snapshot``,
+    unless cells x genes are more than fifty million.
 
     Returns
     -------
-    The velocity field. The neighbors of the smoothness loss are renewed every ten epochs, not every one.
-    ``stopped`` is True if it is the best state of a fit that was stopped while it trained velocities.
+    The velocity field. ``stopped`` is True if it is the best state of a fit that was stopped while it trained
+    velocities.
 
     Raises
     ------
     DataError
-        If the counts are missing or unusable.
+        If the counts are missing or unusable, or the checkpoint is of another fit.
     FitError
         If the fit was stopped before it had velocities, or the loss was not finite.
     """
     device = pick_device(config.device)
     journey = Journey(_costs(config), stop)
+    state = yield from journey.wait("checkpoint", lambda: Checkpoint(checkpoint, tissue, config, device))
+    seen = None
+    if "label" not in state.found:
+        seen = yield from _first_stage(tissue, config, device, journey, state)
+    found = state.found
+    if seen is None or len(found["genes"]) < len(seen.genes):
+        seen = yield from journey.wait("neighbors (stage 2)", lambda: prepare(tissue, config, found["genes"]))
+    second = Stage(seen, int(found["n_experts"]), config, device, clusters=found["clusters"], prior=found["label"])
+    scale = Scale.of(tissue, seen)
+
+    def look(*, stopped: bool = False) -> VelocityField:
+        return read_out(second.network, second.problem, seen, scale, stopped=stopped)
+
+    phases = second_stage(config)
+    preview = look if second.problem.u.numel() <= PREVIEW_VALUES else None
+    stopped = yield from train(second, phases, journey, state, preview)
+    if model is not None:
+        save_model(model, Model.of(second.network, second.problem, seen.genes, scale, config))
+    if not stopped:
+        state.remove()
+    yield journey.at(phases[-1].name, 1, 1)
+    return look(stopped=stopped)
+
+
+def _first_stage(
+    tissue: Tissue, config: SteerConfig, device: torch.device, journey: Journey, state: Checkpoint
+) -> Generator[Progress, None, Prepared]:
+    """Find what the second stage is made from, and note it in ``state.found``: genes, experts, clusters, labels."""
+    found = state.found
     genes = yield from journey.wait("genes", lambda: select_genes(tissue, config))
     seen = yield from journey.wait("neighbors", lambda: prepare(tissue, config, genes))
-    n_experts = config.n_experts or (
-        yield from journey.wait(
-            "number of experts", lambda: expert_number(seen.components, seed=config.seed).recommended
+    if "n_experts" not in found:
+        n_experts = config.n_experts or (
+            yield from journey.wait(
+                "number of experts", lambda: expert_number(seen.components, seed=config.seed).recommended
+            )
         )
-    )
-    first = Stage(seen, n_experts, config, device)
-    yield from train(first, first_stage(config), config, journey)
-    z = first.encoding().z.cpu().numpy()
+        found["n_experts"] = np.array(n_experts)
+    first = Stage(seen, int(found["n_experts"]), config, device)
+    yield from train(first, first_stage(config), journey, state)
+    z = encode(first.network, first.problem).z.cpu().numpy()
     del first
-    fine, experts = yield from journey.wait("groups of cells", lambda: _groups(z, n_experts, config))
+    fine, experts = yield from journey.wait("groups of cells", lambda: _groups(z, int(found["n_experts"]), config))
     keep = yield from journey.wait("informative genes", lambda: _informative(seen, experts, config))
     label = yield from journey.wait("curvature", lambda: curvature_prior(seen.u[:, keep], seen.s[:, keep], fine).label)
-    if len(keep) < len(seen.genes):
-        seen = yield from journey.wait("neighbors (stage 2)", lambda: prepare(tissue, config, genes[keep]))
-    second = Stage(seen, n_experts, config, device, clusters=fine, prior=label)
-    phases = second_stage(config)
-    ended = yield from train(second, phases, config, journey)
-    yield journey.at(phases[-1].name, 1, 1)
-    return _read_out(second, seen, stopped=ended)
+    found.update(genes=genes[keep], clusters=fine, label=label)
+    return seen
 
 
 def _costs(config: SteerConfig) -> dict[str, float]:
@@ -96,6 +142,7 @@ def _costs(config: SteerConfig) -> dict[str, float]:
         return {phase.name: phase.epochs * phase.cost for phase in phases}
 
     return {
+        "checkpoint": 0.0,
         "genes": 1.0,
         "neighbors": 10.0,
         "number of experts": 40.0,
@@ -110,7 +157,7 @@ def _costs(config: SteerConfig) -> dict[str, float]:
 
 def _groups(z: NDArray[np.float32], n_experts: int, config: SteerConfig) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
     """Return the fine cluster, numbered without gaps, and the expert cluster of every cell."""
-    experts = expert_clusters(z, n_experts, config.seed)
+    experts = expert_clusters(z, n_experts, config.seed, *([z.shape[1]] if config.faithful else []))
     fine = fine_clusters(z, experts, config.fine_cluster_size, config.seed)
     return np.unique(fine, return_inverse=True)[1], experts
 
@@ -121,39 +168,3 @@ def _informative(seen: Prepared, experts: NDArray[np.int32], config: SteerConfig
         return np.arange(len(seen.genes))
     entropy = np.nan_to_num(gene_entropy(seen.u, seen.s, experts), nan=np.inf)
     return np.sort(np.argsort(entropy, kind="stable")[: config.keep_genes])
-
-
-def _read_out(stage: Stage, seen: Prepared, *, stopped: bool) -> VelocityField:
-    problem, network = stage.problem, stage.network
-    encoding = stage.encoding()
-    rates = stage.rates(encoding)
-    direction = unit(velocity(rates, problem.u, problem.s))
-    alpha, beta, gamma = (_array(part) for part in rates.unbind(-1))
-    assert network.regulation is not None
-    assert problem.trends is not None
-    return VelocityField(
-        genes=seen.genes,
-        unspliced=_array(direction[0]) * seen.unspliced.max(axis=0),
-        spliced=_array(direction[1]) * seen.spliced.max(axis=0),
-        moments_unspliced=seen.unspliced,
-        moments_spliced=seen.spliced,
-        time=_stretched(_array(encoding.time)),
-        alpha=alpha,
-        beta=beta,
-        gamma=gamma,
-        expert_probability=_array(encoding.gate),
-        regulation=_array(network.regulation[problem.trends.cluster]),
-        embedding=_array(encoding.z),
-        model="STEER",
-        stopped=stopped,
-    )
-
-
-def _stretched(time: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the time from 0 to 1; all zeros if every cell has the same."""
-    time = time - time.min()
-    return time / (time.max() or 1)
-
-
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float32)

@@ -23,15 +23,15 @@ Settings = TypeVar("Settings")
 
 LARGEST_INT = 2**31 - 1
 SMALLEST = 1e-15  # what stands for "above zero"
-PROFILES = ("fast", "full")
+SCHEDULES = {"schedule": ("quick", "fast", "full"), "profile": ("fast", "full")}
 
 
 class Form(QWidget, Generic[Settings]):
     """Fields for every setting of a frozen settings dataclass.
 
     The essential settings are always in sight, the others unfold under "Advanced". Ranges come from the
-    annotations, tooltips from the docstring of the class. A settings class with ``profile(name)`` gets a
-    combo that sets all fields to those of a profile.
+    annotations, tooltips from the docstring of the class. A settings class with ``schedule(name, profile)`` or
+    ``profile(name)`` gets a combo that sets all fields at once.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ class Form(QWidget, Generic[Settings]):
         hints = get_type_hints(settings_type, include_extras=True)
         texts = parameter_texts(settings_type)
         basic, advanced = rows(), rows()
-        self.profile = self._add_profile(basic) if hasattr(settings_type, "profile") else None
+        self._preset = next((name for name in SCHEDULES if hasattr(settings_type, name)), None)
+        self.preset = None if self._preset is None else self._add_preset(basic, self._preset)
         names = [field.name for field in fields(settings_type)]  # type: ignore[arg-type]
         for name in [*essential, *(name for name in names if name not in essential)]:
             editor = _Editor(name, hints[name], getattr(settings_type(), name), texts.get(name, ""))
@@ -84,16 +85,19 @@ class Form(QWidget, Generic[Settings]):
         """Return the Qt field of one setting."""
         return self._editors[name].native
 
-    def _add_profile(self, layout: QFormLayout) -> QComboBox:
+    def _add_preset(self, layout: QFormLayout, kind: str) -> QComboBox:
         combo = QComboBox()
-        combo.addItems(PROFILES)
-        tip = "Set all fields at once: 'fast' for a first look in minutes, 'full' as in the publication."
-        add_row(layout, "Profile", combo, tip)
-        combo.textActivated.connect(self._take_profile)
+        combo.addItems(SCHEDULES[kind])
+        tip = (
+            f"Set all fields at once: {SCHEDULES[kind][0]!r} for a first look in minutes, 'full' as in the publication."
+        )
+        add_row(layout, spoken(kind), combo, tip)
+        combo.textActivated.connect(self._take_preset)
         return combo
 
-    def _take_profile(self, name: str) -> None:
-        self.set_value(self._type.profile(name))  # type: ignore[attr-defined]
+    def _take_preset(self, name: str) -> None:
+        given = (name, self._editors["profile"].get()) if self._preset == "schedule" else (name,)
+        self.set_value(getattr(self._type, str(self._preset))(*given))
 
 
 class _Editor:

@@ -95,7 +95,7 @@ def run_demo(
             f"{tissue.source} has no spliced and unspliced counts for a velocity, and no target genes were given. "
             "Name target genes with --targets and their regulators with --regulators or --links."
         )
-    steer, travlr = SteerConfig.fast(), TravlrConfig(small_types=small_types)
+    steer, travlr = SteerConfig.schedule("quick"), TravlrConfig(small_types=small_types)
     velocity = _velocity(tissue, steer, steps)
     regulation = _regulation(tissue, targets, network, travlr, steps)
     result = out / "result.h5ad"
