@@ -1,20 +1,29 @@
 """One press of a Run button, without a window."""
 
+import itertools
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
+import anndata
+import numpy as np
 import pytest
 
+from napari_tissue_dynamics import steer, workflow
+from napari_tissue_dynamics.analysis.projection import ProjectionConfig, project
 from napari_tissue_dynamics.compute import in_background
+from napari_tissue_dynamics.data.anndata_io import read_provenance
+from napari_tissue_dynamics.data.anndata_read_results import read_checks
 from napari_tissue_dynamics.data.simulate import simulate_tissue
-from napari_tissue_dynamics.errors import FitError
-from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.steer import SteerConfig
 from napari_tissue_dynamics.travlr import TravlrConfig
 from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
-from napari_tissue_dynamics.workflow import regulation_steps, velocity_steps
+from napari_tissue_dynamics.workflow import VelocityPreview, picture_steps, regulation_steps, save, velocity_steps
 
 
 def result_of(steps):
@@ -67,3 +76,168 @@ def test_stop_is_seen_while_torch_loads():
     )
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert int(answer[0]) >= 2  # loading takes seconds in a fresh process, and it was looked at meanwhile
+
+
+# -- the picture of a velocity ------------------------------------------------------------------------------------
+
+N, G = 200, 40
+
+
+@pytest.fixture
+def tissue():
+    return simulate_tissue(N, G, seed=1).tissue
+
+
+@pytest.fixture
+def field(tissue):
+    """A velocity of genes that are smooth over the tissue, with experts that are its halves."""
+    rng = np.random.default_rng(0)
+    places = (tissue.positions - tissue.positions.min(axis=0)) / np.ptp(tissue.positions, axis=0).max()
+    slopes, phases = 4 * rng.normal(size=(2, G)), rng.uniform(0, 6, G)
+    angles = places @ slopes + phases
+    moments = (2 + np.sin(angles)).astype(np.float32)
+    velocity = (np.cos(angles) * slopes[0]).astype(np.float32)  # along x everywhere
+    right = places[:, 0] > np.median(places[:, 0])
+    probability = np.stack([~right, right], axis=1).astype(np.float32)
+    return VelocityField(
+        tissue.genes, velocity, velocity.copy(), moments, moments.copy(),
+        time=places[:, 0].astype(np.float32), alpha=moments.copy(), expert_probability=probability, model="test",
+    )  # fmt: skip
+
+
+def test_picture_has_everything(tissue, field):
+    result = run_to_end(picture_steps(tissue, field))
+    towards_x = result.arrows[:, 0] / np.linalg.norm(result.arrows, axis=1)
+    assert np.mean(towards_x > 0.9) > 0.75
+    assert np.median(result.spread) > 0.95
+    assert result.null.fraction_above > 0.6
+    assert result.experts.cells.tolist() == [N // 2, N // 2]
+    assert result.experts.time_order.moran.min() > 0.8
+    assert result.experts.cell_types == tissue.cell_types.categories
+    assert result.graph.neighbors.shape == (N, 30)
+    assert len(result.grid.positions) > 20
+
+
+def test_progress_rises_to_the_end(tissue, field):
+    found = []
+    run_to_end(picture_steps(tissue, field), found.append)
+    fractions = [progress.fraction for progress in found]
+    assert fractions == sorted(fractions)
+    assert 0.9 <= fractions[-1] <= 1
+
+
+def test_arrows_stay_within_experts_or_cell_types(tissue, field):
+    for within, labels in (("expert", field.expert), ("cell type", tissue.cell_types.codes)):
+        config = ProjectionConfig(within=within)
+        drawn = run_to_end(workflow._arrows(tissue, field, config, None))
+        assert (labels[drawn.graph.neighbors] == labels[:, None]).all()
+        assert run_to_end(picture_steps(tissue, field, projection=config)).projection == config
+
+
+def test_neighbors_of_the_arrows_can_be_chosen(tissue, field):
+    for name in ("tissue", "expression"):
+        drawn = run_to_end(workflow._arrows(tissue, field, ProjectionConfig(neighbors=name), None))
+        np.testing.assert_array_equal(drawn.arrows, project(field, tissue.positions, neighbors=name).arrows)
+
+
+def test_labels_that_are_missing_are_said_before_the_fit(tissue):
+    bare = tissue.with_(cell_types=None)
+    with pytest.raises(DataError, match="no cell types"):
+        next(velocity_steps(bare, SteerConfig(), projection=ProjectionConfig(within="cell type")))
+
+
+def test_experts_that_are_missing_are_said(tissue, field):
+    lean = replace(field, expert_probability=None)
+    assert run_to_end(picture_steps(tissue, lean)).experts is None
+    with pytest.raises(DataError, match="no experts"):
+        run_to_end(picture_steps(tissue, lean, projection=ProjectionConfig(within="expert")))
+
+
+def test_checks_of_large_tissues_are_bounded(tissue, field, monkeypatch):
+    graph = project(field, tissue.positions).graph
+    monkeypatch.setattr(workflow, "MOST_CHECKED", N * 30 * G)
+    same, full = workflow._affordable(field, graph, 0)
+    assert same is field
+    assert full.neighbors.shape == (N, 30)
+    monkeypatch.setattr(workflow, "MOST_CHECKED", N * 10 * G // 2)
+    monkeypatch.setattr(workflow, "FEWEST_GENES", 15)
+    light, fewer = workflow._affordable(field, graph, 0)
+    assert (light.gene_weight > 0).sum() == G // 2
+    np.testing.assert_array_equal(fewer.neighbors, graph.neighbors[:, :10])
+    result = run_to_end(picture_steps(tissue, field))
+    assert result.field is field
+    assert np.median(result.spread) > 0.9
+
+
+def test_stop_ends_the_picture(tissue, field):
+    for after in (0, 1, 3):
+        stop = threading.Event()
+        steps = picture_steps(tissue, field, stop)
+        for _ in itertools.islice(steps, after):
+            pass
+        stop.set()
+        with pytest.raises(FitError, match="stopped"):
+            run_to_end(steps)
+
+
+def test_a_saved_result_comes_back(tissue, field, tmp_path):
+    result = run_to_end(picture_steps(tissue, field, projection=ProjectionConfig(within="expert")))
+    path = save(tmp_path / "out.h5ad", tissue, velocity=result, settings=[SteerConfig()])
+    found, expected = read_checks(path), workflow.checks_of(result)
+    for name in ("confidence", "direction_confidence", "p_value", "self_transition"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert (found.tables["genes"]["gene"] == expected.tables["genes"]["gene"]).all()
+    settings = read_provenance(path)["provenance"]["settings"]
+    assert set(settings) == {"SteerConfig", "ProjectionConfig"}
+    assert settings["ProjectionConfig"]["within"] == "expert"
+    adata = anndata.read_h5ad(path)
+    assert adata.obs["velocity_above_null"].mean() == pytest.approx(result.null.fraction_above)
+
+
+# -- a fit that shows itself --------------------------------------------------------------------------------------
+
+
+def fit_with_snapshots(field, snapshots, pause=0.0):
+    def fit_steps(tissue, config, stop, *, checkpoint=None):
+        for i in range(snapshots):
+            yield Progress("velocity", i, snapshots, i / snapshots, snapshot=field)
+            time.sleep(pause)
+        fit_steps.checkpoint = checkpoint
+        return field
+
+    return fit_steps
+
+
+def test_snapshots_become_previews_and_the_checkpoint_is_handed_on(tissue, field, monkeypatch, tmp_path):
+    fit = fit_with_snapshots(field, 3, pause=0.3)
+    monkeypatch.setitem(steer.__dict__, "fit_steps", fit)
+    monkeypatch.setattr(workflow, "load_torch", lambda: None)
+    reports = []
+    result = workflow.velocity(tissue, SteerConfig(), reports.append, checkpoint=tmp_path / "state")
+    previews = [report.snapshot for report in reports if report.snapshot is not None]
+    assert fit.checkpoint == tmp_path / "state"
+    assert 1 <= len(previews) <= 3
+    assert all(isinstance(preview, VelocityPreview) for preview in previews)
+    np.testing.assert_array_equal(previews[0].time, field.time)
+    lengths = np.linalg.norm(previews[0].arrows, axis=1) * np.linalg.norm(result.arrows, axis=1)
+    assert np.median((previews[0].arrows * result.arrows).sum(axis=1) / lengths) > 0.95
+
+
+def test_previews_take_a_tenth_of_the_time_at_most(field, tissue, monkeypatch):
+    clock = itertools.count()  # every look at the clock is a second later: a preview takes one second
+    monkeypatch.setattr(workflow.time, "monotonic", lambda: float(next(clock)))
+    previews = workflow._Previews(tissue.positions)
+    made = [previews.of(field) is not None for _ in range(40)]
+    seconds = next(clock)
+    assert made[0]
+    assert 3 <= sum(made) <= seconds / 10 + 1
+
+
+def test_preview_of_many_cells_draws_an_even_selection(field, tissue, monkeypatch):
+    monkeypatch.setattr(workflow, "PREVIEW_CELLS", 50)
+    preview = workflow._Previews(tissue.positions).of(field)
+    drawn = np.flatnonzero(np.abs(preview.arrows).any(axis=1))
+    assert 45 <= len(drawn) <= 50
+    assert np.diff(drawn).max() <= 2 * N / 50
+    assert (preview.arrows[drawn, 0] > 0).mean() > 0.8
+    assert len(preview.time) == N

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
+from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import in_background, load_torch
-from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.projection import GridField, Neighbors
+    from napari_tissue_dynamics.analysis.experts import ExpertStatistics
+    from napari_tissue_dynamics.analysis.permutation import ArrowNull
+    from napari_tissue_dynamics.analysis.projection import GridField, Neighbors, Projection
+    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -27,8 +34,20 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Share of the time that the fit itself takes; the rest is projection, grid and confidence.
-FIT_SHARE = 0.95
+PROJECTION = ProjectionConfig()
+
+# Share of the time that the fit itself takes; the rest is arrows and what is found out about them.
+FIT_SHARE = 0.9
+CANDIDATES = 30
+# Bootstrap and null take this many cells × candidates × genes in full (20 000 × 30 × 1000, half a minute); of larger
+# tissues fewer candidates and genes are taken, but not fewer than these.
+MOST_CHECKED = 600_000_000
+FEWEST_CANDIDATES = 10
+FEWEST_GENES = 200
+# A preview has arrows on at most so many cells, of so many candidates, and takes at most this share of the time.
+PREVIEW_CELLS = 10_000
+PREVIEW_CANDIDATES = 15
+PREVIEW_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,16 +64,56 @@ class VelocityResult:
         The same on a regular grid.
     confidence
         (cells,) float32, agreement of each velocity with those of similar cells, -1 to 1.
+    spread
+        (cells,) float32, agreement of the direction of the arrow over samples of the genes: 0 where it points
+        anywhere, 1 where every sample points the same way.
+    null
+        How the arrows compare with those of velocities without meaning.
+    experts
+        What sets the experts apart, None if the model has none.
+    graph
+        Cosines of velocities with the steps to similar cells.
+    projection
+        How the arrows were made.
     """
 
     field: VelocityField
     arrows: NDArray[np.float32]
     grid: GridField
     confidence: NDArray[np.float32]
+    spread: NDArray[np.float32] | None = None
+    null: ArrowNull | None = None
+    experts: ExpertStatistics | None = None
+    graph: VelocityGraph | None = None
+    projection: ProjectionConfig = PROJECTION
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VelocityPreview:
+    """What a running fit has found so far.
+
+    Parameters
+    ----------
+    time
+        (cells,) float32 latent time, or None.
+    expert_probability
+        (cells, experts) float32, or None.
+    arrows
+        (cells, 2 or 3) float32 displacements; of many cells only an even selection has one, the others have zeros.
+    """
+
+    time: NDArray[np.float32] | None
+    expert_probability: NDArray[np.float32] | None
+    arrows: NDArray[np.float32]
 
 
 def velocity_steps(
-    tissue: Tissue, config: SteerConfig, stop: StopToken | None = None
+    tissue: Tissue,
+    config: SteerConfig,
+    stop: StopToken | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    checkpoint: Path | None = None,
 ) -> Generator[Progress, None, VelocityResult]:
     """Train STEER and draw its velocities into the tissue.
 
@@ -66,6 +125,74 @@ def velocity_steps(
         Settings of the fit.
     stop
         Ends the work early; there is no result then.
+    projection
+        Settings of the arrows.
+    checkpoint
+        File that the state of the fit is kept in, and that a fit goes on from; see
+        :func:`napari_tissue_dynamics.steer.fit_steps`.
+
+    Yields
+    ------
+    How far the work is. A ``snapshot`` is a :class:`VelocityPreview`.
+
+    Returns
+    -------
+    The velocities and their picture.
+
+    Raises
+    ------
+    DataError
+        If the tissue cannot be used, or has no cell types that arrows could stay within.
+    FitError
+        If the work was ended early.
+    """
+    if projection.within == "cell type":
+        _cell_types(tissue)  # better said now than after the fit
+    yield from _loading(stop)
+    from napari_tissue_dynamics import steer
+
+    fit = steer.fit_steps(tissue, config, stop, checkpoint=checkpoint)
+    field = yield from _part(_with_previews(fit, tissue.positions), 0.0, FIT_SHARE)
+    return (yield from _part(picture_steps(tissue, field, stop, projection=projection, seed=config.seed), FIT_SHARE, 1))
+
+
+def velocity(
+    tissue: Tissue,
+    config: SteerConfig,
+    report: Callable[[Progress], None] | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    checkpoint: Path | None = None,
+) -> VelocityResult:
+    """Run :func:`velocity_steps` to the end."""
+    return run_to_end(velocity_steps(tissue, config, projection=projection, checkpoint=checkpoint), report)
+
+
+def picture_steps(
+    tissue: Tissue,
+    field: VelocityField,
+    stop: StopToken | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    seed: int = 0,
+) -> Generator[Progress, None, VelocityResult]:
+    """Draw velocities into the tissue and find out how far they can be trusted.
+
+    Of large tissues the bootstrap and the null of the arrows take fewer candidates and a random part of the genes,
+    so that their time is bounded; directions then seem less sure than they are.
+
+    Parameters
+    ----------
+    tissue
+        Where the cells lie.
+    field
+        Velocities of these cells.
+    stop
+        Ends the work early; there is no result then.
+    projection
+        Settings of the arrows.
+    seed
+        Seed of bootstrap and null.
 
     Yields
     ------
@@ -78,29 +205,146 @@ def velocity_steps(
     Raises
     ------
     DataError
-        If the tissue cannot be used.
+        If there are no experts or cell types that arrows could stay within.
     FitError
         If the work was ended early.
     """
     from napari_tissue_dynamics.analysis.confidence import confidence
-    from napari_tissue_dynamics.analysis.projection import on_grid, project_steps
-    from napari_tissue_dynamics.graph.neighbors import knn
+    from napari_tissue_dynamics.analysis.permutation import arrow_null_steps
+    from napari_tissue_dynamics.analysis.projection import on_grid
+    from napari_tissue_dynamics.analysis.uncertainty import direction_spread_steps
 
-    yield from _loading(stop)
-    from napari_tissue_dynamics import steer
+    places = tissue.positions
+    drawn = yield from _part(_arrows(tissue, field, projection, stop), 0.0, 0.2)
+    grid = on_grid(places, drawn.arrows)
+    graph = yield from _part(_similar_cells(field, stop), 0.2, 0.4)
+    light, steps = _affordable(field, drawn.graph, seed)
+    spread = yield from _part(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
+    null = yield from _part(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
+    agreement = yield from _wait("confidence", lambda: confidence(field.spliced, graph.neighbors), 0.9, stop)
+    experts = yield from _wait("experts", lambda: _experts(tissue, field), 0.95, stop)
+    return VelocityResult(
+        field,
+        drawn.arrows,
+        grid,
+        agreement,
+        spread=spread.agreement,
+        null=null,
+        experts=experts,
+        graph=graph,
+        projection=projection,
+    )
 
-    field = yield from _part(steer.fit_steps(tissue, config, stop), 0.0, FIT_SHARE)
+
+def _arrows(
+    tissue: Tissue, field: VelocityField, config: ProjectionConfig, stop: StopToken | None
+) -> Generator[Progress, None, Projection]:
+    from napari_tissue_dynamics.analysis.projection import project_steps
+
     near: Neighbors = "tissue" if tissue.has_tissue else "expression"
-    projection = yield from _part(project_steps(field, tissue.positions, neighbors=near, stop=stop), FIT_SHARE, 0.99)
-    grid = on_grid(tissue.positions, projection.arrows)
-    space = field.moments_spliced if field.embedding is None else field.embedding
-    neighbors, _ = knn(space, min(30, tissue.n_cells - 1))
-    return VelocityResult(field, projection.arrows, grid, confidence(field.spliced, neighbors))
+    if config.neighbors != "auto":
+        near = config.neighbors
+    labels = None
+    if config.within == "cell type":
+        labels = _cell_types(tissue)
+    elif config.within == "expert":
+        labels = field.expert
+        if labels is None:
+            raise DataError(
+                f"The {field.model} model has no experts that arrows could stay within. Let them go anywhere."
+            )
+    return (yield from project_steps(field, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
 
 
-def velocity(tissue: Tissue, config: SteerConfig, report: Callable[[Progress], None] | None = None) -> VelocityResult:
-    """Run :func:`velocity_steps` to the end."""
-    return run_to_end(velocity_steps(tissue, config), report)
+def _cell_types(tissue: Tissue) -> NDArray[np.int32]:
+    if tissue.cell_types is None:
+        raise DataError(
+            f"{tissue.source} has no cell types that arrows could stay within. "
+            "Choose a column of cell types when loading it, or let arrows go anywhere."
+        )
+    return tissue.cell_types.codes
+
+
+def _similar_cells(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
+    from napari_tissue_dynamics.analysis.projection import candidates, comparable, expression_space
+    from napari_tissue_dynamics.analysis.transitions import velocity_graph_steps
+
+    similar = yield from _wait("similar cells", lambda: candidates(expression_space(field), CANDIDATES), 0.0, stop)
+    return (yield from velocity_graph_steps(*comparable(field), similar, stop, weight=field.gene_weight))
+
+
+def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
+    from napari_tissue_dynamics.analysis.experts import expert_statistics
+
+    if field.expert_probability is None:
+        return None
+    return expert_statistics(field, tissue.positions if tissue.has_tissue else None, tissue.cell_types)
+
+
+def _affordable(field: VelocityField, graph: VelocityGraph, seed: int) -> tuple[VelocityField, VelocityGraph]:
+    """Return field and graph, with fewer candidates and with genes of weight zero if there are too many numbers."""
+    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+
+    n_cells, k = graph.neighbors.shape
+    n_genes = len(field.genes)
+    k = min(k, max(FEWEST_CANDIDATES, MOST_CHECKED // (n_cells * n_genes)))
+    most = max(FEWEST_GENES, MOST_CHECKED // (n_cells * k))
+    if most < n_genes:
+        weight = np.ones(n_genes, np.float32) if field.gene_weight is None else field.gene_weight.copy()
+        weight[np.random.default_rng(seed).permutation(n_genes)[most:]] = 0
+        field = replace(field, gene_weight=weight)
+    return field, VelocityGraph(graph.neighbors[:, :k], graph.cosines[:, :k])
+
+
+class _Previews:
+    """Quick pictures of a running fit, made only as often as the time for them allows."""
+
+    def __init__(self, positions: NDArray[np.float64]) -> None:
+        self._positions = positions
+        n_cells = len(positions)
+        self._cells = np.linspace(0, n_cells - 1, min(n_cells, PREVIEW_CELLS)).astype(np.intp)
+        self._not_before = 0.0
+
+    def of(self, field: VelocityField) -> VelocityPreview | None:
+        """Return a picture of the present state, None if the next one is not due."""
+        start = time.monotonic()
+        if start < self._not_before:
+            return None
+        preview = VelocityPreview(field.time, field.expert_probability, self._arrows(field))
+        end = time.monotonic()
+        self._not_before = end + (end - start) * (1 / PREVIEW_SHARE - 1)
+        return preview
+
+    def _arrows(self, field: VelocityField) -> NDArray[np.float32]:
+        from napari_tissue_dynamics.analysis.projection import project
+
+        cells = self._cells
+        part = VelocityField(
+            field.genes,
+            field.spliced[cells],
+            field.unspliced[cells],
+            field.moments_spliced[cells],
+            field.moments_unspliced[cells],
+            gene_weight=field.gene_weight,
+        )
+        arrows = np.zeros(self._positions.shape, dtype=np.float32)
+        arrows[cells] = project(part, self._positions[cells], k=PREVIEW_CANDIDATES).arrows
+        return arrows
+
+
+def _with_previews(
+    steps: Generator[Progress, None, Result], positions: NDArray[np.float64]
+) -> Generator[Progress, None, Result]:
+    """Pass a fit through with a preview in place of each velocity field that it shows."""
+    previews = _Previews(positions)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as done:
+            return done.value
+        if isinstance(progress.snapshot, VelocityField):
+            progress = replace(progress, snapshot=previews.of(progress.snapshot))
+        yield progress
 
 
 def regulation_steps(
@@ -135,6 +379,21 @@ def _loading(stop: StopToken | None) -> Generator[Progress, None, None]:
             return
         yield Progress("loading torch", 0, 1, 0.0)
     raise FitError("The run was stopped before it began; earlier results are unchanged.")
+
+
+def _wait(
+    phase: str, call: Callable[[], Result], fraction: float, stop: StopToken | None
+) -> Generator[Progress, None, Result]:
+    """Do one long call in a thread of its own and report while it runs; its result is given up when told to stop."""
+    steps = in_background(call)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+        if stopped(stop):
+            raise FitError("The run was stopped before its arrows were complete; earlier results are unchanged.")
+        yield Progress(phase, 0, 1, fraction)
 
 
 def _part(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
@@ -184,16 +443,32 @@ def save(
     """
     from napari_tissue_dynamics.data.anndata_io import write_h5ad
 
-    field = None if velocity is None else velocity.field
+    made = [*settings, *([] if velocity is None else [velocity.projection])]
     write_h5ad(
         path,
         tissue,
         source=source,
-        velocity=field,
+        velocity=None if velocity is None else velocity.field,
         projections=None if velocity is None else {tissue.basis: velocity.arrows},
-        confidence=None if velocity is None else velocity.confidence,
+        checks=None if velocity is None else checks_of(velocity),
         regulation=regulation,
-        provenance={"settings": {type(each).__name__: asdict(each) for each in settings}},
+        provenance={"settings": {type(each).__name__: asdict(each) for each in made}},
         overwrite_source=overwrite_source,
     )
     return path
+
+
+def checks_of(velocity: VelocityResult) -> VelocityChecks:
+    """Return what is kept in a file of how far a velocity can be trusted."""
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+
+    graph, experts = velocity.graph, velocity.experts
+    return VelocityChecks(
+        confidence=velocity.confidence,
+        direction_confidence=velocity.spread,
+        p_value=None if velocity.null is None else velocity.null.p_value,
+        neighbors=None if graph is None else graph.neighbors,
+        cosines=None if graph is None else graph.cosines,
+        self_transition=None if graph is None else graph.self_transition,
+        tables={} if experts is None else {"summary": experts.summary(), "genes": experts.gene_table()},
+    )

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.analysis.projection import ARROW_REACH, cell_spacing, on_grid, project
+from napari_tissue_dynamics.analysis import projection, transitions
+from napari_tissue_dynamics.analysis.projection import (
+    ARROW_REACH,
+    REACH_WITHIN,
+    candidates,
+    cell_spacing,
+    on_grid,
+    project,
+)
 from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError
 
 
 def cosines(a, b):
@@ -56,7 +65,7 @@ def test_shuffled_velocity_says_nothing(flow):
 def test_arrows_equal_the_slow_sum(flow):
     positions, _, expression, velocity = flow
     positions, expression, velocity = positions[:40], expression[:40], velocity[:40]
-    projection = project(field_of(velocity, expression), positions, k=5)
+    arrows = project(field_of(velocity, expression), positions, k=5).arrows
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     scale = expression.max(axis=0)
@@ -73,7 +82,7 @@ def test_arrows_equal_the_slow_sum(flow):
         for place, j in enumerate(near[i]):
             expected[i] += (weights[place] - weights.mean()) * (positions[j] - positions[i]) / distances[i, j]
     expected *= ARROW_REACH * cell_spacing(positions) / np.quantile(np.linalg.norm(expected, axis=1), 0.95)
-    np.testing.assert_allclose(projection.arrows, expected, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(arrows, expected, rtol=2e-3, atol=1e-4)
 
 
 def test_three_dimensions(flow):
@@ -82,6 +91,94 @@ def test_three_dimensions(flow):
     arrows = project(field_of(velocity, expression), flat).arrows
     assert arrows.shape == flat.shape
     assert cosines(arrows[:, :2], motion).mean() > 0.9
+
+
+def test_a_gene_of_weight_two_counts_as_if_it_were_there_twice(flow):
+    positions, _, expression, velocity = flow
+    weight = np.float32([2, 0, *[1] * 38])
+    repeated = np.repeat(np.arange(40), weight.astype(int))
+    weighted = project(field_of(velocity, expression, gene_weight=weight), positions)
+    plain = project(field_of(velocity[:, repeated], expression[:, repeated]), positions)
+    np.testing.assert_allclose(weighted.graph.cosines, plain.graph.cosines, atol=1e-5)
+    np.testing.assert_allclose(weighted.arrows, plain.arrows, atol=1e-3)
+
+
+def test_weights_silence_genes_without_meaning(flow):
+    positions, motion, expression, velocity = flow
+    noise = np.random.default_rng(1).normal(size=(2, 900, 200))
+    field = field_of(np.hstack([velocity, 6 * noise[0]]), np.hstack([expression, 2 + noise[1]]))
+    weight = np.repeat(np.float32([1, 0.01]), [40, 200])
+    weighted = field_of(field.spliced, field.moments_spliced, gene_weight=weight)
+    plain, better = (cosines(project(each, positions).arrows, motion).mean() for each in (field, weighted))
+    assert better > plain + 0.2
+    assert better > 0.9
+
+
+def test_a_gene_that_is_silent_everywhere_changes_nothing(flow):
+    positions, _, expression, velocity = flow
+    silent = field_of(np.hstack([velocity, np.ones((900, 1))]), np.hstack([expression, np.zeros((900, 1))]))
+    found, expected = (project(each, positions).arrows for each in (silent, field_of(velocity, expression)))
+    assert np.isfinite(found).all()
+    assert cosines(found, expected).min() > 0.98
+
+
+def test_candidates_within_a_label_equal_the_slow_search():
+    rng = np.random.default_rng(0)
+    positions, labels, k = rng.uniform(0, 10, (120, 2)), rng.choice([-1, 0, 1, 5], 120, p=[0.1, 0.5, 0.38, 0.02]), 6
+    distances = np.linalg.norm(positions[:, None] - positions[None], axis=2)
+    found = candidates(positions, k, labels)
+    sizes = []
+    for i in range(120):
+        order = np.argsort(distances[i])[1:]
+        reach = REACH_WITHIN * distances[i, order[k - 1]]
+        expected = [j for j in order if labels[j] == labels[i] and distances[i, j] <= reach][:k]
+        assert [j for j in found[i] if j != i] == expected
+        sizes.append(len(expected))
+    assert min(sizes) < 2
+    assert max(sizes) == k
+
+
+def test_arrows_stop_at_a_border(flow):
+    positions, motion, expression, velocity = flow
+    labels = (positions[:, 0] > 15).astype(np.int32)
+    field = field_of(velocity, expression)
+    free, inside = project(field, positions), project(field, positions, within=labels)
+    assert (labels[free.graph.neighbors] != labels[:, None]).any()
+    assert (labels[inside.graph.neighbors] == labels[:, None]).all()
+    assert cosines(inside.arrows, motion).mean() > 0.9
+
+
+def test_one_label_is_no_border(flow):
+    positions, _, expression, velocity = flow
+    field = field_of(velocity, expression)
+    everywhere, one = project(field, positions), project(field, positions, within=np.zeros(900, np.int32))
+    np.testing.assert_array_equal(everywhere.arrows, one.arrows)
+
+
+def test_a_cell_alone_with_its_label_gets_no_arrow_and_disturbs_none(flow):
+    positions, motion, expression, velocity = flow
+    labels = np.zeros(900, np.int32)
+    labels[17] = 3
+    arrows = project(field_of(velocity, expression), positions, within=labels).arrows
+    assert (arrows[17] == 0).all()
+    assert cosines(np.delete(arrows, 17, axis=0), np.delete(motion, 17, axis=0)).mean() > 0.95
+
+
+def test_missing_candidates_do_not_bend_arrows(flow):
+    """The mean that is taken off is over candidates that are there: arrows of k = 4 padded to 9 stay the same."""
+    positions, _, expression, velocity = flow
+    field = field_of(velocity, expression)
+    few = project(field, positions, k=4).graph
+    padded = np.hstack([few.neighbors, np.tile(np.arange(900, dtype=np.int32)[:, None], 5)])
+    graph = transitions.velocity_graph(*projection.comparable(field), padded)
+    found, expected = (projection._expected_steps(each, positions) for each in (graph, few))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_labels_of_other_cells_are_one_sentence(flow):
+    positions, _, expression, velocity = flow
+    with pytest.raises(DataError, match=r"labels are \(3,\)"):
+        project(field_of(velocity, expression), positions, within=np.zeros(3, np.int32))
 
 
 def test_grid_keeps_a_constant_field_and_lies_among_cells():

@@ -22,6 +22,7 @@ from napari_tissue_dynamics.data.anndata_io import (
 )
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
+from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 
@@ -58,10 +59,26 @@ def make_velocity(seed=0, experts=12, **changes) -> VelocityField:
         "time": rng.random(N).astype(np.float32),
         "expert_probability": rng.dirichlet(np.ones(experts), N).astype(np.float32),
         "embedding": rng.normal(size=(N, 6)).astype(np.float32),
+        "gene_weight": rng.random(len(MODELLED)).astype(np.float32),
+        "time_spread": rng.random(N).astype(np.float32),
         "model": "STEER",
         "stopped": True,
     }
     return VelocityField(**(content | changes))
+
+
+def make_checks() -> VelocityChecks:
+    rng = np.random.default_rng(4)
+    neighbors = (np.arange(N)[:, None] + np.arange(1, 6)) % N
+    return VelocityChecks(
+        confidence=np.linspace(0, 1, N),
+        direction_confidence=rng.random(N),
+        p_value=rng.random(N),
+        neighbors=neighbors,
+        cosines=rng.uniform(-1, 1, neighbors.shape),
+        self_transition=rng.random(N),
+        tables={"summary": pd.DataFrame({"cells": [N]}), "genes": pd.DataFrame({"gene": ["a"]})},
+    )
 
 
 def make_regulation(*targets: str) -> RegulationField:
@@ -141,7 +158,7 @@ def save_all(path, tissue, source=None, **changes):
     results = {
         "velocity": make_velocity(),
         "projections": {"spatial": np.ones((N, 2)), "X_umap": np.full((N, 2), 2.0)},
-        "confidence": np.linspace(0, 1, N),
+        "checks": make_checks(),
         "regulation": make_regulation("T1", "H2/K%1", "T3", "T4"),
         "provenance": {"seed": 3, "parameters": {"width": np.float32(0.5)}},
     }
@@ -165,7 +182,8 @@ def test_results_come_back_unchanged(with_source, source, tmp_path):
 
 
 def test_a_field_with_nothing_optional(tmp_path):
-    nothing = dict.fromkeys(("alpha", "beta", "gamma", "time", "expert_probability", "regulation", "embedding"))
+    nothing = dict.fromkeys(("alpha", "beta", "gamma", "time", "expert_probability", "regulation", "embedding",
+                             "gene_weight", "time_spread"))  # fmt: skip
     velocity = make_velocity(model="steady state", stopped=False, **nothing)
     write_h5ad(tmp_path / "out.h5ad", make_tissue(), velocity=velocity)
     assert_same(read_velocity(tmp_path / "out.h5ad"), velocity)
@@ -223,14 +241,13 @@ def test_a_second_run_leaves_nothing_of_the_first(source, tmp_path):
     first, second, direct = (tmp_path / name for name in ("first.h5ad", "second.h5ad", "direct.h5ad"))
     tissue = read_h5ad(source)
     save_all(first, tissue, source)
-    with h5py.File(first, "r+") as file:
-        file["uns"].create_group("velocity_graph")
     lean = {
-        "velocity": make_velocity(1, alpha=None, expert_probability=None, embedding=None, stopped=False),
+        "velocity": make_velocity(1, alpha=None, expert_probability=None, embedding=None, stopped=False,
+                                  gene_weight=None, time_spread=None),
         "projections": {"spatial": np.ones((N, 2))},
-        "confidence": None,
+        "checks": None,
         "regulation": make_regulation("Other"),
-    }
+    }  # fmt: skip
     save_all(second, tissue, first, **lean)
     save_all(direct, tissue, source, **lean)
     from_two, from_one = everything(second), everything(direct)
@@ -307,7 +324,7 @@ def test_a_folder_without_permission(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("results", "words"),
     [
-        ({"confidence": np.ones(3)}, "confidence has 3 cells but the tissue has 30"),
+        ({"checks": VelocityChecks(np.ones(3))}, "check of the velocity has 3 cells but the tissue has 30"),
         ({"projections": {"spatial": np.ones((4, 2))}}, "projection on 'spatial' has 4 cells"),
         ({"velocity": make_velocity(genes=("gene1", "gene2", "gene3", "other"))}, "other"),
         ({"regulation": make_regulation("T", "T")}, "fitted twice"),

@@ -115,6 +115,31 @@ def test_too_many_arrows_are_thinned_evenly_and_it_is_said(monkeypatch, tissue):
     assert options["metadata"][PLUGIN]["note"] == "10 of 50 arrows are drawn"
 
 
+def test_unsure_arrows_are_faint_and_it_is_said(tissue):
+    arrows = np.ones((N, 2), dtype=np.float32)
+    arrows[0] = 0  # no arrow: colors must stay with their cells
+    agreement = np.linspace(0, 1, N)
+    agreement[1] = np.nan
+    layer = Layer.create(*vectors.velocity_vectors(tissue.positions, arrows, unit="um", agreement=agreement))
+    opacity = layer.edge_color[:, 3]
+    np.testing.assert_array_equal(layer.edge_color[:, :3], 1)
+    assert opacity[0] == pytest.approx(vectors.LEAST_OPACITY)
+    assert opacity[-1] == pytest.approx(1)
+    halfway = np.interp((1 + vectors.RANDOM_AGREEMENT) / 2, agreement[2:], opacity[1:])
+    assert halfway == pytest.approx((1 + vectors.LEAST_OPACITY) / 2, abs=0.01)
+    assert (np.diff(opacity[1:]) >= 0).all()
+    assert "faint" in layer.metadata[PLUGIN]["note"]
+
+
+def test_arrows_are_faint_in_the_stack_too(tissue, field):
+    arrows = np.ones((N, 2), dtype=np.float32)
+    grid = on_grid(tissue.positions, arrows, nodes=8)
+    *_, sure = velocity_layers(tissue, field, arrows, grid, np.ones(N, np.float32))
+    *_, plain = velocity_layers(tissue, field, arrows, grid)
+    assert (sure[1]["edge_color"] == 1).all()
+    assert plain[1]["edge_color"] == vectors.CELL_ARROW_COLOR
+
+
 def test_legend_counts_every_cell(tissue):
     legend = points.cell_points(tissue)[1]["metadata"][PLUGIN]["legend"]
     counts = {entry.name: entry.count for entry in legend.entries}

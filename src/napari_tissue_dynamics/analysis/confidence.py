@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.transitions import BLOCK
+from napari_tissue_dynamics.analysis.transitions import blocks, centered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,14 +28,12 @@ def confidence(velocity: NDArray[np.float32], neighbors: NDArray[np.int32]) -> N
     -------
     (cells,) float32 in [-1, 1]; 0 for a cell without velocity.
     """
-    v = velocity[:, np.isfinite(velocity).all(axis=0)]
-    v = v - v.mean(axis=1, keepdims=True)
+    v = centered(velocity, np.flatnonzero(np.isfinite(velocity).all(axis=0)))
     lengths = np.linalg.norm(v, axis=1, keepdims=True)
     v = np.divide(v, lengths, out=np.zeros_like(v), where=lengths > np.finfo(np.float32).tiny)
     n_cells, k = neighbors.shape
     result = np.empty(n_cells, dtype=np.float32)
-    rows = max(1, BLOCK // max(1, k * v.shape[1]))
-    for start in range(0, n_cells, rows):
-        block = slice(start, start + rows)
-        result[block] = np.einsum("ikg,ig->ik", v[neighbors[block]], v[block], optimize=True).mean(axis=1)
+    for block in blocks(n_cells, k * v.shape[1]):
+        around = v[neighbors[block]].mean(axis=1)  # the mean of products with one vector is a product with the mean
+        result[block] = np.einsum("ig,ig->i", around, v[block])
     return result

@@ -9,9 +9,11 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.transitions import (
     VelocityGraph,
+    blocks,
     transition_weights,
     velocity_graph_steps,
 )
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.neighbors import knn
 from napari_tissue_dynamics.progress import Progress, run_to_end
 
@@ -28,6 +30,25 @@ Neighbors = Literal["tissue", "expression"]
 # The 95 % quantile of the arrow lengths, in spacings of the cells.
 ARROW_REACH = 3.0
 EVEN_SHARE = 0.35
+# Cells of the same label count as near up to this multiple of the distance to the k-th nearest cell of any label.
+REACH_WITHIN = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionConfig:
+    """How velocities become arrows.
+
+    Parameters
+    ----------
+    neighbors
+        Where the cells lie that a cell may go to: near it in the ``tissue`` or like it in ``expression``; ``auto``
+        takes the tissue where there is one.
+    within
+        Arrows go ``anywhere``, or do not leave the cells of the same ``expert`` or ``cell type``.
+    """
+
+    neighbors: Literal["auto", "tissue", "expression"] = "auto"
+    within: Literal["anywhere", "expert", "cell type"] = "anywhere"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +85,15 @@ class GridField:
 
 
 def project(
-    field: VelocityField, positions: NDArray[np.float64], *, neighbors: Neighbors = "tissue", k: int = 30
+    field: VelocityField,
+    positions: NDArray[np.float64],
+    *,
+    neighbors: Neighbors = "tissue",
+    k: int = 30,
+    within: NDArray[np.integer] | None = None,
 ) -> Projection:
     """Project velocities on positions; see :func:`project_steps`."""
-    return run_to_end(project_steps(field, positions, neighbors=neighbors, k=k))
+    return run_to_end(project_steps(field, positions, neighbors=neighbors, k=k, within=within))
 
 
 def project_steps(
@@ -76,6 +102,7 @@ def project_steps(
     *,
     neighbors: Neighbors = "tissue",
     k: int = 30,
+    within: NDArray[np.integer] | None = None,
     stop: StopToken | None = None,
 ) -> Generator[Progress, None, Projection]:
     r"""Project velocities on positions.
@@ -84,8 +111,9 @@ def project_steps(
 
     over the neighbors of the cell (La Manno et al. 2018; Bergen et al. 2020): the step expected under the
     transition weights minus the step expected without velocity. Every gene is divided by its largest moment
-    first, so that a few strongly expressed genes do not decide alone. One factor for all cells brings the 95 %
-    quantile of the lengths to three times the spacing of the cells; relative lengths carry meaning.
+    first, so that a few strongly expressed genes do not decide alone; then it counts as much as the field's
+    ``gene_weight`` says. One factor for all cells brings the 95 % quantile of the lengths to three times the
+    spacing of the cells; relative lengths carry meaning.
 
     Parameters
     ----------
@@ -98,6 +126,9 @@ def project_steps(
         (``"expression"``: the model's embedding if it has one, else its moments).
     k
         Number of candidates.
+    within
+        (cells,) label of every cell, an expert or a region: arrows do not cross from one label to another; see
+        :func:`candidates`. None lets all cells be candidates.
     stop
         Ends the work early.
 
@@ -107,15 +138,83 @@ def project_steps(
 
     Raises
     ------
+    DataError
+        If there is not one label per cell.
     FitError
         If the work was ended early.
     """
-    space = positions if neighbors == "tissue" else _expression_space(field)
-    candidates, _ = knn(space, min(k, field.n_cells - 1))
-    scale = np.maximum(field.moments_spliced.max(axis=0), np.finfo(np.float32).tiny)
-    graph = yield from velocity_graph_steps(field.spliced / scale, field.moments_spliced / scale, candidates, stop)
+    space = positions if neighbors == "tissue" else expression_space(field)
+    near = candidates(space, k, within)
+    velocity, expression = comparable(field)
+    graph = yield from velocity_graph_steps(velocity, expression, near, stop, weight=field.gene_weight)
     arrows = _expected_steps(graph, positions)
     return Projection(_scaled(arrows, positions), graph)
+
+
+def candidates(space: NDArray[np.floating], k: int, within: NDArray[np.integer] | None = None) -> NDArray[np.int32]:
+    """Return the cells that every cell may step to.
+
+    Parameters
+    ----------
+    space
+        (cells, dimensions) where the cells lie.
+    k
+        Most candidates of a cell.
+    within
+        (cells,) labels. The candidates are then the nearest cells of the same label, up to ``k``, no farther away
+        than twice the distance to the ``k``-th nearest cell of any label: arrows stay local and cross no border.
+
+    Returns
+    -------
+    (cells, k) indices. The cell itself stands in places that no candidate fills; a cell with no other gets no arrow.
+
+    Raises
+    ------
+    DataError
+        If there is not one label per cell.
+    """
+    near, distances = knn(space, min(k, len(space) - 1))
+    if within is None:
+        return near
+    if within.shape != (len(space),):
+        raise DataError(f"The labels are {within.shape}; ({len(space)},) was expected, one per cell.")
+    reach = REACH_WITHIN * distances[:, -1]
+    inside = np.tile(np.arange(len(space), dtype=np.int32)[:, None], near.shape[1])
+    for label in np.unique(within):
+        members = np.flatnonzero(within == label).astype(np.int32)
+        others, away = knn(space[members], k)
+        found = np.where(away <= reach[members, None], members[others], members[:, None])
+        inside[members, : found.shape[1]] = found
+    return inside
+
+
+def comparable(field: VelocityField) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return velocity and moments, (cells, genes) each, with every gene in units of its largest moment."""
+    largest = field.moments_spliced.max(axis=0)
+    silent = largest <= np.finfo(np.float32).tiny
+    scale: NDArray[np.float32] = np.where(silent, np.float32(np.inf), largest)  # silent genes count nothing
+    return field.spliced / scale, field.moments_spliced / scale
+
+
+def expression_space(field: VelocityField) -> NDArray[np.float32]:
+    """Return where the cells lie in expression: the embedding of the model, its moments if it has none."""
+    return field.moments_spliced if field.embedding is None else field.embedding
+
+
+def directions(positions: NDArray[np.float64], cells: slice, neighbors: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return (cells, k, 2 or 3) unit vectors from some cells to their neighbors; zero where both are at one place."""
+    steps = positions[neighbors[cells]] - positions[cells, None, :]
+    lengths = np.linalg.norm(steps, axis=2, keepdims=True)
+    units = np.divide(steps, lengths, out=np.zeros_like(steps), where=lengths > 0)
+    return units.astype(np.float32)
+
+
+def less_mean(weights: NDArray[np.float32], cells: slice, neighbors: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return weights (cells, k, ...) of steps minus their mean over the candidates that are there."""
+    own = np.arange(len(neighbors), dtype=np.int32)[cells, None]
+    count = np.maximum((neighbors[cells] != own).sum(axis=1), 1).astype(np.float32)
+    mean = weights.sum(axis=1, keepdims=True) / count.reshape(-1, *(1,) * (weights.ndim - 1))
+    return weights - mean
 
 
 def on_grid(
@@ -177,18 +276,12 @@ def cell_spacing(positions: NDArray[np.float64]) -> float:
     return max(nearest, EVEN_SHARE * (box / n_cells) ** (1 / n_dimensions)) or 1.0
 
 
-def _expression_space(field: VelocityField) -> NDArray[np.float32]:
-    return field.moments_spliced if field.embedding is None else field.embedding
-
-
 def _expected_steps(graph: VelocityGraph, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = transition_weights(graph).astype(np.float64)
-    weights -= weights.mean(axis=1, keepdims=True)
+    weights = transition_weights(graph)
     arrows = np.zeros_like(positions)
-    for column in range(graph.neighbors.shape[1]):  # one neighbor at a time: memory of a few columns only
-        step = positions[graph.neighbors[:, column]] - positions
-        length = np.linalg.norm(step, axis=1, keepdims=True)
-        arrows += weights[:, [column]] * np.divide(step, length, out=np.zeros_like(step), where=length > 0)
+    for cells in blocks(len(positions), positions.shape[1] * weights.shape[1]):
+        surplus = less_mean(weights[cells], cells, graph.neighbors)
+        arrows[cells] = np.einsum("ik,ikd->id", surplus, directions(positions, cells, graph.neighbors))
     return arrows
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.anndata_results import (
     BLOCK_BYTES,
+    CHECKS,
+    EXPERT_TABLES,
     GENE_LAYERS,
     REGULATION_RECORD,
     VELOCITY_RECORD,
@@ -17,6 +19,7 @@ from napari_tissue_dynamics.data.anndata_results import (
 )
 from napari_tissue_dynamics.data.anndata_table import open_table, reading
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import h5py
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.anndata_table import FileTable
@@ -39,6 +43,45 @@ def read_velocity(path: str | Path) -> VelocityField:
     """
     with open_table(path) as table:
         return _velocity(table)
+
+
+def read_arrows(path: str | Path, basis: str) -> NDArray[np.float32]:
+    """Return the (cells, 2 or 3) velocity on a basis, ``"spatial"`` or ``"umap"``, that an .h5ad file holds.
+
+    Raises
+    ------
+    DataError
+        If the file holds none, or cannot be read.
+    """
+    key = keys.VELOCITY_BASIS.format(basis=basis.removeprefix("X_"))
+    with open_table(path) as table:
+        if key not in table.keys("obsm"):
+            raise DataError(
+                f"{table.source} holds no arrows on {basis!r}: {key!r} is not in obsm. "
+                "Fit the velocity, or choose a file saved after the fit."
+            )
+        return _float32(table.obsm(key))
+
+
+def read_checks(path: str | Path) -> VelocityChecks:
+    """Return what an .h5ad file holds about how far its velocity can be trusted, ours or that of scVelo.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    with open_table(path) as table:
+        columns = table.keys("obs")
+        found = {name: _float32(table.column(key)) for key, name in CHECKS.items() if key in columns}
+        neighbors, cosines = _graph(table)
+        tables = {name: table.uns(keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES}
+        return VelocityChecks(
+            **found,
+            neighbors=neighbors,
+            cosines=cosines,
+            tables={name: _as_given(frame) for name, frame in tables.items() if hasattr(frame, "columns")},
+        )
 
 
 def read_regulation(path: str | Path) -> RegulationField:
@@ -90,11 +133,42 @@ def _velocity(table: FileTable) -> VelocityField:
         genes=genes,
         **values,
         time=_float32(table.column(keys.LATENT_TIME)) if keys.LATENT_TIME in columns_of_obs else None,
+        time_spread=_float32(table.column(keys.TIME_SPREAD)) if keys.TIME_SPREAD in columns_of_obs else None,
+        gene_weight=_gene_weight(table, columns),
         expert_probability=_float32(table.obsm(keys.EXPERT_PROBABILITY)) if keys.EXPERT_PROBABILITY in obsm else None,
         embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
         model=str(mode) if mode is not None else "velocity",
         stopped=record.get("status") == "stopped",
     )
+
+
+def _gene_weight(table: FileTable, columns: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    frame = table.file["var"]
+    if keys.GENE_WEIGHT not in frame:
+        return None
+    with reading(table.source, f"var/{keys.GENE_WEIGHT}"):
+        return np.asarray(frame[keys.GENE_WEIGHT][()], dtype=np.float32)[columns]
+
+
+def _graph(table: FileTable) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+    """Return neighbors and cosines of both parts of a graph, (cells, k), filled up with the cell itself."""
+    parts = [table.uns(key) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)]
+    if not all(hasattr(part, "tocsr") for part in parts):
+        return None, None
+    both = (parts[0] + parts[1]).tocsr()
+    counts = np.diff(both.indptr)
+    neighbors = np.tile(np.arange(len(counts), dtype=np.int32)[:, None], counts.max(initial=0))
+    cosines = np.zeros(neighbors.shape, dtype=np.float32)
+    filled = np.arange(neighbors.shape[1]) < counts[:, None]
+    neighbors[filled], cosines[filled] = both.indices, both.data
+    return neighbors, cosines
+
+
+def _as_given(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the names and texts it had before it was stored."""
+    table = table.rename(columns=_original)
+    texts = table.select_dtypes("category").columns
+    return table.astype(dict.fromkeys(texts, "object"))
 
 
 def _genes(table: FileTable, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

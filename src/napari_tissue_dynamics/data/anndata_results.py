@@ -10,15 +10,18 @@ from scipy import sparse
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.velocity_checks import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import h5py
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 GENE_LAYERS = {
@@ -36,6 +39,17 @@ GENE_LAYERS = {
 FIT_RATES = {"fit_alpha": "alpha", "fit_beta": "beta", "fit_gamma": "gamma"}
 """Columns of var with the median rate of every gene, and the fields that they come from."""
 
+CHECKS = {
+    keys.CONFIDENCE: "confidence",
+    keys.DIRECTION_CONFIDENCE: "direction_confidence",
+    keys.NULL_P_VALUE: "p_value",
+    keys.SELF_TRANSITION: "self_transition",
+}
+"""Columns of obs, and the fields of VelocityChecks that they hold."""
+
+EXPERT_TABLES = ("summary", "genes")
+"""Names of the tables of the experts."""
+
 BLOCK_BYTES = 1 << 25
 
 VELOCITY_RECORD, REGULATION_RECORD = "velocity", "regulation"
@@ -45,9 +59,9 @@ def drop_velocity(file: h5py.File) -> None:
     """Remove every result of an earlier velocity run."""
     for key in GENE_LAYERS:
         _drop(file, "layers", key)
-    for key in (keys.LATENT_TIME, keys.EXPERT, keys.EXPERT_WEIGHT, keys.CONFIDENCE):
+    for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
         _drop_column(file, "obs", key)
-    for key in (keys.VELOCITY_GENES, *FIT_RATES):
+    for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES):
         _drop_column(file, "var", key)
     prefix = keys.VELOCITY_BASIS.format(basis="")
     for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
@@ -57,6 +71,7 @@ def drop_velocity(file: h5py.File) -> None:
         ("obsm", keys.EXPERT_PROBABILITY),
         ("uns", keys.VELOCITY_PARAMS),
         ("uns", keys.CATEGORY_COLORS.format(name=keys.EXPERT)),
+        *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
         *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
     ):
         _drop(file, group, key)
@@ -82,14 +97,17 @@ def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
     is_modelled = np.zeros(tissue.n_genes, dtype=bool)
     is_modelled[columns] = True
     _add_column(file, "var", keys.VELOCITY_GENES, is_modelled)
-    for key, name in FIT_RATES.items():
-        rates = getattr(field, name)
-        if rates is not None:
-            median = np.full(tissue.n_genes, np.nan, dtype=np.float32)
-            median[columns] = np.median(rates, axis=0)
-            _add_column(file, "var", key, median)
-    if field.time is not None:
-        _add_column(file, "obs", keys.LATENT_TIME, _own(field.time))
+    per_gene = {key: getattr(field, name) for key, name in FIT_RATES.items()}
+    medians = {key: np.median(rates, axis=0) for key, rates in per_gene.items() if rates is not None}
+    if field.gene_weight is not None:
+        medians[keys.GENE_WEIGHT] = field.gene_weight
+    for key, values in medians.items():
+        column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
+        column[columns] = values
+        _add_column(file, "var", key, column)
+    for key, values in ((keys.LATENT_TIME, field.time), (keys.TIME_SPREAD, field.time_spread)):
+        if values is not None:
+            _add_column(file, "obs", key, _own(values))
     if field.embedding is not None:
         _add(file, "obsm", keys.LATENT, _own(field.embedding))
     if field.expert_probability is not None:
@@ -108,9 +126,45 @@ def add_projections(file: h5py.File, projections: Mapping[str, NDArray[np.floati
         _add(file, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
 
 
-def add_confidence(file: h5py.File, confidence: NDArray[np.floating]) -> None:
-    """Add the (cells,) confidence of the velocity."""
-    _add_column(file, "obs", keys.CONFIDENCE, np.array(confidence, dtype=np.float32))
+def add_checks(file: h5py.File, checks: VelocityChecks) -> None:
+    """Add what was found out about a velocity; the graph lies where scVelo and CellRank read it."""
+    for key, name in CHECKS.items():
+        values = getattr(checks, name)
+        if values is not None:
+            _add_column(file, "obs", key, _own(values))
+    if checks.p_value is not None:
+        _add_column(file, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
+    if checks.neighbors is not None and checks.cosines is not None:
+        _add_graph(file, checks.neighbors, checks.cosines)
+    for name, table in checks.tables.items():
+        _add(file, "uns", keys.EXPERT_TABLE.format(name=name), _storable(table))
+
+
+def _add_graph(file: h5py.File, neighbors: NDArray[np.integer], cosines: NDArray[np.floating]) -> None:
+    """Add the cosines above zero and those below as two sparse matrices, with the parameters scVelo notes."""
+    for key, sign in ((keys.VELOCITY_GRAPH, 1), (keys.VELOCITY_GRAPH_NEGATIVE, -1)):
+        _add(file, "uns", key, _part_of_graph(neighbors, cosines, sign))
+    if f"uns/{keys.VELOCITY_PARAMS}" not in file:
+        _add(file, "uns", keys.VELOCITY_PARAMS, {})
+    _add(file, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
+    _add(file, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
+
+
+def _part_of_graph(neighbors: NDArray[np.integer], cosines: NDArray[np.floating], sign: int) -> sparse.csr_matrix:
+    n_cells = len(neighbors)
+    kept = (sign * cosines > 0) & (neighbors != np.arange(n_cells)[:, None])
+    ends = np.concatenate([[0], kept.sum(axis=1).cumsum()])
+    parts = (cosines[kept].astype(np.float32), neighbors[kept], ends)
+    graph = sparse.csr_matrix(parts, shape=(n_cells, n_cells))
+    graph.sort_indices()
+    return graph
+
+
+def _storable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with names that may be HDF5 keys, and few texts stored once."""
+    table = table.rename(columns=safe_key)
+    texts = table.select_dtypes("object").columns
+    return table.astype(dict.fromkeys(texts, "category"))
 
 
 def add_regulation(file: h5py.File, tissue: Tissue, field: RegulationField) -> None:

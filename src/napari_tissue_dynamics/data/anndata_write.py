@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.data.anndata_from_tissue import new_anndata
 from napari_tissue_dynamics.data.anndata_results import (
-    add_confidence,
+    add_checks,
     add_projections,
     add_provenance,
     add_regulation,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 
@@ -40,7 +41,7 @@ def write_h5ad(
     source: str | os.PathLike[str] | None = None,
     velocity: VelocityField | None = None,
     projections: Mapping[str, NDArray[np.floating]] | None = None,
-    confidence: NDArray[np.floating] | None = None,
+    checks: VelocityChecks | None = None,
     regulation: RegulationField | None = None,
     provenance: Mapping[str, object] | None = None,
     overwrite_source: bool = False,
@@ -63,8 +64,8 @@ def write_h5ad(
         and ``Mu`` their counts, so that these are finite.
     projections
         (cells, 2 or 3) velocities on a basis: ``{"spatial": ..., "umap": ...}``.
-    confidence
-        (cells,) agreement of the velocity with that of the neighbors.
+    checks
+        What was found out about the velocity: confidence, graph, tables of the experts.
     regulation
         Fitted target genes.
     provenance
@@ -81,7 +82,7 @@ def write_h5ad(
     target = Path(path_out).resolve()
     origin = None if source is None else Path(source).resolve()
     _check_target(target, origin, overwrite_source)
-    _check_fit(tissue, velocity, projections, confidence, regulation)
+    _check_fit(tissue, velocity, projections, checks, regulation)
     if origin is not None:
         _check_source(tissue, origin)
     with _replacing(target) as temporary:
@@ -89,7 +90,7 @@ def write_h5ad(
             shutil.copyfile(origin, temporary)
         else:
             new_anndata(tissue).write_h5ad(temporary)
-        _add_results(temporary, tissue, velocity, projections or {}, confidence, regulation, provenance)
+        _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, provenance)
 
 
 def _add_results(
@@ -97,7 +98,7 @@ def _add_results(
     tissue: Tissue,
     velocity: VelocityField | None,
     projections: Mapping[str, NDArray[np.floating]],
-    confidence: NDArray[np.floating] | None,
+    checks: VelocityChecks | None,
     regulation: RegulationField | None,
     provenance: Mapping[str, object] | None,
 ) -> None:
@@ -108,8 +109,8 @@ def _add_results(
             drop_velocity(file)
             add_velocity(file, tissue, velocity)
         add_projections(file, projections)
-        if confidence is not None:
-            add_confidence(file, confidence)
+        if checks is not None:
+            add_checks(file, checks)
         if regulation is not None:
             drop_regulation(file)
             add_regulation(file, tissue, regulation)
@@ -159,12 +160,12 @@ def _check_fit(
     tissue: Tissue,
     velocity: VelocityField | None,
     projections: Mapping[str, NDArray[np.floating]] | None,
-    confidence: NDArray[np.floating] | None,
+    checks: VelocityChecks | None,
     regulation: RegulationField | None,
 ) -> None:
     rows = {
         "velocity": None if velocity is None else velocity.n_cells,
-        "confidence": None if confidence is None else len(confidence),
+        "check of the velocity": None if checks is None else checks.n_cells,
         **{f"projection on {basis!r}": len(arrows) for basis, arrows in (projections or {}).items()},
         **{f"betas of {fit.target}": len(fit.betas) for fit in (() if regulation is None else regulation.genes)},
     }

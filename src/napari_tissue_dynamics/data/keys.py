@@ -1,7 +1,8 @@
 """Every AnnData key this package reads or writes, in one table.
 
 Keys that scVelo, CellRank and squidpy read keep their names: ``Ms``, ``Mu``, ``velocity``, ``velocity_u``,
-``velocity_genes``, ``latent_time``, ``velocity_<basis>``, ``velocity_graph`` and ``uns["spatial"]``.
+``velocity_genes``, ``latent_time``, ``velocity_<basis>``, ``velocity_graph``, ``velocity_graph_neg``,
+``velocity_self_transition``, ``velocity_params`` and ``uns["spatial"]``.
 """
 
 # layers
@@ -21,9 +22,15 @@ LATENT_TIME = "latent_time"
 EXPERT = "expert"
 EXPERT_WEIGHT = "expert_weight"
 CONFIDENCE = "velocity_confidence"
+DIRECTION_CONFIDENCE = "velocity_direction_confidence"
+SELF_TRANSITION = "velocity_self_transition"
+ABOVE_NULL = "velocity_above_null"
+NULL_P_VALUE = "velocity_null_pvalue"
+TIME_SPREAD = "latent_time_spread"
 
 # var
 VELOCITY_GENES = "velocity_genes"
+GENE_WEIGHT = "velocity_gene_weight"
 
 # obsm
 SPATIAL = ("spatial", "X_spatial")
@@ -42,4 +49,5 @@ PROVENANCE = "tissue_dynamics"
 VELOCITY_GRAPH = "velocity_graph"
 VELOCITY_GRAPH_NEGATIVE = "velocity_graph_neg"
 VELOCITY_PARAMS = "velocity_params"
+EXPERT_TABLE = "expert_{name}"
 CATEGORY_COLORS = "{name}_colors"

@@ -35,6 +35,10 @@ class VelocityField:
         (cells, G) float32 regulation state, above zero for induction and below for repression, or None.
     embedding
         (cells, latent) float32 latent representation, or None.
+    gene_weight
+        (G,) float32, how much every gene counts when velocities are projected, or None if all count the same.
+    time_spread
+        (cells,) float32 standard deviation of the latent time over refits on resampled genes, or None.
     model
         Name of the model.
     stopped
@@ -58,6 +62,8 @@ class VelocityField:
     expert_probability: NDArray[np.float32] | None = None
     regulation: NDArray[np.float32] | None = None
     embedding: NDArray[np.float32] | None = None
+    gene_weight: NDArray[np.float32] | None = None
+    time_spread: NDArray[np.float32] | None = None
     model: str = "velocity"
     stopped: bool = False
 
@@ -77,10 +83,12 @@ class VelocityField:
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise DataError(f"{name} is {value.shape}; {shape} (cells, genes) was expected.")
-        for name in ("time", "expert_probability", "embedding"):
+        for name in ("time", "expert_probability", "embedding", "time_spread"):
             value = getattr(self, name)
             if value is not None and value.shape[0] != shape[0]:
                 raise DataError(f"{name} has {value.shape[0]} rows; {shape[0]} cells were expected.")
+        if self.gene_weight is not None and self.gene_weight.shape != shape[1:]:
+            raise DataError(f"gene_weight is {self.gene_weight.shape}; {shape[1:]} (genes,) was expected.")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray):

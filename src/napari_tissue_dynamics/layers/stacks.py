@@ -24,9 +24,16 @@ def tissue_layers(tissue: Tissue) -> list[LayerData]:
 
 
 def velocity_layers(
-    tissue: Tissue, field: VelocityField, arrows: NDArray[np.float32], grid: GridField
+    tissue: Tissue,
+    field: VelocityField,
+    arrows: NDArray[np.float32],
+    grid: GridField,
+    agreement: NDArray[np.float32] | None = None,
 ) -> list[LayerData]:
-    """Return experts, latent time and arrows of a velocity; what the model does not have is left out."""
+    """Return experts, latent time and arrows of a velocity; what the model does not have is left out.
+
+    With the (cells,) ``agreement`` of the directions over samples of the genes, unsure arrows are faint.
+    """
     layers = []
     if field.expert_probability is not None:
         layers.append(expert_points(tissue, field))
@@ -35,5 +42,5 @@ def velocity_layers(
     return [
         *layers,
         grid_vectors(grid, unit=tissue.unit),
-        velocity_vectors(tissue.positions, arrows, unit=tissue.unit),
+        velocity_vectors(tissue.positions, arrows, unit=tissue.unit, agreement=agreement),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari
+from napari_tissue_dynamics.layers.colors import hex_to_rgba
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,14 +23,25 @@ MOST_ARROWS = 50_000
 # on a white slide and on every color of "dusk", for deuteranopes too.
 CELL_ARROW_COLOR = "#FFFFFF"
 GRID_ARROW_COLOR = "#FF5500"
+# Opacity of an arrow whose direction is random; one that every sample of genes agrees on is opaque.
+LEAST_OPACITY = 0.15
+# Median agreement of velocities that are pure noise: samples of the genes share the noise of the genes they share.
+RANDOM_AGREEMENT = 0.65
 
 
 def velocity_vectors(
-    positions: NDArray[np.floating[Any]], arrows: NDArray[np.floating[Any]], *, unit: str, name: str = "velocity"
+    positions: NDArray[np.floating[Any]],
+    arrows: NDArray[np.floating[Any]],
+    *,
+    unit: str,
+    name: str = "velocity",
+    agreement: NDArray[np.floating[Any]] | None = None,
 ) -> LayerData:
     """Return an arrow on every cell.
 
-    Cells whose arrow is zero or not finite have none; of more than 50 000 arrows an even selection is drawn.
+    The surer its direction, the more opaque is an arrow: faint where samples of the genes agree no better on it than
+    they do for random velocities, opaque where all agree. Cells whose arrow is zero or not finite have none; of more
+    than 50 000 arrows an even selection is drawn.
     The metadata hold the ``cells`` that the arrows belong to and a ``note`` when arrows were left out.
 
     Parameters
@@ -40,6 +52,8 @@ def velocity_vectors(
         Unit of the positions.
     name
         Name of the layer.
+    agreement
+        (cells,) agreement of the direction over samples of the genes, 0 to 1; None draws all arrows opaque.
 
     Returns
     -------
@@ -51,8 +65,19 @@ def velocity_vectors(
         cells = moving[np.linspace(0, moving.size - 1, MOST_ARROWS).astype(np.intp)]
         note = f"{MOST_ARROWS} of {moving.size} arrows are drawn"
     width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
+    color: str | NDArray[np.float32] = CELL_ARROW_COLOR
+    if agreement is not None:
+        note = "; ".join(part for part in (note, "faint arrows have an unsure direction") if part)
+        color = np.tile(np.array(hex_to_rgba(CELL_ARROW_COLOR), dtype=np.float32), (len(cells), 1))
+        color[:, 3] = arrow_opacity(agreement[cells])
     metadata = about("velocity", cells=cells, note=note)
-    return _vectors(positions[cells], arrows[cells], name, unit, CELL_ARROW_COLOR, width, metadata)
+    return _vectors(positions[cells], arrows[cells], name, unit, color, width, metadata)
+
+
+def arrow_opacity(agreement: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return the opacity of arrows: 0.15 up to the agreement of random velocities, and from there straight to 1."""
+    sure = (np.nan_to_num(agreement) - RANDOM_AGREEMENT) / (1 - RANDOM_AGREEMENT)
+    return (LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(sure, 0, 1)).astype(np.float32)
 
 
 def grid_vectors(grid: GridField, *, unit: str, name: str = "velocity grid") -> LayerData:
@@ -66,7 +91,7 @@ def _vectors(
     arrows: NDArray[np.floating[Any]],
     name: str,
     unit: str,
-    color: str,
+    color: str | NDArray[np.float32],
     width: float,
     metadata: dict[str, Any],
 ) -> LayerData:
