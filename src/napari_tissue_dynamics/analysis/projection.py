@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Neighbors = Literal["tissue", "expression"]
 
+COMPONENTS = 30
 # The 95 % quantile of the arrow lengths, in spacings of the cells.
 ARROW_REACH = 3.0
 EVEN_SHARE = 0.35
@@ -123,7 +124,7 @@ def project_steps(
         (cells, 2 or 3) positions in tissue or embedding.
     neighbors
         Whether the candidates are the nearest cells at these positions (``"tissue"``) or the most similar ones
-        (``"expression"``: the model's embedding if it has one, else its moments).
+        (``"expression"``, see :func:`expression_space`).
     k
         Number of candidates.
     within
@@ -197,8 +198,22 @@ def comparable(field: VelocityField) -> tuple[NDArray[np.float32], NDArray[np.fl
 
 
 def expression_space(field: VelocityField) -> NDArray[np.float32]:
-    """Return where the cells lie in expression: the embedding of the model, its moments if it has none."""
-    return field.moments_spliced if field.embedding is None else field.embedding
+    """Return where the cells lie in expression, (cells, at most 30) principal components of their moments.
+
+    Both kinds of RNA count, and every gene in units of its largest moment. It is the same for all models; the latent
+    representation of a network that was trained for minutes keeps less of what tells similar cells apart.
+    """
+    from sklearn.decomposition import PCA
+
+    largest = [
+        np.maximum(each.max(axis=0), np.finfo(np.float32).tiny)
+        for each in (field.moments_spliced, field.moments_unspliced)
+    ]
+    both = np.hstack([field.moments_spliced / largest[0], field.moments_unspliced / largest[1]])
+    number = min(COMPONENTS, min(both.shape) - 1)
+    if number < 1:
+        return both
+    return np.asarray(PCA(number, svd_solver="randomized", random_state=0).fit_transform(both), dtype=np.float32)
 
 
 def directions(positions: NDArray[np.float64], cells: slice, neighbors: NDArray[np.int32]) -> NDArray[np.float32]:

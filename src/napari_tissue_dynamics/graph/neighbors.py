@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Metric: TypeAlias = Literal["euclidean", "cosine"]
 
+SAMPLE = 500
+SAMPLE_BLOCK = 8192
+
 
 def knn(
     x: NDArray[np.floating], k: int, *, metric: Metric = "euclidean"
@@ -98,6 +101,45 @@ def expression_graph(x: NDArray[np.floating], k: int, metric: Metric = "cosine")
     """
     directed = _directed(knn(x, max(k - 1, 1), metric=metric)[0])
     return union(directed, directed.T.tocsr())
+
+
+def alike(graph: sparse.csr_array, x: NDArray[np.floating], *, share: float, seed: int) -> sparse.csr_array:
+    """Keep the edges between cells that resemble each other.
+
+    An edge stays if, seen from its row, the other cell is among the ``share`` of all cells that are most similar (by
+    the cosine; judged on a sample of cells).
+
+    Parameters
+    ----------
+    graph
+        (n, n) ones.
+    x
+        (n, d) principal components.
+    share
+        Share of the cells that count as alike, 0 to 1.
+    seed
+        Seed of the sample.
+
+    Returns
+    -------
+    (n, n) float32 ones; the diagonal stays.
+    """
+    n = len(x)
+    direction = np.asarray(x, dtype=np.float32)
+    length = np.linalg.norm(direction, axis=1, keepdims=True)
+    direction = np.divide(direction, length, out=np.zeros_like(direction), where=length > 0)
+    sample = np.random.default_rng(seed).choice(n, size=min(n, SAMPLE), replace=False)
+    rows = np.repeat(np.arange(n), np.diff(graph.indptr))
+    keep = rows == graph.indices
+    for start in range(0, n, SAMPLE_BLOCK):
+        block = slice(start, start + SAMPLE_BLOCK)
+        least = np.quantile(direction[block] @ direction[sample].T, 1 - share, axis=1)
+        edges = slice(graph.indptr[start], graph.indptr[min(start + SAMPLE_BLOCK, n)])
+        near = np.einsum("ed,ed->e", direction[rows[edges]], direction[graph.indices[edges]])
+        keep[edges] |= near >= least[rows[edges] - start]
+    kept = sparse.csr_array((keep.astype(np.float32), graph.indices, graph.indptr), shape=graph.shape)
+    kept.eliminate_zeros()
+    return kept
 
 
 def union(a: sparse.csr_array, b: sparse.csr_array) -> sparse.csr_array:

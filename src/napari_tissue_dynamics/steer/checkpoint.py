@@ -19,6 +19,7 @@ from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.depth import Depth
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
 from napari_tissue_dynamics.steer.read_out import encode, range_of, read_out
@@ -174,11 +175,15 @@ def save_model(path: Path, model: Model) -> None:
     tensors = {f"network/{name}": value for name, value in model.network.state_dict().items()}
     for name in ("unspliced", "spliced"):
         tensors[f"scale/{name}"] = torch.from_numpy(np.array(getattr(model.scale, name)))
+    depth = model.scale.depth
+    if depth is not None:
+        tensors["depth/spliced"], tensors["depth/unspliced"] = map(torch.from_numpy, (depth.spliced, depth.unspliced))
     header = {
         "settings": asdict(model.config),
         "genes": model.genes,
         "cells": model.scale.cells,
         "time_range": model.time_range,
+        "level": None if depth is None else depth.level,
     }
     _write(path, MODEL, tensors, header)
 
@@ -201,12 +206,13 @@ def load_model(path: Path) -> Model:
         latent=config.latent_size,
         expert_size=config.expert_size,
         regulation=weights["regulation"],
+        units=weights["units"].view(len(weights["units"]), -1, 3) if "units" in weights else None,
     )
     network.load_state_dict(weights)
     return Model(
         network,
         tuple(header["genes"]),
-        Scale(tuple(header["cells"]), scale["unspliced"].numpy(), scale["spliced"].numpy()),
+        Scale(tuple(header["cells"]), scale["unspliced"].numpy(), scale["spliced"].numpy(), _depth(tensors, header)),
         tuple(header["time_range"]),
         config,
     )
@@ -242,6 +248,12 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     seen = prepare(tissue, model.config, _columns(model.genes, tissue), model.scale)
     network = model.network.to(place)
     return read_out(network, pose(seen, model.config, place), seen, model.scale, time_range=model.time_range)
+
+
+def _depth(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Depth | None:
+    if header["level"] is None:
+        return None
+    return Depth(tensors["depth/spliced"].numpy(), tensors["depth/unspliced"].numpy(), header["level"])
 
 
 def _columns(genes: Sequence[str], tissue: Tissue) -> NDArray[np.intp]:

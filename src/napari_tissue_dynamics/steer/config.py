@@ -20,24 +20,26 @@ class SteerConfig:
     Parameters
     ----------
     profile
-        ``improved``, or ``faithful``: every step as in the published code. Tied weights are then moved twice in each
-        step, once for each use; the neighbors of the smoothness loss are renewed in every epoch and not in every
-        tenth; the second phase has one epoch more; the clusters are found in all latent dimensions; and the network
-        is seeded with 618 whatever the seed.
+        ``improved`` reads time and kinetic regimes from the splicing equation of all genes together and trains the
+        network around them. ``faithful`` is the published method, step by step: direction from the curvature of the
+        phase portraits, two stages, tied weights moved twice in each step, a fixed seed of the network.
     n_experts
-        Number of kinetic experts; 0 lets the data decide (entropy elbow).
+        Number of kinetic experts; 0 lets the data decide (faithful: entropy elbow).
     n_genes
-        At most this many highly variable genes enter the first stage.
+        At most this many highly variable genes are looked at.
     keep_genes
-        At most this many time-informative genes enter the second stage.
+        At most this many informative genes are trained on.
     min_shared_counts
         Genes with fewer counts in cells that have both kinds of RNA are left out; 0 keeps all.
     smooth_neighbors
-        Cells averaged in the moments.
+        Similar cells averaged in the moments.
+    tissue_smoothing
+        Nearest cells in the tissue that are averaged as well, as far as they are alike (improved profile); 0 for
+        none.
     expression_neighbors, spatial_neighbors
         Neighbors in the expression graph and in the tissue graph.
     fine_cluster_size
-        Aimed number of cells in a fine cluster, within which time and curvature are related.
+        Aimed number of cells in a fine cluster, within which a gene is said to go up or down.
     learning_rate
         Step length of AdamW.
     hidden_size, latent_size
@@ -45,7 +47,7 @@ class SteerConfig:
     expert_size
         Network of each expert, slim or as in the publication.
     autoencoder_epochs, cluster_epochs, time_epochs, warm_up_epochs
-        Epochs of the first four phases.
+        Epochs of the first four phases; the improved profile has neither the second nor the fourth.
     velocity_epochs
         Most epochs of the last phase. The step length restarts after 50, 150, 350, 750 and so on; a phase that
         ends there ends annealed.
@@ -71,6 +73,7 @@ class SteerConfig:
     keep_genes: Annotated[int, Interval(ge=10, le=20000)] = 1000
     min_shared_counts: Annotated[int, Ge(0)] = 20
     smooth_neighbors: Annotated[int, Interval(ge=2, le=500)] = 30
+    tissue_smoothing: Annotated[int, Interval(ge=0, le=500)] = 30
     expression_neighbors: Annotated[int, Interval(ge=2, le=200)] = 30
     spatial_neighbors: Annotated[int, Interval(ge=1, le=200)] = 8
     fine_cluster_size: Annotated[int, Interval(ge=20, le=100000)] = 300

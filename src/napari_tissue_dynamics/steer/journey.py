@@ -45,6 +45,11 @@ class Journey:
         self._next_preview = 0.0
 
     @property
+    def token(self) -> StopToken | None:
+        """What says that the fit should end, for work that looks at it itself."""
+        return self._stop
+
+    @property
     def stopped(self) -> bool:
         """Whether the fit should end."""
         return stopped(self._stop)

@@ -58,6 +58,25 @@ class Trends:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """What the splicing equation says about the cells before the network is trained.
+
+    Parameters
+    ----------
+    time
+        (cells,) latent time in [0, 1].
+    gate
+        (cells, experts) probability of each kinetic regime.
+    ratio
+        (genes,) what u was divided by over what s was divided by.
+    """
+
+    time: Tensor
+    gate: Tensor
+    ratio: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """The constants of one stage.
 
@@ -73,6 +92,8 @@ class Problem:
         Number of neighbors of the smoothness term and weight of the structure term.
     trends
         Fine clusters, in the second stage only.
+    anchors
+        What is known of time and regimes, in the improved profile only.
     """
 
     x: Tensor
@@ -81,6 +102,12 @@ class Problem:
     cut_weights: Tensor
     neighbors: int
     trends: Trends | None = None
+    anchors: Anchors | None = None
+
+    @property
+    def ratio(self) -> Tensor | None:
+        """(genes,) what u was divided by over what s was divided by, None where rates take no note of it."""
+        return None if self.anchors is None else self.anchors.ratio
 
     @property
     def u(self) -> Tensor:
@@ -204,6 +231,11 @@ def smoothness_loss(z: Tensor, time: Tensor, similar: SparseRows) -> Tensor:
     return (p * (torch.log(p + NEAR_ZERO) - torch.log(q + NEAR_ZERO))).mean()
 
 
+def cross_entropy(gate: Tensor, probability: Tensor) -> Tensor:
+    r"""Return the cross-entropy :math:`-\mathrm{mean}_i \sum_k p_{ik} \log C_{ik}` of (cells, experts), in nats."""
+    return -(probability * torch.log(gate + NEAR_ZERO)).sum(1).mean()
+
+
 @torch.no_grad()
 def nearest(z: Tensor, k: int) -> Tensor:
     """Return the k nearest other rows of every row, (n, min(k, n - 1)), in blocks of rows."""
@@ -260,9 +292,19 @@ def _directed(state: State, problem: Problem, alpha: Tensor | None) -> Tensor:
     assert state.cells is not None
     assert state.rates is not None
     u, s = problem.u, problem.s
-    direction = unit(velocity(state.rates, u[state.cells], s[state.cells], alpha=alpha))
+    direction = unit(velocity(state.rates, u[state.cells], s[state.cells], alpha=alpha, ratio=problem.ratio))
     time = state.encoding.time.detach()
     return velocity_loss(direction, find_aims(direction, state.cells, time, u, s, problem.outgoing))
+
+
+def _time_anchor(state: State, problem: Problem) -> Tensor:
+    assert problem.anchors is not None
+    return functional.mse_loss(state.encoding.time, problem.anchors.time)
+
+
+def _gate_anchor(state: State, problem: Problem) -> Tensor:
+    assert problem.anchors is not None
+    return cross_entropy(state.encoding.gate, problem.anchors.gate)
 
 
 LOSSES: Mapping[str, Callable[[State, Problem], Tensor]] = {
@@ -273,4 +315,6 @@ LOSSES: Mapping[str, Callable[[State, Problem], Tensor]] = {
     "smoothness": _smoothness,
     "forced_velocity": _forced_velocity,
     "velocity": _velocity,
+    "time_anchor": _time_anchor,
+    "gate_anchor": _gate_anchor,
 }

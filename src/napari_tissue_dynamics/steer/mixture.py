@@ -94,7 +94,8 @@ def tied_mixture(x: NDArray[np.float64], k: int, *, seed: int, restarts: int = 3
     seed
         Seed of the start values.
     restarts
-        Number of starts from k-means beside the one from Ward clustering; the most likely result is kept.
+        Number of starts from k-means beside the one from Ward clustering, each on coordinates that fall off more
+        steeply; the most likely result is kept.
 
     Returns
     -------
@@ -110,6 +111,26 @@ def tied_mixture(x: NDArray[np.float64], k: int, *, seed: int, restarts: int = 3
     return max(fits, key=lambda fit: (min(fit.smallest, enough_cells(n)), fit.log_likelihood))
 
 
+def extend(
+    everything: NDArray[np.float64], x: NDArray[np.float64], probability: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the responsibilities for other cells of a mixture that was fitted to some.
+
+    Parameters
+    ----------
+    everything
+        (m, d) cells in the coordinates of ``x``.
+    x, probability
+        (n, d) cells of the fit and their (n, k) responsibilities.
+
+    Returns
+    -------
+    (m, k) float64 responsibilities.
+    """
+    slopes, offset, _ = _parameters(x, x.T @ x, probability)
+    return _posterior(everything, slopes, offset)[0]
+
+
 def _starts(x: NDArray[np.float64], k: int, seed: int, restarts: int) -> Iterator[NDArray[np.float64]]:
     from sklearn.cluster import AgglomerativeClustering, KMeans
 
@@ -119,8 +140,10 @@ def _starts(x: NDArray[np.float64], k: int, seed: int, restarts: int) -> Iterato
     labels = AgglomerativeClustering(k, linkage="ward").fit_predict(x[sample])
     means = np.stack([x[sample][labels == number].mean(axis=0) for number in range(k)])
     yield _one_hot(_nearest(x, means), k)
+    # Whitening gives noise the weight of signal; the leading directions count more from start to start.
+    weight = np.arange(1, x.shape[1] + 1) ** -0.5
     for start in range(restarts):
-        yield _one_hot(KMeans(k, n_init=1, random_state=seed + start).fit_predict(x), k)
+        yield _one_hot(KMeans(k, n_init=1, random_state=seed + start).fit_predict(x * weight**start), k)
 
 
 def _maximise(x: NDArray[np.float64], probability: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -139,18 +162,34 @@ def _step(
 ) -> tuple[NDArray[np.float64], float]:
     """Return new responsibilities and the mean log-likelihood of the parameters they came from."""
     n, d = x.shape
+    slopes, offset, covariance = _parameters(x, scatter, probability)
+    probability, mixed = _posterior(x, slopes, offset)
+    quadratic = float(np.trace(np.linalg.solve(covariance, scatter))) / n
+    log_determinant = float(np.linalg.slogdet(covariance)[1])
+    return probability, float(mixed.mean()) - 0.5 * (quadratic + log_determinant + d * np.log(2 * np.pi))
+
+
+def _parameters(
+    x: NDArray[np.float64], scatter: NDArray[np.float64], probability: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return slopes (d, k) and offsets (k,) of the discriminants, and the common covariance."""
+    n, d = x.shape
     size = probability.sum(axis=0) + 10 * np.finfo(float).eps
     means = (probability.T @ x) / size[:, None]
     covariance = (scatter - (means.T * size) @ means) / n + RIDGE * np.eye(d)
     slopes = np.linalg.solve(covariance, means.T)
-    score = x @ slopes + (np.log(size / n) - 0.5 * (means * slopes.T).sum(axis=1))
+    return slopes, np.log(size / n) - 0.5 * (means * slopes.T).sum(axis=1), covariance
+
+
+def _posterior(
+    x: NDArray[np.float64], slopes: NDArray[np.float64], offset: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the responsibilities (n, k) and the logarithm (n, 1) of what they were divided by."""
+    score = x @ slopes + offset
     highest = score.max(axis=1, keepdims=True)
     weight = np.exp(score - highest)
     total = weight.sum(axis=1, keepdims=True)
-    mixed = float((highest + np.log(total)).mean())
-    quadratic = float(np.trace(np.linalg.solve(covariance, scatter))) / n
-    log_determinant = float(np.linalg.slogdet(covariance)[1])
-    return weight / total, mixed - 0.5 * (quadratic + log_determinant + d * np.log(2 * np.pi))
+    return weight / total, highest + np.log(total)
 
 
 def _nearest(x: NDArray[np.float64], means: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -61,6 +61,9 @@ class SteerNetwork(nn.Module):
         ``slim``, ``original``, or None for a network without experts (the first stage).
     regulation
         (clusters, genes) start value of the learned regulation state, with experts only.
+    units
+        (experts, genes, 3) rates that an expert says with one half; its rates then lie between 0 and twice these.
+        Rates are between 0 and 1 without.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SteerNetwork(nn.Module):
         latent: int = 128,
         expert_size: str | None = None,
         regulation: Tensor | None = None,
+        units: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.inward = GraphAttention(2 * n_genes, hidden)
@@ -83,6 +87,7 @@ class SteerNetwork(nn.Module):
         if expert_size is not None:
             self.experts.extend(Expert(latent, n_genes, expert_size) for _ in range(n_experts))
         self.regulation = None if regulation is None else nn.Parameter(regulation.clone())
+        self.register_buffer("units", None if units is None else 2 * units.flatten(1))
         self._outward: tuple[Tensor, ...] = ()
 
     def move_twice(self) -> tuple[Tensor, ...]:
@@ -116,12 +121,16 @@ class SteerNetwork(nn.Module):
         return torch.sigmoid(self.norms[3](h @ wide.T))
 
     def rates(self, z: Tensor, time: Tensor, gate: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return transcription, splicing and degradation rates in (0, 1), (cells, genes, 3).
+        """Return transcription, splicing and degradation rates, (cells, genes, 3).
 
         The experts are averaged with the gate. ``generator`` draws their dropout in training.
         """
         latent_and_time = torch.cat([z, time[:, None]], dim=1)
-        mixed = sum(gate[:, [k]] * expert(latent_and_time, generator) for k, expert in enumerate(self.experts))
+        weights = gate.unbind(1) if self.units is None else [gate[:, [k]] * unit for k, unit in enumerate(self.units)]
+        mixed = sum(
+            weight.reshape(len(z), -1) * expert(latent_and_time, generator)
+            for weight, expert in zip(weights, self.experts, strict=True)
+        )
         return mixed.reshape(len(z), -1, 3)  # type: ignore[union-attr]
 
 
@@ -152,19 +161,23 @@ class Expert(nn.Module):
         return torch.sigmoid(self.last(x))
 
 
-def velocity(rates: Tensor, u: Tensor, s: Tensor, *, alpha: Tensor | None = None) -> Tensor:
+def velocity(
+    rates: Tensor, u: Tensor, s: Tensor, *, alpha: Tensor | None = None, ratio: Tensor | None = None
+) -> Tensor:
     r"""Return the direction of change in the phase plane.
 
-    .. math:: v_u = \alpha - \beta u, \quad v_s = \beta u - \gamma s
+    .. math:: v_u = \alpha - \beta u, \quad v_s = \kappa \beta u - \gamma s
 
     Shapes
     ------
     ``rates`` (cells, genes, 3), ``u`` and ``s`` (cells, genes); ``alpha`` (cells, genes) replaces the rate of
-    transcription. Returns (2, cells, genes): change of unspliced, then of spliced.
+    transcription; ``ratio`` (genes,) is what u was divided by over what s was divided by, κ, 1 when left out (as
+    published). Returns (2, cells, genes): change of unspliced, then of spliced.
     """
     transcription = rates[..., 0] if alpha is None else alpha
     spliced_now = rates[..., 1] * u
-    return torch.stack([transcription - spliced_now, spliced_now - rates[..., 2] * s])
+    made = spliced_now if ratio is None else ratio * spliced_now
+    return torch.stack([transcription - spliced_now, made - rates[..., 2] * s])
 
 
 def _head(latent: int, outputs: int) -> nn.Sequential:

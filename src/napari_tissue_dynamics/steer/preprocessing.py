@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,8 @@ from scipy import sparse
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.moments import moments
-from napari_tissue_dynamics.graph.neighbors import expression_graph, spatial_graph, union
+from napari_tissue_dynamics.graph.neighbors import alike, expression_graph, spatial_graph, union
+from napari_tissue_dynamics.steer.depth import Depth, estimate_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,8 @@ MIN_CELLS = 10
 MIN_GENES = 2
 COMPONENTS = 30
 DISPERSION_BINS = 20
+ALIKE = 0.25
+GENE_ARRAYS = ("unspliced", "spliced", "u", "s")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +46,8 @@ class Prepared:
     components
         (n, c) float32 principal components of the normalised counts, at most 30, from which the neighbors
         of the moments were taken; the number of experts is estimated on them.
+    depth
+        How the common depth of both kinds of RNA was found, None if each was divided by its own total.
     """
 
     genes: tuple[str, ...]
@@ -52,6 +57,12 @@ class Prepared:
     s: NDArray[np.float32]
     graph: sparse.csr_array
     components: NDArray[np.float32]
+    depth: Depth | None = None
+
+    def keep(self, genes: NDArray[np.integer]) -> Prepared:
+        """Return the same cells and graph with some of the genes only."""
+        arrays = {name: np.ascontiguousarray(getattr(self, name)[:, genes]) for name in GENE_ARRAYS}
+        return replace(self, genes=tuple(self.genes[index] for index in genes), **arrays)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,18 +75,27 @@ class Scale:
         Median number of unspliced and of spliced counts of a cell.
     unspliced, spliced
         (G,) float32 largest moment of each gene, 0 for a gene without counts.
+    depth
+        How the common depth of both kinds of RNA was found, None if each was divided by its own total.
     """
 
     cells: tuple[float, float]
     unspliced: NDArray[np.float32]
     spliced: NDArray[np.float32]
+    depth: Depth | None = None
+
+    @property
+    def ratio(self) -> NDArray[np.float32]:
+        """(G,) float32 largest unspliced over largest spliced moment, 1 for a gene that lacks one of them."""
+        there = (self.unspliced > 0) & (self.spliced > 0)
+        return np.divide(self.unspliced, self.spliced, out=np.ones_like(self.unspliced), where=there)
 
     @classmethod
     def of(cls, tissue: Tissue, seen: Prepared) -> Scale:
         """Return what the counts of ``tissue`` were divided by when it was prepared."""
         spliced, unspliced = _count_layers(tissue)
         sizes = (_median(_sizes(unspliced)), _median(_sizes(spliced)))
-        return cls(sizes, seen.unspliced.max(axis=0), seen.spliced.max(axis=0))
+        return cls(sizes, seen.unspliced.max(axis=0), seen.spliced.max(axis=0), seen.depth)
 
 
 def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
@@ -136,12 +156,17 @@ def normalise(counts: Counts, size: float | None = None) -> sparse.csr_array:
 def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], scale: Scale | None = None) -> Prepared:
     """Normalise, smooth and scale the counts of ``genes`` and build the graph of cells.
 
+    In the faithful profile each kind of RNA is divided by its own total, and moments are means over cells with
+    similar counts. In the improved one both are divided by one common depth (:mod:`.depth`), similarity is that of
+    the square roots of the counts, every gene with the same variance, and moments are taken over cells that lie
+    near in the tissue as well, if they belong to the quarter of the cells that are most similar.
+
     Parameters
     ----------
     tissue
         Cells with spliced and unspliced counts.
     config
-        The three numbers of neighbors and the seed are used. Moments are taken over at most a third of the
+        The profile, the numbers of neighbors and the seed are used. Moments are taken over at most a third of the
         cells, for the moments over all of them would be all alike.
     genes
         Columns of the tissue, at least two.
@@ -160,10 +185,18 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], sca
     spliced, unspliced = _count_layers(tissue)
     if len(genes) < MIN_GENES:
         raise DataError(f"{len(genes)} genes were chosen; STEER needs at least {MIN_GENES}. Keep more genes.")
-    sizes = (None, None) if scale is None else scale.cells
-    unspliced, spliced = normalise(unspliced, sizes[0])[:, genes], normalise(spliced, sizes[1])[:, genes]
-    components = principal_components(sparse.hstack([spliced, unspliced], format="csr"), seed=config.seed)
-    similar = expression_graph(components, min(config.smooth_neighbors, max(tissue.n_cells // 3, 2)))
+    depth = None
+    if config.faithful:
+        sizes = (None, None) if scale is None else scale.cells
+        unspliced, spliced = normalise(unspliced, sizes[0])[:, genes], normalise(spliced, sizes[1])[:, genes]
+        components = principal_components(sparse.hstack([spliced, unspliced], format="csr"), seed=config.seed)
+    else:
+        unspliced, spliced = _sparse(unspliced)[:, genes], _sparse(spliced)[:, genes]
+        depth = estimate_depth(spliced, unspliced) if scale is None or scale.depth is None else scale.depth
+        size = (1 / depth.of(spliced, unspliced)).astype(np.float32)[:, None]
+        unspliced, spliced = sparse.csr_array(unspliced.multiply(size)), sparse.csr_array(spliced.multiply(size))
+        components = principal_components(_even(sparse.hstack([spliced, unspliced], format="csr")), seed=config.seed)
+    similar = _similar(tissue, components, config)
     mean_unspliced, mean_spliced = moments(unspliced, similar), moments(spliced, similar)
     smooth = principal_components(np.hstack([mean_unspliced, mean_spliced]), seed=config.seed)
     graph = expression_graph(smooth, config.expression_neighbors)
@@ -177,7 +210,29 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], sca
         s=_scaled(mean_spliced, None if scale is None else scale.spliced),
         graph=graph,
         components=components,
+        depth=depth,
     )
+
+
+def _similar(tissue: Tissue, components: NDArray[np.float32], config: SteerConfig) -> sparse.csr_array:
+    """Return the graph over which moments are taken."""
+    most = max(tissue.n_cells // 3, 2)
+    similar = expression_graph(components, min(config.smooth_neighbors, most))
+    if config.faithful or not (tissue.has_tissue and config.tissue_smoothing):
+        return similar
+    near = spatial_graph(tissue.positions, min(config.tissue_smoothing, most))
+    return union(similar, alike(near, components, share=ALIKE, seed=config.seed))
+
+
+def _even(counts: sparse.csr_array) -> sparse.csr_array:
+    """Return the square roots, every column with variance one; those of counts have about the same noise."""
+    roots = np.sqrt(counts)
+    n = roots.shape[0]
+    mean = np.asarray(roots.sum(axis=0, dtype=np.float64)).ravel() / n
+    square = np.asarray(roots.multiply(roots).sum(axis=0, dtype=np.float64)).ravel() / n
+    spread = np.sqrt(np.maximum(square - mean**2, 0))
+    factor = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0).astype(np.float32)
+    return sparse.csr_array(roots.multiply(factor[None, :]))
 
 
 def principal_components(x: Counts, number: int = COMPONENTS, *, seed: int = 0) -> NDArray[np.float32]:

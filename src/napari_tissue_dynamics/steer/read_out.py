@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_tissue_dynamics.steer.known import Known
     from napari_tissue_dynamics.steer.losses import Problem
     from napari_tissue_dynamics.steer.preprocessing import Prepared, Scale
 
 BLOCK = 1024
+MOST_WEIGHT = 5.0
 
 
 @torch.no_grad()
@@ -44,6 +46,7 @@ def read_out(
     scale: Scale,
     *,
     time_range: tuple[float, float] | None = None,
+    known: Known | None = None,
     stopped: bool = False,
 ) -> VelocityField:
     """Return the velocity field of the present state; nothing is changed in it.
@@ -58,33 +61,42 @@ def read_out(
         What the moments were divided by; velocities are given in the unit of the moments.
     time_range
         Times that become 0 and 1; the smallest and the largest of these cells when left out.
+    known
+        What the training was done around, in the improved profile.
     stopped
         Whether the fit was stopped early.
 
     Returns
     -------
-    The field. Its regulation state is None if the cells are not those of the training, whose clusters have it.
+    The field. Rates and velocities of the improved profile are per unit of latent time; in the faithful one a velocity
+    has length one in the phase plane of its gene. The regulation state is None if the cells are not those of the training, whose clusters have it.
     """
     encoding = encode(network, problem)
     rates = rates_of(network, encoding)
-    direction = unit(velocity(rates, problem.u, problem.s))
+    calibrated = network.units is not None
+    if calibrated:
+        change = velocity(rates, problem.u, problem.s, ratio=torch.from_numpy(scale.ratio).to(rates.device))
+    else:
+        change = unit(velocity(rates, problem.u, problem.s))  # as published: only the direction of the rates is known
     alpha, beta, gamma = (_array(part) for part in rates.unbind(-1))
     regulation = None
     if network.regulation is not None and problem.trends is not None:
         regulation = _array(network.regulation[problem.trends.cluster])
     return VelocityField(
         genes=seen.genes,
-        unspliced=_array(direction[0]) * scale.unspliced,
-        spliced=_array(direction[1]) * scale.spliced,
+        unspliced=_array(change[0]) * scale.unspliced,
+        spliced=_array(change[1]) * scale.spliced,
         moments_unspliced=seen.unspliced,
         moments_spliced=seen.spliced,
         time=_stretched(_array(encoding.time), time_range),
-        alpha=alpha,
+        alpha=alpha * scale.unspliced if calibrated else alpha,
         beta=beta,
         gamma=gamma,
         expert_probability=_array(encoding.gate),
         regulation=regulation,
         embedding=_array(encoding.z),
+        gene_weight=None if known is None else np.minimum(known.weight, MOST_WEIGHT),
+        time_spread=None if known is None else known.spread,
         model="STEER",
         stopped=stopped,
     )

@@ -15,6 +15,8 @@ CLUSTERS = {**AUTOENCODER, "min_cut": 1.0}
 CLOCK = {**CLUSTERS, "time_order": 1.0, "smoothness": 1.0}
 WARM_UP = {**CLOCK, "forced_velocity": 1.0}
 VELOCITY = {**CLOCK, "velocity": 1.0}
+ANCHORED = {**AUTOENCODER, "time_anchor": 10.0, "gate_anchor": 1.0}
+ANCHORED_VELOCITY = {**ANCHORED, "velocity": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,17 @@ def first_stage(config: SteerConfig) -> tuple[Phase, ...]:
 
 
 def second_stage(config: SteerConfig) -> tuple[Phase, ...]:
-    """Return the five phases that end with velocities.
+    """Return the phases that end with velocities.
 
-    The published code counts epochs from 0 and ends the second phase after its last number, one epoch later.
+    There are five in the faithful profile. In the improved one time and regimes are known before, so that there are
+    three. The published code counts epochs from 0 and ends the second phase after its last number, one epoch later.
     """
+    if not config.faithful:
+        return (
+            Phase("auto-encoder", config.autoencoder_epochs, AUTOENCODER),
+            Phase("clock and regimes", config.time_epochs, ANCHORED),
+            Phase("velocity", config.velocity_epochs, ANCHORED_VELOCITY, restarts=True, cost=2.0),
+        )
     return (
         Phase("auto-encoder (stage 2)", config.autoencoder_epochs, AUTOENCODER),
         Phase("clusters (stage 2)", config.cluster_epochs + config.faithful, CLUSTERS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.steer.checkpoint import Checkpoint
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.steer.journey import Journey
+    from napari_tissue_dynamics.steer.known import Known
     from napari_tissue_dynamics.steer.preprocessing import Prepared
     from napari_tissue_dynamics.steer.schedule import Phase
 
@@ -56,6 +58,8 @@ class Stage:
     clusters, prior
         (cells,) fine cluster and (clusters, genes) regulation prior; given in the second stage, which has
         experts.
+    known
+        Time, regimes and rates that the training starts from, in the improved profile.
     """
 
     def __init__(
@@ -66,10 +70,13 @@ class Stage:
         device: torch.device,
         *,
         clusters: NDArray[np.integer] | None = None,
-        prior: NDArray[np.integer] | None = None,
+        prior: NDArray[np.number] | None = None,
+        known: Known | None = None,
     ) -> None:
         self.config = config
         self.problem = pose(prepared, config, device, clusters)
+        if known is not None:
+            self.problem = replace(self.problem, anchors=known.anchors(device))
         self.prior = None if prior is None else torch.tensor(prior, dtype=torch.float32, device=device)
         seed = PUBLISHED_SEED if config.faithful else config.seed
         with seeded_initialisation(seed):
@@ -80,6 +87,7 @@ class Stage:
                 latent=config.latent_size,
                 expert_size=None if prior is None else config.expert_size,
                 regulation=self.prior,
+                units=None if known is None else torch.from_numpy(known.units),
             ).to(device)
         self.optimizer = optimizer_of(self.network, config)
         self.keeper = Keeper(self.network, config)
@@ -249,7 +257,7 @@ def pose(
         return problem
     arrays = {"unspliced": (problem.u,), "spliced": (problem.s,), "both": (problem.u, problem.s)}
     trends = Trends.of(memberships(clusters, device), arrays[config.time_from])
-    return Problem(problem.x, problem.incoming, problem.outgoing, problem.cut_weights, problem.neighbors, trends)
+    return replace(problem, trends=trends)
 
 
 def memberships(clusters: NDArray[np.integer], device: torch.device | str = "cpu") -> SparseRows:

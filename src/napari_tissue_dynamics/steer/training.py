@@ -12,6 +12,8 @@ from napari_tissue_dynamics.steer.checkpoint import Checkpoint, Model, save_mode
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.experts_number import expert_number
 from napari_tissue_dynamics.steer.journey import Journey
+from napari_tissue_dynamics.steer.known import Known, know_steps
+from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare, select_genes
 from napari_tissue_dynamics.steer.prior import curvature_prior, expert_clusters, fine_clusters, gene_entropy
 from napari_tissue_dynamics.steer.read_out import encode, read_out
@@ -44,13 +46,17 @@ def fit_steps(
     config: SteerConfig = SteerConfig(),
     stop: StopToken | None = None,
     *,
+    origin: Origin = ANYWHERE,
     checkpoint: Path | None = None,
     model: Path | None = None,
 ) -> Generator[Progress, None, VelocityField]:
     """Fit STEER, reporting several times a second (Liu et al. 2026, doi:10.1093/nsr/nwag199).
 
-    A graph-attention auto-encoder finds groups of cells; the curvature of the phase portraits inside the groups
-    says which genes are going up or down; a second auto-encoder then learns a latent time, experts and rates.
+    In the improved profile one clock for all cells and the kinetic regimes are read from the splicing equation
+    (:mod:`.clock`, :mod:`.regimes`); a graph-attention auto-encoder with a clock, a gate and an expert per regime is
+    then trained around them, and the experts learn how rates differ from cell to cell. In the faithful profile a first
+    auto-encoder finds groups of cells, the curvature of the phase portraits inside the groups says which genes are
+    going up or down, and a second auto-encoder learns time, experts and rates from that.
 
     Parameters
     ----------
@@ -60,6 +66,8 @@ def fit_steps(
         Settings; the defaults are the quick schedule.
     stop
         Looked at in every step.
+    origin
+        Where time begins, if that is known (improved profile).
     checkpoint
         File that the state of the training is written to every half minute and when the fit is stopped. If it is
         there, the fit goes on from it and ends with the result of a fit that was never interrupted; it is deleted
@@ -87,17 +95,15 @@ def fit_steps(
     device = pick_device(config.device)
     journey = Journey(_costs(config), stop)
     state = yield from journey.wait("checkpoint", lambda: Checkpoint(checkpoint, tissue, config, device))
-    seen = None
-    if "label" not in state.found:
-        seen = yield from _first_stage(tissue, config, device, journey, state)
-    found = state.found
-    if seen is None or len(found["genes"]) < len(seen.genes):
-        seen = yield from journey.wait("neighbors (stage 2)", lambda: prepare(tissue, config, found["genes"]))
-    second = Stage(seen, int(found["n_experts"]), config, device, clusters=found["clusters"], prior=found["label"])
+    if config.faithful:
+        seen, second = yield from _published(tissue, config, device, journey, state)
+        known = None
+    else:
+        seen, second, known = yield from _improved(tissue, config, device, journey, state, origin)
     scale = Scale.of(tissue, seen)
 
     def look(*, stopped: bool = False) -> VelocityField:
-        return read_out(second.network, second.problem, seen, scale, stopped=stopped)
+        return read_out(second.network, second.problem, seen, scale, known=known, stopped=stopped)
 
     phases = second_stage(config)
     preview = look if second.problem.u.numel() <= PREVIEW_VALUES else None
@@ -110,6 +116,40 @@ def fit_steps(
     return look(stopped=stopped)
 
 
+def _published(
+    tissue: Tissue, config: SteerConfig, device: torch.device, journey: Journey, state: Checkpoint
+) -> Generator[Progress, None, tuple[Prepared, Stage]]:
+    """Find the priors with a network of their own; return what the second stage sees, and the stage."""
+    seen = None
+    if "label" not in state.found:
+        seen = yield from _first_stage(tissue, config, device, journey, state)
+    found = state.found
+    if seen is None or len(found["genes"]) < len(seen.genes):
+        seen = yield from journey.wait("neighbors (stage 2)", lambda: prepare(tissue, config, found["genes"]))
+    number = int(found["n_experts"])
+    return seen, Stage(seen, number, config, device, clusters=found["clusters"], prior=found["label"])
+
+
+def _improved(
+    tissue: Tissue, config: SteerConfig, device: torch.device, journey: Journey, state: Checkpoint, origin: Origin
+) -> Generator[Progress, None, tuple[Prepared, Stage, Known]]:
+    """Read time and regimes from the splicing equation; return what the network sees, its stage and what is known."""
+    found = state.found
+    genes = yield from journey.wait("genes", lambda: select_genes(tissue, config))
+    seen = yield from journey.wait("neighbors", lambda: prepare(tissue, config, genes))
+    if "units" not in found:
+        prior = yield from journey.wait("origin", lambda: origin.time(seen.graph, seen.components))
+        token = journey.token
+        known, kept = yield from journey.wait(
+            "time and regimes", lambda: run_to_end(know_steps(seen, Scale.of(tissue, seen), config, prior, token))
+        )
+        found.update(known.arrays(), kept=kept)
+    known = Known.of(found)
+    seen = seen.keep(found["kept"])
+    number = known.probability.shape[1]
+    return seen, Stage(seen, number, config, device, clusters=known.clusters, prior=known.trend, known=known), known
+
+
 def _first_stage(
     tissue: Tissue, config: SteerConfig, device: torch.device, journey: Journey, state: Checkpoint
 ) -> Generator[Progress, None, Prepared]:
@@ -118,11 +158,12 @@ def _first_stage(
     genes = yield from journey.wait("genes", lambda: select_genes(tissue, config))
     seen = yield from journey.wait("neighbors", lambda: prepare(tissue, config, genes))
     if "n_experts" not in found:
-        n_experts = config.n_experts or (
-            yield from journey.wait(
-                "number of experts", lambda: expert_number(seen.components, seed=config.seed).recommended
+        n_experts = config.n_experts
+        if not n_experts:
+            asked = yield from journey.wait(
+                "number of experts", lambda: expert_number(seen.components, seed=config.seed, method="entropy")
             )
-        )
+            n_experts = asked.recommended
         found["n_experts"] = np.array(n_experts)
     first = Stage(seen, int(found["n_experts"]), config, device)
     yield from train(first, first_stage(config), journey, state)
@@ -141,6 +182,15 @@ def _costs(config: SteerConfig) -> dict[str, float]:
     def epochs(phases: Sequence[Phase]) -> dict[str, float]:
         return {phase.name: phase.epochs * phase.cost for phase in phases}
 
+    if not config.faithful:
+        return {
+            "checkpoint": 0.0,
+            "genes": 1.0,
+            "neighbors": 10.0,
+            "origin": 1.0,
+            "time and regimes": 30.0,
+            **epochs(second_stage(config)),
+        }
     return {
         "checkpoint": 0.0,
         "genes": 1.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics import workflow
@@ -10,12 +11,15 @@ from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.stacks import velocity_layers
 from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.experts_number import tissue_expert_number_steps
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
+from napari_tissue_dynamics.widgets._expert_curve import ExpertNumberPanel
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
+from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
@@ -44,11 +48,17 @@ class SteerDock(Dock):
         self.form: Form[SteerConfig] = Form(SteerConfig, ESSENTIAL)
         self.panel = RunPanel("Train STEER", "Estimate RNA velocity, latent time and experts of every cell.")
         self.summary = sentences("Result of STEER")
-        for widget in (self.form, self.summary):
+        self.experts = ExpertNumberPanel()
+        self.experts.run_panel.run_requested.connect(self.estimate)
+        self.experts.run_panel.stop_requested.connect(self.stop)
+        self.experts.chosen.connect(self._use_experts)
+        section = Section("Number of experts", self.experts, "Show or hide the estimate of the number of experts.")
+        for widget in (self.form, section, self.summary):
             self.column.addWidget(widget)
         self.column.addStretch()
         self.pin(self.panel, self.start)
         listen(self, self.workspace.tissue_changed, self._refresh)
+        listen(self, self.workspace.tissue_changed, self._forget_experts)
         listen(self, self.workspace.running_changed, self._refresh)
         listen(self, self.workspace.velocity_changed, self._summarize)
         self._refresh()
@@ -72,6 +82,19 @@ class SteerDock(Dock):
             threads=worker_threads,
         )
 
+    def estimate(self) -> None:
+        """Estimate the number of experts with the settings of the form, in a worker."""
+        tissue, config = self.workspace.tissue, self.form.value()
+        if tissue is None:
+            self.show_error("There is no tissue to look at. Load a file first.")
+            return
+        self.run(
+            "Estimating the number of experts",
+            lambda stop: tissue_expert_number_steps(tissue, config, stop),
+            self.experts.show_result,
+            panel=self.experts.run_panel,
+        )
+
     def show_result(self, result: workflow.VelocityResult, config: SteerConfig | None = None) -> None:
         """Make a velocity that of the workspace and draw it in place of the one before."""
         tissue = self.workspace.tissue
@@ -91,10 +114,17 @@ class SteerDock(Dock):
             self.viewer.layers.selection.active = colored
 
     def _refresh(self, *_: object) -> None:
-        self.panel.block(self._reason())
+        for panel in (self.panel, self.experts.run_panel):
+            panel.block(self._reason())
+
+    def _use_experts(self, number: int) -> None:
+        self.form.set_value(replace(self.form.value(), n_experts=number))
+
+    def _forget_experts(self) -> None:
+        self.experts.show_result(None)
 
     def _reason(self) -> str:
-        if self.workspace.running and not self.is_running:
+        if self.workspace.running:
             return f"{self.workspace.running} is still running."
         if self.workspace.tissue is None:
             return "Load a tissue first."
