@@ -1,0 +1,5 @@
+"""Stand-in: no chart is drawn."""
+
+
+class ThemeType:
+    pass

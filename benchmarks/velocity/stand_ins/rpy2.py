@@ -1,0 +1,1 @@
+"""Stand-in: the functions that need R are replaced."""
