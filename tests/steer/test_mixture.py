@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from napari_tissue_dynamics.steer.mixture import tied_mixture, whiten
+from napari_tissue_dynamics.steer.mixture import extend, tied_mixture, whiten
 
 
 @pytest.fixture
@@ -65,6 +65,25 @@ def test_outliers_make_no_component_where_there_is_another_way():
     x[300:, 0] += 6
     x[:2] += [0, 60, 0]
     assert tied_mixture(whiten(x, 30), 2, seed=0).smallest >= 10
+
+
+def test_a_fit_to_some_cells_says_what_scikit_learn_says_of_the_others(groups):
+    x = whiten(groups[0], 30)
+    some = np.arange(0, 800, 2)
+    ours = extend(x, x[some], tied_mixture(x[some], 4, seed=0).probability)
+    theirs = GaussianMixture(4, covariance_type="tied", tol=1e-7, n_init=5, random_state=0).fit(x[some])
+    expected = theirs.predict_proba(x)
+    match = np.argmax(ours.T @ expected, axis=1)
+    assert_allclose(ours, expected[:, match], atol=2e-3)
+
+
+def test_groups_hidden_in_few_of_many_directions_are_found():
+    rng = np.random.default_rng(8)
+    truth = rng.choice(2, 600)
+    x = rng.standard_normal((600, 30)) * np.linspace(3, 0.5, 30)
+    x[:, :2] += np.where(truth, 7, -7)[:, None]
+    found = tied_mixture(whiten(x, 30), 2, seed=0).probability.argmax(axis=1)
+    assert adjusted_rand_score(truth, found) > 0.95
 
 
 def test_same_seed_same_result_and_global_state_untouched(groups):
