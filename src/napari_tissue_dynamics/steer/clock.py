@@ -135,9 +135,8 @@ def clock_steps(
     that are switched on, off or up late, once or several times, all have a vote; a gene whose change has nothing to
     do with the time gets small rates and so little to say. The weights are the inverse root of how much a gene
     varies between neighbors. Two rounds are enough, and more can let a few genes agree on a time of their own. The
-    ratio of the rates
-    is drawn towards the slope of a line through the origin of the phase portrait (the steady state), the more the
-    less the gene has to say.
+    ratio of the rates is drawn towards the slope of a line through the origin of the phase portrait (the steady
+    state), the more the less the gene has to say.
 
     Parameters
     ----------

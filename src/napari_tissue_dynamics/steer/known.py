@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -57,12 +57,12 @@ class Known:
     ratio: NDArray[np.float32]
     weight: NDArray[np.float32]
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Known:
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Known:
         """Take it from among ``arrays``."""
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
