@@ -18,6 +18,7 @@ from napari_tissue_dynamics.data.simulate_velocity import Noise, simulate_biline
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.steer import clock as module
+from napari_tissue_dynamics.steer import rates
 from napari_tissue_dynamics.steer.clock import Pairs, clock, clock_steps
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.preprocessing import prepare
@@ -91,7 +92,7 @@ def test_pairs_are_joined_in_either_direction_once_and_never_with_themselves():
 
 @pytest.mark.parametrize("rows", [7, 2048])
 def test_sums_equal_a_loop_over_pairs(random_pairs, monkeypatch, rows):
-    monkeypatch.setattr(module, "ROWS", rows)
+    monkeypatch.setattr(rates, "ROWS", rows)
     u, s, pairs, time = random_pairs
     expected = dict.fromkeys(("uu", "ss", "us", "ud", "sd", "dd"), 0.0)
     for i, j in zip(pairs.first, pairs.second, strict=True):
@@ -100,7 +101,7 @@ def test_sums_equal_a_loop_over_pairs(random_pairs, monkeypatch, rows):
         values = {"u": mean_u, "s": mean_s, "d": s[j] - s[i]}
         for name in expected:
             expected[name] = expected[name] + values[name[0]].astype(float) * values[name[1]]
-    sums = module._sums(u, s, pairs, time)
+    sums = rates._sums(u, s, pairs, time)
     assert sums.number == len(pairs.first)
     for name, value in expected.items():
         assert_allclose(getattr(sums, name), value, rtol=1e-5, atol=1e-5, err_msg=name)
@@ -114,7 +115,7 @@ def test_sums_do_not_lose_the_squares_of_small_steps():
     (s,) = single(s)
     pairs = Pairs.of(line(len(s), 2))
     step = s[pairs.second].astype(np.float64) - s[pairs.first]
-    assert_allclose(module._sums(s, s, pairs, time).dd, (step**2).sum(axis=0), rtol=1e-4)
+    assert_allclose(rates._sums(s, s, pairs, time).dd, (step**2).sum(axis=0), rtol=1e-4)
 
 
 def test_rates_equal_nonnegative_least_squares(random_pairs, rng):
@@ -122,9 +123,9 @@ def test_rates_equal_nonnegative_least_squares(random_pairs, rng):
     u, s, pairs, time = random_pairs
     u, s = (np.concatenate([values] * 20, axis=1) + 0.3 * rng.random((40, 120)) for values in (u, s))
     u, s = single(u, s * rng.choice([0.2, 1.0, 3.0], 120))
-    slope = module._slopes(u, s) * rng.uniform(0.5, 2, 120)
+    slope = rates.steady_slopes(u, s) * rng.uniform(0.5, 2, 120)
     pull = np.exp(rng.normal(-2, 2, 120))
-    beta, gamma = module._two_rates(module._sums(u, s, pairs, time), slope, pull)
+    beta, gamma = rates._two_rates(rates._sums(u, s, pairs, time), slope, pull)
 
     i, j = pairs.first, pairs.second
     passed = (time[j] - time[i])[:, None]
@@ -142,22 +143,22 @@ def test_rates_equal_nonnegative_least_squares(random_pairs, rng):
 
 def test_slopes_and_explained_share_equal_their_definitions(random_pairs):
     u, s, pairs, time = random_pairs
-    assert_allclose(module._slopes(u, s), [np.linalg.lstsq(s[:, [g]], u[:, g])[0][0] for g in range(6)], rtol=1e-5)
+    assert_allclose(rates.steady_slopes(u, s), [np.linalg.lstsq(s[:, [g]], u[:, g])[0][0] for g in range(6)], rtol=1e-5)
     s = s + 2 * time[:, None].astype(np.float32)
-    sums = module._sums(u, s, pairs, time)
-    beta, gamma = module._two_rates(sums, np.ones(6), np.zeros(6))
+    sums = rates._sums(u, s, pairs, time)
+    beta, gamma = rates._two_rates(sums, np.ones(6), np.zeros(6))
     i, j = pairs.first, pairs.second
     velocity = beta * u - gamma * s
     step = s[j] - s[i]
     left = step - (time[j] - time[i])[:, None] * (velocity[i] + velocity[j]) / 2
     expected = 1 - (left**2).sum(axis=0) / (step**2).sum(axis=0)
     assert (expected > 0.05).all()
-    assert_allclose(module._explained(sums, beta, gamma), expected, atol=1e-4)
+    assert_allclose(rates._explained(sums, beta, gamma), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("block", [5, 1 << 17])
 def test_forces_equal_a_loop_over_pairs(random_pairs, rng, monkeypatch, block):
-    monkeypatch.setattr(module, "BLOCK_VALUES", block)
+    monkeypatch.setattr(rates, "BLOCK_VALUES", block)
     u, s, pairs, _ = random_pairs
     velocity, weights = u - s, rng.random((3, 6))
     push, stiffness = module._forces(s, pairs, velocity, weights)

@@ -10,9 +10,10 @@ from scipy import sparse
 
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
+from napari_tissue_dynamics.steer.rates import Pairs, Rates, fit_rates, group_rates, row_sums, steady_slopes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from numpy.typing import NDArray
 
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 2
 NOISE_SHARE = 0.05
-PRIOR_SPREAD = 0.5
 PRIOR_SHARE = 0.002
-SMOOTHED = 30
 REFITS = 16
-BLOCK_VALUES = 1 << 17  # what stays in the cache of a core
-ROWS = 2048
 MOST_STEPS = 2000
 TINY = 1e-12
 
@@ -54,50 +51,6 @@ class Clock:
     gamma: NDArray[np.float32]
     weight: NDArray[np.float32]
     agreement: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """Pairs of neighboring cells, each once.
-
-    Parameters
-    ----------
-    first, second
-        (pairs,) cells.
-    n_cells
-        Number of all cells.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    n_cells: int
-
-    @classmethod
-    def of(cls, graph: sparse.csr_array) -> Pairs:
-        """Take every pair that is joined in either direction; a cell is not paired with itself."""
-        joined = sparse.coo_array(sparse.triu(graph + graph.T, k=1))
-        return cls(joined.row.astype(np.int64), joined.col.astype(np.int64), graph.shape[0])
-
-    def within(self, group: NDArray[np.integer], number: int) -> Pairs:
-        """Keep the pairs with both cells in group ``number``."""
-        keep = (group[self.first] == number) & (group[self.second] == number)
-        return Pairs(self.first[keep], self.second[keep], self.n_cells)
-
-    def blocks(self, n_genes: int) -> Iterator[slice]:
-        """Cut the pairs so that a block of pairs x genes stays small."""
-        size = max(1, BLOCK_VALUES // max(n_genes, 1))
-        for start in range(0, len(self.first), size):
-            yield slice(start, start + size)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rates:
-    """Rates of every gene, their precision and their agreement, (G,) each."""
-
-    beta: NDArray[np.float64]
-    gamma: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    agreement: NDArray[np.float64]
 
 
 def clock(
@@ -130,13 +83,12 @@ def clock_steps(
         \bigl( s_{jg} - s_{ig} - (t_j - t_i)\, \tfrac{1}{2}(v_{ig} + v_{jg}) \bigr)^2,
         \quad v_{ig} = \beta_g u_{ig} - \gamma_g s_{ig}
 
-    by turns: the times are the solution of a weighted Laplace equation on the graph, the rates a least-squares
-    problem with two unknowns per gene. The equation of the spliced RNA holds whatever transcription does, so genes
-    that are switched on, off or up late, once or several times, all have a vote; a gene whose change has nothing to
-    do with the time gets small rates and so little to say. The weights are the inverse root of how much a gene
-    varies between neighbors. Two rounds are enough, and more can let a few genes agree on a time of their own. The
-    ratio of the rates is drawn towards the slope of a line through the origin of the phase portrait (the steady
-    state), the more the less the gene has to say.
+    by turns: the times are the solution of a weighted Laplace equation on the graph, the rates a least-squares problem
+    with two unknowns per gene. The equation of the spliced RNA holds whatever transcription does, so genes that are
+    switched on, off or up late, once or several times, all have a vote; what a gene without a clock says in one place
+    it contradicts in another. The weights are the inverse root of how much a gene varies between neighbors. Two rounds
+    are enough, and more can let a few genes agree on a time of their own. The ratio of the rates is drawn towards the
+    slope of a line through the origin of the phase portrait (the steady state), the more the less the gene has to say.
 
     Parameters
     ----------
@@ -164,7 +116,7 @@ def clock_steps(
         If the fit was stopped.
     """
     pairs = Pairs.of(graph)
-    slope = _slopes(u, s)
+    slope = steady_slopes(u, s)
     prior = _telling(prior)
     rates = _first_rates(u, s, pairs, slope, prior)
     total = ROUNDS + (1 if group is None else 2)
@@ -172,13 +124,13 @@ def clock_steps(
         _look(stop)
         yield Progress("clock", number, total, number / total)
         time = _times(u, s, pairs, _velocity(u, s, rates.beta, rates.gamma), rates.weight, prior)
-        rates = _fit_rates(u, s, pairs, time, slope, rates)
+        rates = fit_rates(u, s, pairs, time, slope, rates)
     beta, gamma = rates.beta[None], rates.gamma[None]
     codes = np.zeros(len(u), dtype=np.intp)
     if group is not None:
         yield Progress("clock of the regimes", ROUNDS, total, ROUNDS / total)
         codes = np.asarray(group, dtype=np.intp)
-        beta, gamma = _group_rates(u, s, pairs, time, codes, rates)
+        beta, gamma = group_rates(u, s, pairs, time, codes, rates)
     _look(stop)
     yield Progress("spread of the clock", total - 1, total, (total - 1) / total)
     velocity = _velocity(u, s, beta[codes], gamma[codes])
@@ -202,13 +154,6 @@ def _velocity(
     return u * beta.astype(np.float32) - s * gamma.astype(np.float32)
 
 
-def _slopes(u: NDArray[np.float32], s: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the least-squares slope of u on s through the origin, (G,)."""
-    product = np.einsum("ng,ng->g", u, s, dtype=np.float64)
-    square = np.einsum("ng,ng->g", s, s, dtype=np.float64)
-    return product / np.maximum(square, TINY)
-
-
 def _telling(prior: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
     """Return the prior if it orders any two cells, else None."""
     if prior is None:
@@ -223,13 +168,13 @@ def _first_rates(
     pairs: Pairs,
     slope: NDArray[np.float64],
     prior: NDArray[np.floating] | None,
-) -> _Rates:
+) -> Rates:
     """Start from the steady state, or from the prior time where there is one."""
     ones = np.ones(u.shape[1])
-    rates = _Rates(ones, slope, ones, ones)
+    rates = Rates(ones, slope, ones, ones)
     if prior is None:
         return rates
-    return _fit_rates(u, s, pairs, _stretched(_spread_out(pairs, prior)), slope, rates)
+    return fit_rates(u, s, pairs, _stretched(_spread_out(pairs, prior)), slope, rates)
 
 
 def _spread_out(pairs: Pairs, prior: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -237,7 +182,7 @@ def _spread_out(pairs: Pairs, prior: NDArray[np.floating]) -> NDArray[np.float64
     n, i, j = pairs.n_cells, pairs.first, pairs.second
     ones = np.ones(2 * len(i))
     joined = sparse.csr_array((-ones, (np.concatenate([i, j]), np.concatenate([j, i]))), shape=(n, n))
-    degree = -_row_sums(joined)
+    degree = -row_sums(joined)
     known = np.isfinite(prior)
     hold = np.where(known, 1e3 * (degree + 1), 1e-6 * degree.mean() + TINY)
     middle = float(np.mean(prior[known]))
@@ -295,7 +240,7 @@ def _settle(
     stiff += NOISE_SHARE * stiff.mean() + TINY
     ends = np.concatenate([i, j]), np.concatenate([j, i])
     laplacian = sparse.csr_array((np.concatenate([-stiff, -stiff]), ends), shape=(n, n))
-    degree = -_row_sums(laplacian)
+    degree = -row_sums(laplacian)
     hold = np.full(n, 1e-6 * degree.mean() + TINY)  # fixes the free constant of the times
     right = np.subtract(np.bincount(j, push, n), np.bincount(i, push, n), dtype=np.float64)
     time = _solve(laplacian, degree + hold, right, start)
@@ -340,142 +285,6 @@ def _stretched(time: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return times of which nearly all lie between 0 and 1; single outliers do not set the scale."""
     low, high = np.nanquantile(time, [0.005, 0.995])
     return (np.asarray(time, dtype=np.float64) - low) / max(float(high - low), TINY)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """Sums over pairs for the regression of the steps of s on time x mean u and time x mean s, (G,) each."""
-
-    uu: NDArray[np.float64]
-    ss: NDArray[np.float64]
-    us: NDArray[np.float64]
-    ud: NDArray[np.float64]
-    sd: NDArray[np.float64]
-    dd: NDArray[np.float64]
-    number: int
-
-
-def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: NDArray[np.float64]) -> _Sums:
-    """Sum over all pairs by sparse products of some rows at a time, so that nothing of size pairs x genes is formed."""
-    elapsed = (time[pairs.second] - time[pairs.first]).astype(np.float32)
-    square = _over_pairs(pairs, elapsed**2, elapsed**2, 1)
-    turn = _over_pairs(pairs, elapsed, -elapsed, -1)
-    laplacian = _over_pairs(pairs, np.full_like(elapsed, -1), np.full_like(elapsed, -1), -1)
-    total = np.zeros((6, u.shape[1]))
-    for start in range(0, pairs.n_cells, ROWS):
-        rows = slice(start, start + ROWS)
-        square_s, turn_s = square[rows] @ s, turn[rows] @ s
-        products = (
-            (u, square[rows] @ u),
-            (s, square_s),
-            (u, square_s),
-            (u, turn_s),
-            (s, turn_s),
-            (s, laplacian[rows] @ s),
-        )
-        for one, (values, sums) in zip(total, products, strict=True):
-            # Steps are small against the values, and their squares the more; sums in single precision lose them.
-            one += np.einsum("ng,ng->g", values[rows], sums, dtype=np.float64)
-    uu, ss, us, ud, sd, dd = total
-    return _Sums(uu / 4, ss / 4, us / 4, ud / 2, sd / 2, dd, len(elapsed))
-
-
-def _over_pairs(pairs: Pairs, forth: NDArray[np.float32], back: NDArray[np.float32], sign: int) -> sparse.csr_array:
-    """Return a matrix with ``forth`` and ``back`` at the two ends of each pair and the signed row sums as diagonal."""
-    n, i, j = pairs.n_cells, pairs.first, pairs.second
-    ends = np.concatenate([i, j]), np.concatenate([j, i])
-    matrix = sparse.csr_array((np.concatenate([forth, back]), ends), shape=(n, n))
-    diagonal = sparse.diags_array((sign * _row_sums(matrix)).astype(np.float32))
-    return sparse.csr_array(matrix + diagonal)
-
-
-def _row_sums(matrix: sparse.csr_array) -> NDArray[np.float64]:
-    return np.asarray(matrix.sum(axis=1, dtype=np.float64), dtype=np.float64).ravel()
-
-
-def _fit_rates(
-    u: NDArray[np.float32],
-    s: NDArray[np.float32],
-    pairs: Pairs,
-    time: NDArray[np.float64],
-    slope: NDArray[np.float64],
-    before: _Rates,
-) -> _Rates:
-    sums = _sums(u, s, pairs, time)
-    independent = max(len(u) / SMOOTHED, 1.0)
-    rates = before
-    agreement = before.agreement
-    for _ in range(2):
-        pull = _pull(sums, slope, rates.beta, agreement, independent)
-        beta, gamma = _two_rates(sums, slope, pull)
-        agreement = _explained(sums, beta, gamma)
-        rates = _Rates(beta, gamma, before.weight, agreement)
-    weight = np.zeros_like(sums.dd)
-    varies = sums.dd > TINY
-    if varies.any():
-        # Between one vote per gene and one per unit of variation; a gene that is nearly constant does not stand out.
-        weight[varies] = 1 / np.sqrt(np.maximum(sums.dd[varies], np.quantile(sums.dd[varies], 0.05)))
-        weight /= weight.mean()
-    return _Rates(rates.beta, rates.gamma, weight, agreement)
-
-
-def _pull(
-    sums: _Sums,
-    slope: NDArray[np.float64],
-    beta: NDArray[np.float64],
-    agreement: NDArray[np.float64],
-    independent: float,
-) -> NDArray[np.float64]:
-    """Return how strongly each gene is held at the steady-state ratio: noise over information (a normal prior)."""
-    some = beta[beta > 0]
-    speed = np.maximum(beta, 0.1 * np.median(some) if some.size else 1.0)
-    noise = np.maximum(1 - agreement, 0.02) * sums.dd
-    wide = (PRIOR_SPREAD * np.maximum(slope * speed, TINY)) ** 2
-    return np.clip(noise / (independent * wide), 1e-3 * sums.ss, 1e4 * sums.ss + TINY)
-
-
-def _two_rates(
-    sums: _Sums, slope: NDArray[np.float64], pull: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the two rates, zero or above, that minimise the squares plus ``pull`` x (gamma - slope beta)²."""
-    a, b, c = sums.uu + pull * slope**2, sums.us + pull * slope, sums.ss + pull
-    determinant = np.maximum(a * c - b**2, TINY)
-    beta = (sums.ud * c - sums.sd * b) / determinant
-    gamma = (sums.ud * b - sums.sd * a) / determinant
-    only_beta = np.maximum(sums.ud / np.maximum(a, TINY), 0)
-    only_gamma = np.maximum(-sums.sd / np.maximum(c, TINY), 0)
-    gain_beta, gain_gamma = a * only_beta**2, c * only_gamma**2
-    outside = (beta < 0) | (gamma < 0)
-    first = gain_beta >= gain_gamma
-    beta = np.where(outside, np.where(first, only_beta, 0.0), beta)
-    gamma = np.where(outside, np.where(first, 0.0, only_gamma), gamma)
-    return beta, gamma
-
-
-def _explained(sums: _Sums, beta: NDArray[np.float64], gamma: NDArray[np.float64]) -> NDArray[np.float64]:
-    fitted = beta**2 * sums.uu + gamma**2 * sums.ss - 2 * beta * gamma * sums.us
-    gain = 2 * beta * sums.ud - 2 * gamma * sums.sd - fitted
-    return np.clip(np.divide(gain, sums.dd, out=np.zeros_like(gain), where=sums.dd > TINY), 0, 1)
-
-
-def _group_rates(
-    u: NDArray[np.float32],
-    s: NDArray[np.float32],
-    pairs: Pairs,
-    time: NDArray[np.float64],
-    group: NDArray[np.intp],
-    rates: _Rates,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the rates of every group, (groups, G); the ratio is drawn towards that of all cells."""
-    slope = np.divide(rates.gamma, rates.beta, out=_slopes(u, s), where=(rates.beta > 0) & (rates.gamma > 0))
-    beta, gamma = [], []
-    for number in range(int(group.max()) + 1):
-        sums = _sums(u, s, pairs.within(group, number), time)
-        independent = max((group == number).sum() / SMOOTHED, 1.0)
-        own = _two_rates(sums, slope, _pull(sums, slope, rates.beta, rates.agreement, independent))
-        beta.append(own[0])
-        gamma.append(own[1])
-    return np.stack(beta), np.stack(gamma)
 
 
 def _time_and_spread(

@@ -69,7 +69,8 @@ def read_out(
     Returns
     -------
     The field. Rates and velocities of the improved profile are per unit of latent time; in the faithful one a velocity
-    has length one in the phase plane of its gene. The regulation state is None if the cells are not those of the training, whose clusters have it.
+    has length one in the phase plane of its gene. The regulation state is None if the cells are not those of the
+    training, whose clusters have it.
     """
     encoding = encode(network, problem)
     rates = rates_of(network, encoding)

@@ -1,0 +1,228 @@
+"""Splicing and degradation rates of every gene for given times, from the steps between neighboring cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+SMOOTHED = 30
+PRIOR_SPREAD = 0.5
+BLOCK_VALUES = 1 << 17  # what stays in the cache of a core
+TINY = 1e-12
+ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs of neighboring cells, each once.
+
+    Parameters
+    ----------
+    first, second
+        (pairs,) cells.
+    n_cells
+        Number of all cells.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    n_cells: int
+
+    @classmethod
+    def of(cls, graph: sparse.csr_array) -> Pairs:
+        """Take every pair that is joined in either direction; a cell is not paired with itself."""
+        joined = sparse.coo_array(sparse.triu(graph + graph.T, k=1))
+        return cls(joined.row.astype(np.int64), joined.col.astype(np.int64), graph.shape[0])
+
+    def within(self, group: NDArray[np.integer], number: int) -> Pairs:
+        """Keep the pairs with both cells in group ``number``."""
+        keep = (group[self.first] == number) & (group[self.second] == number)
+        return Pairs(self.first[keep], self.second[keep], self.n_cells)
+
+    def blocks(self, n_genes: int) -> Iterator[slice]:
+        """Cut the pairs so that a block of pairs x genes stays small."""
+        size = max(1, BLOCK_VALUES // max(n_genes, 1))
+        for start in range(0, len(self.first), size):
+            yield slice(start, start + size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rates:
+    """Rates of every gene, their precision and their agreement, (G,) each."""
+
+    beta: NDArray[np.float64]
+    gamma: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+
+
+def steady_slopes(u: NDArray[np.float32], s: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the least-squares slope of u on s through the origin, (G,)."""
+    product = np.einsum("ng,ng->g", u, s, dtype=np.float64)
+    square = np.einsum("ng,ng->g", s, s, dtype=np.float64)
+    return product / np.maximum(square, TINY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """Sums over pairs for the regression of the steps of s on time x mean u and time x mean s, (G,) each."""
+
+    uu: NDArray[np.float64]
+    ss: NDArray[np.float64]
+    us: NDArray[np.float64]
+    ud: NDArray[np.float64]
+    sd: NDArray[np.float64]
+    dd: NDArray[np.float64]
+    number: int
+
+
+def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: NDArray[np.float64]) -> _Sums:
+    """Sum over all pairs by sparse products of some rows at a time, so that nothing of size pairs x genes is formed."""
+    elapsed = (time[pairs.second] - time[pairs.first]).astype(np.float32)
+    square = _over_pairs(pairs, elapsed**2, elapsed**2, 1)
+    turn = _over_pairs(pairs, elapsed, -elapsed, -1)
+    laplacian = _over_pairs(pairs, np.full_like(elapsed, -1), np.full_like(elapsed, -1), -1)
+    total = np.zeros((6, u.shape[1]))
+    for start in range(0, pairs.n_cells, ROWS):
+        rows = slice(start, start + ROWS)
+        square_s, turn_s = square[rows] @ s, turn[rows] @ s
+        products = (
+            (u, square[rows] @ u),
+            (s, square_s),
+            (u, square_s),
+            (u, turn_s),
+            (s, turn_s),
+            (s, laplacian[rows] @ s),
+        )
+        for one, (values, sums) in zip(total, products, strict=True):
+            # Steps are small against the values, and their squares the more; sums in single precision lose them.
+            one += np.einsum("ng,ng->g", values[rows], sums, dtype=np.float64)
+    uu, ss, us, ud, sd, dd = total
+    return _Sums(uu / 4, ss / 4, us / 4, ud / 2, sd / 2, dd, len(elapsed))
+
+
+def _over_pairs(pairs: Pairs, forth: NDArray[np.float32], back: NDArray[np.float32], sign: int) -> sparse.csr_array:
+    """Return a matrix with ``forth`` and ``back`` at the two ends of each pair and the signed row sums as diagonal."""
+    n, i, j = pairs.n_cells, pairs.first, pairs.second
+    ends = np.concatenate([i, j]), np.concatenate([j, i])
+    matrix = sparse.csr_array((np.concatenate([forth, back]), ends), shape=(n, n))
+    diagonal = sparse.diags_array((sign * row_sums(matrix)).astype(np.float32))
+    return sparse.csr_array(matrix + diagonal)
+
+
+def row_sums(matrix: sparse.csr_array) -> NDArray[np.float64]:
+    """Return the sum of every row, (n,), in double precision."""
+    return np.asarray(matrix.sum(axis=1, dtype=np.float64), dtype=np.float64).ravel()
+
+
+def fit_rates(
+    u: NDArray[np.float32],
+    s: NDArray[np.float32],
+    pairs: Pairs,
+    time: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    before: Rates,
+) -> Rates:
+    """Fit the rates of every gene to the steps between neighboring cells at given times.
+
+    Parameters
+    ----------
+    u, s
+        (n, G) moments, scaled per gene.
+    pairs
+        Neighboring cells.
+    time
+        (n,) time of the cells.
+    slope
+        (G,) ratio of degradation to splicing that genes are drawn towards.
+    before
+        Rates of the round before; they set how strongly.
+    """
+    sums = _sums(u, s, pairs, time)
+    independent = max(len(u) / SMOOTHED, 1.0)
+    rates = before
+    agreement = before.agreement
+    for _ in range(2):
+        pull = _pull(sums, slope, rates.beta, agreement, independent)
+        beta, gamma = _two_rates(sums, slope, pull)
+        agreement = _explained(sums, beta, gamma)
+        rates = Rates(beta, gamma, before.weight, agreement)
+    weight = np.zeros_like(sums.dd)
+    varies = sums.dd > TINY
+    if varies.any():
+        # Between one vote per gene and one per unit of variation; a gene that is nearly constant does not stand out.
+        weight[varies] = 1 / np.sqrt(np.maximum(sums.dd[varies], np.quantile(sums.dd[varies], 0.05)))
+        weight /= weight.mean()
+    return Rates(rates.beta, rates.gamma, weight, agreement)
+
+
+def _pull(
+    sums: _Sums,
+    slope: NDArray[np.float64],
+    beta: NDArray[np.float64],
+    agreement: NDArray[np.float64],
+    independent: float,
+) -> NDArray[np.float64]:
+    """Return how strongly each gene is held at the steady-state ratio: noise over information (a normal prior)."""
+    some = beta[beta > 0]
+    speed = np.maximum(beta, 0.1 * np.median(some) if some.size else 1.0)
+    noise = np.maximum(1 - agreement, 0.02) * sums.dd
+    wide = (PRIOR_SPREAD * np.maximum(slope * speed, TINY)) ** 2
+    return np.clip(noise / (independent * wide), 1e-3 * sums.ss, 1e4 * sums.ss + TINY)
+
+
+def _two_rates(
+    sums: _Sums, slope: NDArray[np.float64], pull: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the two rates, zero or above, that minimise the squares plus ``pull`` x (gamma - slope beta)²."""
+    a, b, c = sums.uu + pull * slope**2, sums.us + pull * slope, sums.ss + pull
+    determinant = np.maximum(a * c - b**2, TINY)
+    beta = (sums.ud * c - sums.sd * b) / determinant
+    gamma = (sums.ud * b - sums.sd * a) / determinant
+    only_beta = np.maximum(sums.ud / np.maximum(a, TINY), 0)
+    only_gamma = np.maximum(-sums.sd / np.maximum(c, TINY), 0)
+    gain_beta, gain_gamma = a * only_beta**2, c * only_gamma**2
+    outside = (beta < 0) | (gamma < 0)
+    first = gain_beta >= gain_gamma
+    beta = np.where(outside, np.where(first, only_beta, 0.0), beta)
+    gamma = np.where(outside, np.where(first, 0.0, only_gamma), gamma)
+    return beta, gamma
+
+
+def _explained(sums: _Sums, beta: NDArray[np.float64], gamma: NDArray[np.float64]) -> NDArray[np.float64]:
+    fitted = beta**2 * sums.uu + gamma**2 * sums.ss - 2 * beta * gamma * sums.us
+    gain = 2 * beta * sums.ud - 2 * gamma * sums.sd - fitted
+    return np.clip(np.divide(gain, sums.dd, out=np.zeros_like(gain), where=sums.dd > TINY), 0, 1)
+
+
+def group_rates(
+    u: NDArray[np.float32],
+    s: NDArray[np.float32],
+    pairs: Pairs,
+    time: NDArray[np.float64],
+    group: NDArray[np.intp],
+    rates: Rates,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rates of every group, (groups, G); the ratio is drawn towards that of all cells."""
+    slope = np.divide(rates.gamma, rates.beta, out=steady_slopes(u, s), where=(rates.beta > 0) & (rates.gamma > 0))
+    beta, gamma = [], []
+    for number in range(int(group.max()) + 1):
+        own_pairs = pairs.within(group, number)
+        if not len(own_pairs.first):
+            beta.append(rates.beta)
+            gamma.append(rates.gamma)
+            continue
+        sums = _sums(u, s, own_pairs, time)
+        independent = max((group == number).sum() / SMOOTHED, 1.0)
+        own = _two_rates(sums, slope, _pull(sums, slope, rates.beta, rates.agreement, independent))
+        beta.append(own[0])
+        gamma.append(own[1])
+    return np.stack(beta), np.stack(gamma)
