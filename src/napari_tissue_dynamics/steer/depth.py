@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 SMALLEST_SHARE = 0.05
+TEMPER = 1 / 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +50,9 @@ def estimate_depth(spliced: Counts, unspliced: Counts) -> Depth:
 
     The mean :math:`\mu_g` and variance :math:`\mu_g + \varphi_g \mu_g^2` of the counts give the weights
     :math:`1 / (1 + \varphi_g \mu_g)` under which a weighted sum is the least variable unbiased estimate of a common
-    factor (the quasi-likelihood score of a negative binomial). A plain total is ruled by the few genes with most
-    counts; here a gene counts less the more it varies beyond counting noise. Spliced and unspliced counts share
+    factor (the quasi-likelihood score of a negative binomial). A plain total, with equal weights, is ruled by the few
+    genes with most counts, but a part of what a gene varies beyond counting noise is the amount of RNA in the cell; the
+    cube root of the weights lies between the two. Spliced and unspliced counts share
     the factor, so that their ratio, which tells the direction of time, is left as it is.
 
     Parameters
@@ -73,18 +75,20 @@ def estimate_depth(spliced: Counts, unspliced: Counts) -> Depth:
         raise DataError("All counts of the chosen genes are 0. Choose the layers with raw counts.")
     factor = np.ones(both.shape[0])
     n_genes = spliced.shape[1]
+    squares = sparse.csr_array((both.data**2, both.indices, both.indptr), shape=both.shape)
     for _ in range(ROUNDS):
-        weights = _weights(sparse.csr_array(both.multiply(1 / factor[:, None])))
+        weights = _weights(both, squares, 1 / factor)
         total = np.asarray(both @ weights).ravel()
         level = float(np.median(total[total > 0]))
         factor = np.maximum(total / level, SMALLEST_SHARE)
     return Depth(weights[:n_genes], weights[n_genes:], level)
 
 
-def _weights(counts: sparse.csr_array) -> NDArray[np.float64]:
+def _weights(counts: sparse.csr_array, squares: sparse.csr_array, factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights for counts times a factor per cell; the scaled counts themselves are not formed."""
     n = counts.shape[0]
-    mean = np.asarray(counts.sum(axis=0)).ravel() / n
-    variance = np.asarray(counts.multiply(counts).sum(axis=0)).ravel() / n - mean**2
+    mean = factor @ counts / n
+    variance = factor**2 @ squares / n - mean**2
     some = mean > 0
     excess = np.divide(np.maximum(variance - mean, 0), mean, out=np.zeros_like(mean), where=some)
-    return np.where(some, 1 / (1 + excess), 0.0)
+    return np.where(some, (1 + excess) ** -TEMPER, 0.0)

@@ -19,6 +19,7 @@ LEAST_VARIANCE = 1e-4
 FLOOR = 0.1
 MOST_REGIMES = 10
 LEAST_DROP = 2.2
+SHARE_OF_DROP = 0.6
 RIDGE = 1e-5
 BLOCK = 4096
 TINY = 1e-9
@@ -49,10 +50,14 @@ def kinetic_residuals(
     -------
     (n, G) float32, mean zero per gene; a gene without counts is 0.
     """
-    share = _share_at(np.asarray(time, dtype=np.float64), unspliced, spliced)
-    total = unspliced + spliced
-    spread = np.maximum(share * (1 - share), LEAST_VARIANCE) * (total + FLOOR * total.mean(axis=0))
-    residual = np.divide(unspliced - share * total, np.sqrt(spread), out=np.zeros_like(share), where=spread > 0)
+    residual = _share_at(np.asarray(time, dtype=np.float64), unspliced, spliced)
+    floor = FLOOR * (unspliced.mean(axis=0) + spliced.mean(axis=0))
+    for start in range(0, len(residual), BLOCK):
+        rows = slice(start, start + BLOCK)  # the residuals take the place of the shares, nothing else is as large
+        share, total = residual[rows].copy(), unspliced[rows] + spliced[rows]
+        spread = np.maximum(share * (1 - share), LEAST_VARIANCE) * (total + floor)
+        residual[rows] = 0
+        np.divide(unspliced[rows] - share * total, np.sqrt(spread), out=residual[rows], where=spread > 0)
     residual -= residual.mean(axis=0)
     return residual
 
@@ -71,7 +76,9 @@ def _share_at(
     gap = np.maximum(centre[left + 1] - centre[left], TINY)
     way = np.clip((time - centre[left]) / gap, 0, 1).astype(np.float32)[:, None]
     result: NDArray[np.float32] = share[left]
-    result += way * (share[left + 1] - result)
+    for start in range(0, len(result), BLOCK):
+        rows = slice(start, start + BLOCK)
+        result[rows] += way[rows] * (share[left[rows] + 1] - result[rows])
     return result
 
 
@@ -141,7 +148,8 @@ def number_of_regimes(residuals: NDArray[np.float32], seed: int) -> int:
 
     Regimes that differ in kinetics lie at different places of the space of residuals, K of them in K - 1
     dimensions; what is left is noise, whose variance falls off slowly from component to component. The number is one
-    more than the components before the largest drop, if the variance falls to less than half there.
+    more than the components before the last large drop: one of at least six tenths of the largest, as logarithms. It
+    is 1 if the variance nowhere falls to less than half.
 
     Parameters
     ----------
@@ -155,7 +163,8 @@ def number_of_regimes(residuals: NDArray[np.float32], seed: int) -> int:
     drop = variance[:-1] / np.maximum(variance[1:], TINY)
     if not len(drop) or drop.max() < LEAST_DROP:
         return 1
-    return int(drop.argmax()) + 2
+    large = np.log(drop) >= SHARE_OF_DROP * np.log(drop.max())
+    return int(np.flatnonzero(large)[-1]) + 2
 
 
 def kinetic_components(residuals: NDArray[np.float32], number: int, seed: int) -> NDArray[np.float32]:
