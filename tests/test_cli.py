@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.anndata_io import read_provenance
 from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.data.simulate_velocity import Noise, simulate_bilinear, simulate_multiradial
 from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.steer import SteerConfig, fit
 from napari_tissue_dynamics.travlr import TravlrConfig
 
@@ -142,7 +145,15 @@ def test_settings_out_of_range_are_refused(adata, tmp_path, capsys):
     assert "--learning-rate is -1.0; it must be above 0" in message
 
 
-@pytest.mark.parametrize(("command", "settings"), [("steer", SteerConfig), ("travlr", TravlrConfig)])
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        ("steer", SteerConfig),
+        ("steer", ProjectionConfig),
+        ("apply", ProjectionConfig),
+        ("travlr", TravlrConfig),
+    ],
+)
 def test_every_setting_is_explained(capsys, monkeypatch, command, settings):
     monkeypatch.setenv("COLUMNS", "2000")  # no text is wrapped
     with pytest.raises(SystemExit):
@@ -166,6 +177,116 @@ def test_command_line_and_python_agree(tmp_path):
     record = read_provenance(out)
     assert record["velocity"]["status"] == "complete"
     assert record["provenance"]["settings"]["SteerConfig"]["n_experts"] == 2
+
+
+@pytest.fixture(scope="module")
+def simulated_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("file") / "in.h5ad"
+    assert main(["simulate", str(path), "--cells", "150", "--genes", "40"]) == 0
+    return path
+
+
+def test_a_trained_network_is_applied_to_another_file(simulated_file, tmp_path, capsys):
+    model, out, other = tmp_path / "model", tmp_path / "out.h5ad", tmp_path / "other.h5ad"
+    files = ["--model", str(model), "--out", str(out)]
+    arrows = ["--within", "cell type", "--neighbors", "expression"]
+    assert main(["steer", str(simulated_file), *files, *arrows, *flags(TINY_STEER)]) == 0
+    assert "2 kinetic regimes" in capsys.readouterr().out
+    settings = read_provenance(out)["provenance"]["settings"]
+    assert settings["ProjectionConfig"] == {"neighbors": "expression", "within": "cell type"}
+    assert main(["apply", str(model), str(simulated_file), "--out", str(other), "--within", "expert"]) == 0
+    trained, applied = anndata.read_h5ad(out), anndata.read_h5ad(other)
+    assert np.corrcoef(trained.obs["latent_time"], applied.obs["latent_time"])[0, 1] > 0.9
+    assert read_provenance(other)["provenance"]["settings"]["ProjectionConfig"]["within"] == "expert"
+    code, message = run_and_read(capsys, "apply", simulated_file, simulated_file)
+    assert code == 2
+    assert len(message.splitlines()) == 1
+
+
+def test_state_of_a_run_is_read_and_removed(simulated_file, tmp_path, capsys):
+    state, out = tmp_path / "state", tmp_path / "out.h5ad"
+    arguments = ["steer", str(simulated_file), "--checkpoint", str(state), "--out", str(out), *flags(TINY_STEER)]
+    state.write_bytes(b"something else")
+    code, message = run_and_read(capsys, *arguments)
+    assert code == 2
+    assert f"{state} cannot be read" in message
+    state.unlink()
+    assert main(arguments) == 0
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--root-type", "neural"], "roots"),
+        (["--root-cell", "cell_00003, cell_00010"], "roots"),
+        (["--stage", "true_time"], "stage"),
+    ],
+)
+def test_where_time_begins(simulated_file, monkeypatch, given, expected):
+    from napari_tissue_dynamics import workflow
+
+    seen = {}
+    stop = DataError("enough")
+
+    def velocity(tissue, config, report, **options):
+        seen.update(options, tissue=tissue)
+        raise stop
+
+    monkeypatch.setattr(workflow, "velocity", velocity)
+    assert main(["steer", str(simulated_file), *given]) == 2
+    origin, tissue = seen["origin"], seen["tissue"]
+    if expected == "stage":
+        np.testing.assert_allclose(origin.stage, anndata.read_h5ad(simulated_file).obs["true_time"])
+    elif given[0] == "--root-cell":
+        assert origin.roots.tolist() == [3, 10]
+    else:
+        types = tissue.cell_types
+        np.testing.assert_array_equal(origin.roots, np.flatnonzero(types.values() == "neural"))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--root-type", "Nope"], "no cell type 'Nope'"),
+        (["--root-cell", "nobody"], "no cell nobody"),
+        (["--stage", "nowhere"], "no obs column 'nowhere'"),
+        (["--stage", "cell_type"], "says no order"),
+        (["--stage", "true_time", "--profile", "faithful"], "faithful profile cannot use"),
+    ],
+)
+def test_a_beginning_that_is_not_there(simulated_file, capsys, given, words):
+    code, message = run_and_read(capsys, "steer", simulated_file, *given)
+    assert code == 2
+    assert words in message
+    assert len(message.splitlines()) == 1
+
+
+def test_only_one_beginning_can_be_given(simulated_file, capsys):
+    with pytest.raises(SystemExit):
+        main(["steer", str(simulated_file), "--root-type", "neural", "--stage", "true_time"])
+    assert "not allowed with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["bilinear", "multiradial"])
+def test_benchmarks_are_simulated(tmp_path, kind):
+    simulate = {"bilinear": simulate_bilinear, "multiradial": simulate_multiradial}[kind]
+    path = tmp_path / "in.h5ad"
+    size = ["--cells", "120", "--genes", "15", "--seed", "5"]
+    assert main(["simulate", str(path), "--kind", kind, "--kinetics", "mixed", "--noise", "real", *size]) == 0
+    adata, expected = anndata.read_h5ad(path), simulate(120, 15, 5, kinetics="mixed", noise=Noise.real())
+    np.testing.assert_array_equal(adata.layers["spliced"].toarray(), expected.tissue.spliced.toarray())
+    np.testing.assert_array_equal(adata.obs["true_time"], expected.truth.time)
+    assert set(adata.obs["true_regime"]) == set(expected.truth.regime.categories)
+
+
+def test_options_of_the_benchmarks_are_not_for_two_arms(tmp_path, capsys):
+    code, message = run_and_read(capsys, "simulate", tmp_path / "in.h5ad", "--noise", "none")
+    assert code == 2
+    assert "--kind" in message
+    code, message = run_and_read(capsys, "simulate", tmp_path / "in.h5ad", "--kind", "bilinear", "--cells", "3")
+    assert code == 2
+    assert "at least 50" in message
 
 
 def test_travlr_writes_betas(tmp_path):

@@ -21,6 +21,7 @@ from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.steer import SteerConfig
+from napari_tissue_dynamics.steer.origin import Origin
 from napari_tissue_dynamics.travlr import TravlrConfig
 from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 from napari_tissue_dynamics.workflow import VelocityPreview, picture_steps, regulation_steps, save, velocity_steps
@@ -194,29 +195,96 @@ def test_a_saved_result_comes_back(tissue, field, tmp_path):
     assert adata.obs["velocity_above_null"].mean() == pytest.approx(result.null.fraction_above)
 
 
+# -- a network that was trained before, and words ----------------------------------------------------------------
+
+
+def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_path):
+    asked = []
+
+    def apply_model(path, cells, device):
+        asked.append((path, cells, device))
+        return field
+
+    monkeypatch.setitem(steer.__dict__, "apply_model", apply_model)
+    monkeypatch.setattr(workflow, "load_torch", lambda: None)
+    config, reports = ProjectionConfig(within="expert"), []
+    result = workflow.apply(tissue, tmp_path / "m", reports.append, projection=config, device="cpu")
+    assert asked == [(tmp_path / "m", tissue, "cpu")]
+    expected = run_to_end(picture_steps(tissue, field, projection=config))
+    np.testing.assert_array_equal(result.arrows, expected.arrows)
+    np.testing.assert_array_equal(result.null.p_value, expected.null.p_value)
+    fractions = [progress.fraction for progress in reports]
+    assert fractions == sorted(fractions)
+    with pytest.raises(DataError, match="no spliced"):
+        workflow.apply(tissue.with_(spliced=None), tmp_path / "m")
+
+
+def test_stop_is_seen_while_a_network_is_applied(tissue, monkeypatch, tmp_path):
+    release, stop = threading.Event(), threading.Event()
+    monkeypatch.setitem(steer.__dict__, "apply_model", lambda *_: release.wait(10))
+    monkeypatch.setattr(workflow, "load_torch", lambda: None)
+    steps = workflow.apply_steps(tissue, tmp_path / "m", stop)
+    next(steps)
+    stop.set()
+    with pytest.raises(FitError, match="stopped"):
+        run_to_end(steps)
+    release.set()
+
+
+def test_the_faithful_profile_takes_no_beginning(tissue):
+    config = SteerConfig(profile="faithful")
+    with pytest.raises(DataError, match="faithful profile cannot use"):
+        next(velocity_steps(tissue, config, origin=Origin(roots=np.arange(3))))
+
+
+def test_beginning_without_a_file_is_said(tissue):
+    assert workflow.origin_of(tissue) is None
+    with pytest.raises(DataError, match="no file"):
+        workflow.origin_of(tissue, stage="day")
+
+
+def test_result_in_words(tissue, field):
+    result = run_to_end(picture_steps(tissue, field))
+    words = workflow.in_words(result, SteerConfig())
+    assert words.startswith(f"2 kinetic regimes found. {G} genes in {N} cells.")
+    assert f"{np.mean(result.null.p_value <= 0.05):.0%} of the arrows" in words
+    assert f"{np.median(result.spread):.2f} (1 is sure" in words
+    assert f"Latent time from {field.time.min():.2f} to {field.time.max():.2f}." in words
+    assert workflow.in_words(result, SteerConfig(n_experts=2)).startswith("2 kinetic regimes. ")
+    assert workflow.in_words(result, SteerConfig(profile="faithful", n_experts=2)).startswith("2 experts. ")
+    third = replace(field, expert_probability=np.pad(field.expert_probability, ((0, 0), (0, 1))))
+    words = workflow.in_words(replace(result, field=third), SteerConfig())
+    assert words.startswith("3 kinetic regimes found, 1 of them with no cells.")
+    bare = replace(result, field=replace(field, time=None, expert_probability=None), null=None, spread=None)
+    assert workflow.in_words(bare).startswith(f"{G} genes in {N} cells. Mean agreement")
+
+
 # -- a fit that shows itself --------------------------------------------------------------------------------------
 
 
 def fit_with_snapshots(field, snapshots, pause=0.0):
-    def fit_steps(tissue, config, stop, *, checkpoint=None):
+    def fit_steps(tissue, config, stop, **given):
         for i in range(snapshots):
             yield Progress("velocity", i, snapshots, i / snapshots, snapshot=field)
             time.sleep(pause)
-        fit_steps.checkpoint = checkpoint
+        fit_steps.given = given
         return field
 
     return fit_steps
 
 
-def test_snapshots_become_previews_and_the_checkpoint_is_handed_on(tissue, field, monkeypatch, tmp_path):
+def test_snapshots_become_previews_and_what_is_given_is_handed_on(tissue, field, monkeypatch, tmp_path):
     fit = fit_with_snapshots(field, 3, pause=0.3)
     monkeypatch.setitem(steer.__dict__, "fit_steps", fit)
     monkeypatch.setattr(workflow, "load_torch", lambda: None)
     reports = []
-    result = workflow.velocity(tissue, SteerConfig(), reports.append, checkpoint=tmp_path / "state")
+    origin = Origin(roots=np.arange(3))
+    files = {"checkpoint": tmp_path / "state", "model": tmp_path / "model"}
+    result = workflow.velocity(tissue, SteerConfig(), reports.append, origin=origin, **files)
     previews = [report.snapshot for report in reports if report.snapshot is not None]
-    assert fit.checkpoint == tmp_path / "state"
-    assert 1 <= len(previews) <= 3
+    assert fit.given == {"origin": origin, **files}
+    assert 2 <= len(previews) <= 4
+    np.testing.assert_array_equal(previews[-1].arrows, result.arrows)  # drawn before they are checked
     assert all(isinstance(preview, VelocityPreview) for preview in previews)
     np.testing.assert_array_equal(previews[0].time, field.time)
     lengths = np.linalg.norm(previews[0].arrows, axis=1) * np.linalg.norm(result.arrows, axis=1)

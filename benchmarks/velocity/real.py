@@ -16,7 +16,7 @@ from measured import run_measured
 from scipy import sparse
 
 from napari_tissue_dynamics.analysis.agreement import cross_boundary_direction
-from napari_tissue_dynamics.analysis.projection import expression_space, project
+from napari_tissue_dynamics.analysis.projection import project
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.graph.neighbors import knn
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from napari_tissue_dynamics import __version__
+from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -18,11 +19,15 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_tissue_dynamics.data.simulate import SimulatedTissue
+    from napari_tissue_dynamics.data.simulate_velocity import SimulatedVelocity
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Progress
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
 BAD_INPUT = 2
+PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
+"""By settings: the option with their starting values, and the names of these."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +67,25 @@ def _parser() -> argparse.ArgumentParser:
     steer = commands.add_parser("steer", help="train STEER and write velocity, time, experts and rates")
     _add_files(steer)
     _add_reading(steer)
+    _add_origin(steer)
+    _add_settings(steer, ProjectionConfig, "arrows")
     _add_settings(steer, SteerConfig)
+    files = steer.add_argument_group("files")
+    files.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="file that the state of the run is kept in every half minute; a run goes on from it if it is there",
+    )
+    files.add_argument("--model", type=Path, help="file to write the trained network to, for 'apply'")
     steer.set_defaults(run=_steer)
+
+    apply = commands.add_parser("apply", help="give a tissue the velocities of a network trained on another")
+    apply.add_argument("model", type=Path, help="a trained network, from 'steer --model'")
+    _add_files(apply)
+    _add_reading(apply)
+    _add_settings(apply, ProjectionConfig, "arrows")
+    apply.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+    apply.set_defaults(run=_apply)
 
     travlr = commands.add_parser("travlr", help="fit SpaceTravLR and write the betas of every cell")
     _add_files(travlr)
@@ -72,18 +94,44 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(travlr, TravlrConfig)
     travlr.set_defaults(run=_travlr)
 
-    simulate = commands.add_parser("simulate", help="write the simulated tissue with known truth")
-    simulate.add_argument("out", type=Path)
-    simulate.add_argument("--cells", type=int, default=1500)
-    simulate.add_argument("--genes", type=int, default=150)
-    simulate.add_argument("--seed", type=int, default=0)
-    simulate.set_defaults(run=_simulate)
+    _add_simulate(commands.add_parser("simulate", help="write a simulated tissue with what is true in it"))
     return parser
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a spatial .h5ad")
     parser.add_argument("--out", type=Path, help="where to write; <FILE>_result.h5ad when left out")
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, help="the .h5ad to write; the truth is in columns and layers called true_*")
+    parser.add_argument(
+        "--kind",
+        choices=("two-arms", "bilinear", "multiradial"),
+        default="two-arms",
+        help="two arms with regulation and an image, or a published benchmark: two halves, four disks",
+    )
+    parser.add_argument("--cells", type=int, help="number of cells; 1500, 3000 or 12000 by kind when left out")
+    parser.add_argument("--genes", type=int, help="number of genes; 150, 500 or 500 by kind when left out")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random number")
+    parser.add_argument(
+        "--kinetics",
+        choices=("friendly", "mixed"),
+        help="benchmarks: rates that are the same everywhere, or that differ between the parts of the tissue",
+    )
+    parser.add_argument(
+        "--noise",
+        choices=("published", "real", "none"),
+        help="benchmarks: noise of the publication, counts as of a real tissue, or none",
+    )
+    parser.set_defaults(run=_simulate)
+
+
+def _add_origin(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where time begins").add_mutually_exclusive_group()
+    group.add_argument("--root-type", metavar="NAME", help="cell type with which time begins (improved profile)")
+    group.add_argument("--root-cell", metavar="ID", help="cells with which time begins, comma-separated")
+    group.add_argument("--stage", metavar="COLUMN", help="obs column with the known stage of the cells")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -112,12 +160,11 @@ def _add_network(parser: argparse.ArgumentParser, *, targets_required: bool) -> 
     group.add_argument("--tf-ligands", type=Path, help="matrix of ligand-target scores (parquet or CSV)")
 
 
-def _add_settings(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
-    group = parser.add_argument_group("settings")
-    option, starts = (
-        ("--schedule", ("quick", "fast", "full")) if settings is SteerConfig else ("--profile", ("fast", "full"))
-    )
-    group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
+def _add_settings(parser: argparse.ArgumentParser, settings: type[Any], title: str = "settings") -> None:
+    group = parser.add_argument_group(title)
+    if settings in PRESETS:
+        option, starts = PRESETS[settings]
+        group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
     hints, texts = get_type_hints(settings), parameter_texts(settings)
     for field in fields(settings):
         hint = hints[field.name]
@@ -142,8 +189,10 @@ def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:
             _check_limit(name, value, limit)
     if settings is SteerConfig:
         start: Any = SteerConfig.schedule(options.schedule, options.profile or SteerConfig().profile)
+    elif settings is TravlrConfig:
+        start = TravlrConfig.profile(options.profile)
     else:
-        start = settings.profile(options.profile)
+        start = settings()
     return replace(start, **given)
 
 
@@ -220,22 +269,63 @@ def _look(options: argparse.Namespace) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    from napari_tissue_dynamics.data.anndata_io import write_h5ad
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
+    from napari_tissue_dynamics.data.anndata_io import write_simulated
 
-    simulated = simulate_tissue(options.cells, options.genes, options.seed)
-    write_h5ad(options.out, simulated.tissue)
+    simulated = _simulated(options)
+    write_simulated(options.out, simulated.tissue, simulated.truth)
     print(f"wrote {options.out}")
 
 
-def _steer(options: argparse.Namespace) -> None:
-    from napari_tissue_dynamics.workflow import save, velocity
+def _simulated(options: argparse.Namespace) -> SimulatedTissue | SimulatedVelocity:
+    from napari_tissue_dynamics.data import simulate_velocity as benchmark
+    from napari_tissue_dynamics.data.simulate import simulate_tissue
 
-    config = _settings(options, SteerConfig)
+    given = {"n_cells": options.cells, "n_genes": options.genes, "seed": options.seed}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.kind == "two-arms":
+        if options.kinetics or options.noise:
+            raise DataError("The tissue with two arms has one kind of kinetics and noise. Choose another --kind.")
+        return simulate_tissue(**given)
+    simulate = benchmark.simulate_bilinear if options.kind == "bilinear" else benchmark.simulate_multiradial
+    noise = getattr(benchmark.Noise, options.noise or "published")()
+    return simulate(**given, kinetics=options.kinetics or "friendly", noise=noise)
+
+
+def _steer(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.workflow import in_words, origin_of, save, velocity
+
+    config, projection = _settings(options, SteerConfig), _settings(options, ProjectionConfig)
     tissue = _read(options)
-    result = velocity(tissue, config, _report)
+    origin = origin_of(
+        tissue,
+        root_type=options.root_type,
+        root_cells=names(options.root_cell),
+        stage=options.stage,
+        source=options.file,
+    )
+    result = velocity(
+        tissue,
+        config,
+        _report,
+        origin=origin,
+        projection=projection,
+        checkpoint=options.checkpoint,
+        model=options.model,
+    )
     _end_report()
+    print(in_words(result, config))
     print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result, settings=[config])}")
+
+
+def _apply(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.workflow import apply, in_words, save
+
+    tissue = _read(options)
+    projection = _settings(options, ProjectionConfig)
+    result = apply(tissue, options.model, _report, projection=projection, device=options.device)
+    _end_report()
+    print(in_words(result))
+    print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result)}")
 
 
 def _travlr(options: argparse.Namespace) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import in_background, load_torch
+from napari_tissue_dynamics.data.requirements import require_velocity_counts
+from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
+    from napari_tissue_dynamics.steer.origin import Origin
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
@@ -38,6 +41,8 @@ PROJECTION = ProjectionConfig()
 
 # Share of the time that the fit itself takes; the rest is arrows and what is found out about them.
 FIT_SHARE = 0.9
+# The same for a model that is trained already.
+APPLY_SHARE = 0.3
 CANDIDATES = 30
 # Bootstrap and null take this many cells × candidates × genes in full (20 000 × 30 × 1000, half a minute); of larger
 # tissues fewer candidates and genes are taken, but not fewer than these.
@@ -112,8 +117,10 @@ def velocity_steps(
     config: SteerConfig,
     stop: StopToken | None = None,
     *,
+    origin: Origin | None = None,
     projection: ProjectionConfig = PROJECTION,
     checkpoint: Path | None = None,
+    model: Path | None = None,
 ) -> Generator[Progress, None, VelocityResult]:
     """Train STEER and draw its velocities into the tissue.
 
@@ -125,11 +132,15 @@ def velocity_steps(
         Settings of the fit.
     stop
         Ends the work early; there is no result then.
+    origin
+        Where time begins, if that is known (improved profile); see :func:`origin_of`.
     projection
         Settings of the arrows.
     checkpoint
         File that the state of the fit is kept in, and that a fit goes on from; see
         :func:`napari_tissue_dynamics.steer.fit_steps`.
+    model
+        File that the trained network is written to, for :func:`apply_steps`.
 
     Yields
     ------
@@ -142,16 +153,22 @@ def velocity_steps(
     Raises
     ------
     DataError
-        If the tissue cannot be used, or has no cell types that arrows could stay within.
+        If the tissue cannot be used, has no cell types that arrows could stay within, or the profile cannot use
+        where time begins.
     FitError
         If the work was ended early.
     """
     if projection.within == "cell type":
         _cell_types(tissue)  # better said now than after the fit
+    if origin is not None and config.faithful:
+        raise DataError(
+            "The faithful profile cannot use where time begins. Choose the improved profile, or give no beginning."
+        )
     yield from _loading(stop)
     from napari_tissue_dynamics import steer
+    from napari_tissue_dynamics.steer.origin import ANYWHERE
 
-    fit = steer.fit_steps(tissue, config, stop, checkpoint=checkpoint)
+    fit = steer.fit_steps(tissue, config, stop, origin=origin or ANYWHERE, checkpoint=checkpoint, model=model)
     field = yield from _part(_with_previews(fit, tissue.positions), 0.0, FIT_SHARE)
     return (yield from _part(picture_steps(tissue, field, stop, projection=projection, seed=config.seed), FIT_SHARE, 1))
 
@@ -161,11 +178,123 @@ def velocity(
     config: SteerConfig,
     report: Callable[[Progress], None] | None = None,
     *,
+    origin: Origin | None = None,
     projection: ProjectionConfig = PROJECTION,
     checkpoint: Path | None = None,
+    model: Path | None = None,
 ) -> VelocityResult:
     """Run :func:`velocity_steps` to the end."""
-    return run_to_end(velocity_steps(tissue, config, projection=projection, checkpoint=checkpoint), report)
+    steps = velocity_steps(tissue, config, origin=origin, projection=projection, checkpoint=checkpoint, model=model)
+    return run_to_end(steps, report)
+
+
+def apply_steps(
+    tissue: Tissue,
+    model: Path,
+    stop: StopToken | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    device: str = "auto",
+    seed: int = 0,
+) -> Generator[Progress, None, VelocityResult]:
+    """Give a tissue the velocities of a network that was trained on another, and draw them into it.
+
+    Parameters
+    ----------
+    tissue
+        Cells with spliced and unspliced counts of all genes of the network.
+    model
+        File of the trained network, from :func:`velocity_steps`.
+    stop
+        Ends the work early; there is no result then.
+    projection
+        Settings of the arrows.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    seed
+        Seed of bootstrap and null.
+
+    Yields
+    ------
+    How far the work is.
+
+    Returns
+    -------
+    The velocities and their picture.
+
+    Raises
+    ------
+    DataError
+        If the file is not a trained network, genes of it are missing, or the tissue cannot be used.
+    FitError
+        If the work was ended early.
+    """
+    require_velocity_counts(tissue)
+    yield from _loading(stop)
+    from napari_tissue_dynamics import steer
+
+    field = yield from _wait("trained network", lambda: steer.apply_model(model, tissue, device), 0.0, stop)
+    steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
+    return (yield from _part(steps, APPLY_SHARE, 1))
+
+
+def apply(
+    tissue: Tissue,
+    model: Path,
+    report: Callable[[Progress], None] | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    device: str = "auto",
+) -> VelocityResult:
+    """Run :func:`apply_steps` to the end."""
+    return run_to_end(apply_steps(tissue, model, projection=projection, device=device), report)
+
+
+def origin_of(
+    tissue: Tissue,
+    *,
+    root_type: str | None = None,
+    root_cells: Sequence[str] = (),
+    stage: str | None = None,
+    source: Path | None = None,
+) -> Origin | None:
+    """Return where time begins: with a cell type, with some cells, or as an obs column of stages says.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    root_type
+        Cell type with which time begins.
+    root_cells
+        Names of cells with which it begins.
+    stage
+        Obs column of ``source`` with the stage of every cell, see :func:`.data.order.stage_of`.
+    source
+        The file that the tissue was read from.
+
+    Returns
+    -------
+    What is known, None if nothing was given.
+
+    Raises
+    ------
+    DataError
+        If there is no such cell type, cell or column, or the column says no order.
+    """
+    from napari_tissue_dynamics.data.anndata_look import obs_column
+    from napari_tissue_dynamics.data.order import cells_named, cells_of_type, stage_of
+    from napari_tissue_dynamics.steer.origin import Origin
+
+    if root_type:
+        return Origin(roots=cells_of_type(tissue, root_type))
+    if root_cells:
+        return Origin(roots=cells_named(tissue, root_cells))
+    if stage:
+        if source is None:
+            raise DataError(f"{tissue.source} has no file in which a column {stage!r} could be.")
+        return Origin(stage=stage_of(stage, obs_column(source, stage)))
+    return None
 
 
 def picture_steps(
@@ -196,7 +325,7 @@ def picture_steps(
 
     Yields
     ------
-    How far the work is.
+    How far the work is. Once the arrows are made, a ``snapshot`` is a :class:`VelocityPreview` with them.
 
     Returns
     -------
@@ -217,6 +346,8 @@ def picture_steps(
     places = tissue.positions
     drawn = yield from _part(_arrows(tissue, field, projection, stop), 0.0, 0.2)
     grid = on_grid(places, drawn.arrows)
+    first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
+    yield Progress("arrows", 1, 1, 0.2, snapshot=first)
     graph = yield from _part(_similar_cells(field, stop), 0.2, 0.4)
     light, steps = _affordable(field, drawn.graph, seed)
     spread = yield from _part(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
@@ -456,6 +587,42 @@ def save(
         overwrite_source=overwrite_source,
     )
     return path
+
+
+def in_words(result: VelocityResult, config: SteerConfig | None = None) -> str:
+    """Return in a few sentences what a velocity is and how far it can be trusted.
+
+    Parameters
+    ----------
+    result
+        The velocity and its picture.
+    config
+        Settings of the fit, if there was one.
+    """
+    field = result.field
+    said = []
+    if field.expert_probability is not None and field.expert is not None:
+        number = field.expert_probability.shape[1]
+        found = config is not None and not config.n_experts
+        noun = "expert" if config is None or config.faithful else "kinetic regime"
+        used = len(np.unique(field.expert))
+        empty = f", {number - used} of them with no cells" if used < number else ""
+        said.append(f"{number} {noun}{'' if number == 1 else 's'}{' found' if found else ''}{empty}.")
+    said.append(f"{len(field.genes)} genes in {field.n_cells} cells.")
+    if result.null is not None:
+        said.append(
+            f"{result.null.fraction_above:.0%} of the arrows are longer than shuffled velocities draw them "
+            f"({LEVEL:.0%} is chance)."
+        )
+    if result.spread is not None:
+        said.append(
+            f"Median agreement of a direction over samples of the genes: {np.nanmedian(result.spread):.2f} "
+            f"(1 is sure, noise has {RANDOM_AGREEMENT:.2f})."
+        )
+    said.append(f"Mean agreement of a velocity with those of similar cells: {float(result.confidence.mean()):.2f}.")
+    if field.time is not None:
+        said.append(f"Latent time from {np.nanmin(field.time):.2f} to {np.nanmax(field.time):.2f}.")
+    return " ".join(said)
 
 
 def checks_of(velocity: VelocityResult) -> VelocityChecks:

@@ -32,7 +32,7 @@ def dock(open_dock, workspace, tissue, tiny_steer):
 def endless(result=None, error=None, after=3):
     """A fit that goes on until it is stopped, fails or has its result."""
 
-    def steps(tissue, config, stop):
+    def steps(tissue, config, stop, **_):
         for i in range(100000):
             if stop.is_set():
                 return result

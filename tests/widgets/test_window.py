@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QScrollArea
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
 pytestmark = pytest.mark.gui
@@ -37,7 +38,7 @@ def load(viewer, path, finish):
     return dock
 
 
-def forever(tissue, config, stop):
+def forever(tissue, config, stop, **_):
     while not stop.is_set():
         time.sleep(0.01)
         yield Progress("training", 1, 2, 0.5)
@@ -63,6 +64,24 @@ def test_docks_fit_into_320_pixels(window_viewer, qtbot):
         assert dock.width() == 320
         assert bar.maximum() == 0, f"{name} is {bar.maximum()} pixels too wide"
         assert dock.panel.button.isVisible()
+
+
+def test_open_sections_fit_into_320_pixels(window_viewer, qtbot, tissue_file, tissue, tiny_steer, finish):
+    load(window_viewer, tissue_file, finish)
+    dock = opened(window_viewer, "STEER velocity")
+    dock.show_result(workflow.velocity(tissue, tiny_steer), tiny_steer)
+    dock.setParent(None)
+    qtbot.addWidget(dock)
+    dock.resize(320, 600)
+    dock.show()
+    for section in dock.findChildren(Section):
+        section.toggleButton().click()
+    bar = dock.findChild(QScrollArea).horizontalScrollBar()
+    for kind in ("selected cells", "cell type"):
+        dock.origin.kind.setCurrentText(kind)
+        qtbot.wait(100)
+        assert dock.width() == 320
+        assert bar.maximum() == 0
 
 
 def test_docks_share_one_workspace(window_viewer, tissue_file, tissue, finish):

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from napari_tissue_dynamics.data.anndata_look import Contents, contents, gene_column, gene_names, obs_column
 from napari_tissue_dynamics.data.anndata_read import ReadOptions, as_counts, from_anndata, read_h5ad
-from napari_tissue_dynamics.data.anndata_read_results import read_provenance, read_regulation, read_velocity
+from napari_tissue_dynamics.data.anndata_read_results import (
+    read_arrows,
+    read_checks,
+    read_provenance,
+    read_regulation,
+    read_velocity,
+)
 from napari_tissue_dynamics.data.anndata_write import write_h5ad
+from napari_tissue_dynamics.data.simulate_file import write_simulated
 
 __all__ = [
     "Contents",
@@ -16,9 +23,12 @@ __all__ = [
     "gene_column",
     "gene_names",
     "obs_column",
+    "read_arrows",
+    "read_checks",
     "read_h5ad",
     "read_provenance",
     "read_regulation",
     "read_velocity",
     "write_h5ad",
+    "write_simulated",
 ]

@@ -81,7 +81,8 @@ def labels_of(name: str, values: Any, colors: Any = None) -> Labels:
     names = [_name_of(category) for category in pd.Index(values.categories)[used]]
     if len(set(names)) < len(names):
         names = [str(category) for category in pd.Index(values.categories)[used]]
-    return Labels(name, position[codes], tuple(names), None if hexes is None else tuple(hexes[i] for i in used))
+    colored = None if hexes is None else tuple(hexes[i] for i in used)
+    return Labels(name, position[codes], tuple(names), colored, ordered=bool(values.ordered))
 
 
 def column_of(table: Table, name: str) -> Labels | NDArray[np.float64]:

@@ -14,6 +14,7 @@ from napari_tissue_dynamics.data.anndata_images import libraries_of
 from napari_tissue_dynamics.data.anndata_labels import Kind, column_of, guess_type_column, kind_of
 from napari_tissue_dynamics.data.anndata_read import as_counts
 from napari_tissue_dynamics.data.anndata_table import FileTable, MemoryTable, Table, X, open_table, reading
+from napari_tissue_dynamics.data.order import says_order
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Contents:
         Names of the image libraries.
     cell_type
         The obs column that most likely holds the cell types.
+    stages
+        The obs columns that can be a known stage of the cells.
     """
 
     n_cells: int
@@ -57,6 +60,7 @@ class Contents:
     obsm: tuple[str, ...]
     libraries: tuple[str, ...]
     cell_type: str | None
+    stages: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         columns = [f"{name} ({kind})" for name, kind in self.obs.items()]
@@ -80,13 +84,20 @@ def contents(path_or_adata: str | Path | AnnData) -> Contents:
         If the file is missing, damaged or no AnnData.
     """
     with _table(path_or_adata) as table:
+        obs: dict[str, Kind] = {}
+        stages = []
+        for name in table.keys("obs"):
+            values = table.column(name)
+            obs[name] = kind_of(values)
+            stages += [name] if says_order(values) else []
         return Contents(
             *table.shape,
             layers=(*([X] if table.has_x() else []), *table.keys("layers")),
-            obs={name: kind_of(table.column(name)) for name in table.keys("obs")},
+            obs=obs,
             obsm=table.keys("obsm"),
             libraries=libraries_of(table),
             cell_type=guess_type_column(table),
+            stages=tuple(stages),
         )
 
 

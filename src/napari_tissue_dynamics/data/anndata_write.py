@@ -85,7 +85,7 @@ def write_h5ad(
     _check_fit(tissue, velocity, projections, checks, regulation)
     if origin is not None:
         _check_source(tissue, origin)
-    with _replacing(target) as temporary:
+    with replacing(target) as temporary:
         if origin is not None:
             shutil.copyfile(origin, temporary)
         else:
@@ -118,7 +118,7 @@ def _add_results(
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """Give a name beside ``target`` to write to, and move it there in one step at the end."""
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:

@@ -32,12 +32,15 @@ class Labels:
         Names of the categories.
     colors
         One ``"#rrggbb"`` per category, or None.
+    ordered
+        Whether the categories follow each other as listed.
     """
 
     name: str
     codes: NDArray[np.int32]
     categories: tuple[str, ...]
     colors: tuple[str, ...] | None = None
+    ordered: bool = False
 
     def __post_init__(self) -> None:
         if self.codes.size and (self.codes.min() < -1 or self.codes.max() >= len(self.categories)):

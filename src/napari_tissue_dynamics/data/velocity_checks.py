@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 """An arrow is longer than chance where its p-value is at most this."""
+RANDOM_AGREEMENT = 0.65
+"""Median agreement of the directions of pure noise: samples of the genes share the noise of the genes they share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,6 +55,26 @@ class ColorBar:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ArrowKey:
+    """What the opacity of arrows means.
+
+    Parameters
+    ----------
+    title
+        What the arrows show.
+    faint, opaque
+        What a faint and what an opaque arrow is.
+    least
+        Opacity of the faintest.
+    """
+
+    title: str
+    faint: str
+    opaque: str
+    least: float
+
+
 Legend: TypeAlias = CategoryLegend | ColorBar
 
 

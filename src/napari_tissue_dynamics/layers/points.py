@@ -32,6 +32,7 @@ LayerData: TypeAlias = "tuple[Any, dict[str, Any], str]"
 # From here on colors are computed here and not by napari, which is slow at it.
 MANY_CELLS = 100_000
 PLAIN_COLOR = "#56B4E9"
+TIME_SCALE = ColorScale(0.0, 1.0)
 # Diameter of a point in spacings of the cells.
 POINT_SIZE = 0.95
 
@@ -67,8 +68,7 @@ def category_points(tissue: Tissue, labels: Labels, *, name: str, title: str = "
     values = labels.values()
     options["features"][title] = values
     if tissue.n_cells > MANY_CELLS:
-        shown = [*(colors[name] for name in labels.categories), UNASSIGNED_COLOR]  # code -1 takes the last
-        rgba = np.array([hex_to_rgba(color) for color in shown], dtype=np.float32)[labels.codes]
+        rgba = category_rgba(labels)
         options |= {"face_color": rgba, "border_color": rgba}
     else:
         cycle = {entry.name: entry.color for entry in legend.entries}
@@ -79,6 +79,13 @@ def category_points(tissue: Tissue, labels: Labels, *, name: str, title: str = "
             "border_color_cycle": cycle,
         }
     return data, options, "points"
+
+
+def category_rgba(labels: Labels) -> NDArray[np.float32]:
+    """Return (cells, 4) colors of categories."""
+    colors = category_colors(labels.categories, labels.colors)
+    shown = [*(colors[name] for name in labels.categories), UNASSIGNED_COLOR]  # code -1 takes the last
+    return np.array([hex_to_rgba(color) for color in shown], dtype=np.float32)[labels.codes]
 
 
 def value_points(
@@ -131,20 +138,28 @@ def value_points(
 
 def expert_points(tissue: Tissue, field: VelocityField) -> LayerData:
     """Return the cells colored by their most probable expert."""
-    codes = field.expert
-    if codes is None or field.expert_probability is None:
+    if field.expert_probability is None:
         raise DataError(f"The {field.model} model has no experts; train STEER to see them.")
-    names = tuple(f"expert {k}" for k in range(field.expert_probability.shape[1]))
-    return category_points(tissue, Labels("expert", codes, names), name="expert", kind="expert")
+    return category_points(tissue, expert_labels(field.expert_probability), name="expert", kind="expert")
+
+
+def expert_labels(probability: NDArray[np.floating[Any]]) -> Labels:
+    """Return the most probable expert of every cell, of (cells, experts) probabilities."""
+    names = tuple(f"expert {k}" for k in range(probability.shape[1]))
+    return Labels("expert", probability.argmax(axis=1).astype(np.int32), names)
 
 
 def time_points(tissue: Tissue, field: VelocityField) -> LayerData:
     """Return the cells colored by latent time, 0 to 1."""
     if field.time is None:
         raise DataError(f"The {field.model} model has no latent time; train STEER to see it.")
-    scale = ColorScale(0.0, 1.0)
+    return latent_time_points(tissue, field.time)
+
+
+def latent_time_points(tissue: Tissue, time: NDArray[np.floating[Any]]) -> LayerData:
+    """Return the cells colored by the (cells,) latent time, 0 to 1."""
     note = "0 is the earliest cell, 1 the latest"
-    return value_points(tissue, field.time, name="latent time", kind="latent time", scale=scale, note=note)
+    return value_points(tissue, time, name="latent time", kind="latent time", scale=TIME_SCALE, note=note)
 
 
 def beta_points(tissue: Tissue, fit: GeneFit, modulator: str) -> LayerData:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import cell_spacing
-from napari_tissue_dynamics.layers.axes import about, axes, to_napari
+from napari_tissue_dynamics.data.velocity_checks import RANDOM_AGREEMENT
+from napari_tissue_dynamics.layers.axes import PLUGIN, about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
+from napari_tissue_dynamics.layers.legend import ArrowKey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +24,11 @@ MOST_ARROWS = 50_000
 # White stands out on the black canvas, on stained tissue and on most colors of cells; the vermilion of the grid also
 # on a white slide and on every color of "dusk", for deuteranopes too.
 CELL_ARROW_COLOR = "#FFFFFF"
+# What takes its place on a light canvas.
+CELL_ARROW_ON_LIGHT = "#1A1A1A"
 GRID_ARROW_COLOR = "#FF5500"
 # Opacity of an arrow whose direction is random; one that every sample of genes agrees on is opaque.
 LEAST_OPACITY = 0.15
-# Median agreement of velocities that are pure noise: samples of the genes share the noise of the genes they share.
-RANDOM_AGREEMENT = 0.65
 
 
 def velocity_vectors(
@@ -59,11 +61,8 @@ def velocity_vectors(
     -------
     Data, options and kind of a napari vectors layer.
     """
-    moving = np.flatnonzero(np.isfinite(arrows).all(axis=1) & (np.abs(arrows) > 0).any(axis=1))
-    cells, note = moving, ""
-    if moving.size > MOST_ARROWS:
-        cells = moving[np.linspace(0, moving.size - 1, MOST_ARROWS).astype(np.intp)]
-        note = f"{MOST_ARROWS} of {moving.size} arrows are drawn"
+    cells, moving = drawn_cells(arrows)
+    note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows are drawn"
     width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
     color: str | NDArray[np.float32] = CELL_ARROW_COLOR
     if agreement is not None:
@@ -71,7 +70,22 @@ def velocity_vectors(
         color = np.tile(np.array(hex_to_rgba(CELL_ARROW_COLOR), dtype=np.float32), (len(cells), 1))
         color[:, 3] = arrow_opacity(agreement[cells])
     metadata = about("velocity", cells=cells, note=note)
+    if agreement is not None:
+        metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "unsure direction", "sure direction", LEAST_OPACITY)
     return _vectors(positions[cells], arrows[cells], name, unit, color, width, metadata)
+
+
+def drawn_cells(arrows: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], int]:
+    """Return the cells whose arrow is drawn, and how many have one."""
+    moving = np.flatnonzero(np.isfinite(arrows).all(axis=1) & (np.abs(arrows) > 0).any(axis=1))
+    if moving.size <= MOST_ARROWS:
+        return moving, moving.size
+    return moving[np.linspace(0, moving.size - 1, MOST_ARROWS).astype(np.intp)], moving.size
+
+
+def arrow_data(positions: NDArray[np.floating[Any]], arrows: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return (cells, 2, 2 or 3) starts and displacements as napari draws them."""
+    return np.stack([to_napari(positions), to_napari(arrows)], axis=1)
 
 
 def arrow_opacity(agreement: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -95,7 +109,7 @@ def _vectors(
     width: float,
     metadata: dict[str, Any],
 ) -> LayerData:
-    data = np.stack([to_napari(positions), to_napari(arrows)], axis=1)
+    data = arrow_data(positions, arrows)
     options = {
         "name": name,
         "edge_color": color,

@@ -71,6 +71,7 @@ class Form(QWidget, Generic[Settings]):
         tooltip = "Show or hide the settings that seldom need a change."
         self.advanced = Section("Advanced settings", content, tooltip)
         layout.addWidget(self.advanced)
+        self.advanced.setVisible(advanced.rowCount() > 0)
 
     def value(self) -> Settings:
         """Return the settings shown in the form."""

@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QLinearGradient, QPainter, QPixmap
+from qtpy.QtGui import QColor, QIcon, QLinearGradient, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import color_table
 from napari_tissue_dynamics.layers.legend import CategoryLegend, ColorBar
+from napari_tissue_dynamics.layers.vectors import CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtGui import QPaintEvent
 
-    from napari_tissue_dynamics.layers.legend import Legend, LegendEntry
+    from napari_tissue_dynamics.layers.legend import ArrowKey, Legend, LegendEntry
 
 SWATCH = 14
 BAR_HEIGHT = 16
 ROWS_SHOWN = 8
 TICKS = 3
+KEY_ARROWS = 8
 
 
 class LegendPanel(QWidget):
@@ -39,11 +41,13 @@ class LegendPanel(QWidget):
         self.bar = ColorBarView()
         self.note = QLabel()
         self.note.setWordWrap(True)
+        self.arrows = ArrowKeyView()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 0)
-        for widget in (self.title, self.categories, self.bar, self.note):
+        for widget in (self.title, self.categories, self.bar, self.note, self.arrows):
             layout.addWidget(widget)
         self.show_legend(None)
+        self.show_arrows(None)
 
     def show_legend(self, legend: Legend | None) -> None:
         """Draw one legend; None says that there is none."""
@@ -61,6 +65,12 @@ class LegendPanel(QWidget):
             self.bar.show_bar(legend)
         else:
             self._list(legend.entries)
+
+    def show_arrows(self, key: ArrowKey | None) -> None:
+        """Say what the opacity of arrows means; None where it has no meaning."""
+        self.arrows.setVisible(key is not None)
+        if key is not None:
+            self.arrows.show_key(key)
 
     def _list(self, entries: tuple[LegendEntry, ...]) -> None:
         self.categories.clear()
@@ -110,6 +120,55 @@ class ColorBarView(QWidget):
         below = QRectF(0, BAR_HEIGHT + 2, self.width(), self.fontMetrics().height() + 2)
         for side, text in zip(sides, self.ticks(), strict=True):
             painter.drawText(below, side, text)
+
+
+class ArrowKeyView(QWidget):
+    """A row of arrows from faint to opaque, on the color of the canvas, and what both ends are."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._key: ArrowKey | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(BAR_HEIGHT + 2 * self.fontMetrics().height() + 10)
+
+    def show_key(self, key: ArrowKey) -> None:
+        """Draw this key."""
+        self._key = key
+        words = f"Arrows of {key.title}: faint is {key.faint}, opaque is {key.opaque}"
+        self.setAccessibleName(words)
+        self.setToolTip(words)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the arrows over the whole width."""
+        if self._key is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self.palette().windowText().color())
+        line = self.fontMetrics().height() + 2
+        painter.drawText(QRectF(0, 0, self.width(), line), Qt.AlignmentFlag.AlignLeft, f"Arrows of {self._key.title}")
+        bar = QRectF(0, line, self.width(), BAR_HEIGHT)
+        below = QRectF(0, bar.bottom() + 2, self.width(), line)
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, self._key.faint)
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, self._key.opaque)
+        dark = self.palette().windowText().color().lightness() > 127
+        painter.fillRect(bar, QColor("black" if dark else "white"))
+        step = bar.width() / KEY_ARROWS
+        for i in range(KEY_ARROWS):
+            color = QColor(CELL_ARROW_COLOR if dark else CELL_ARROW_ON_LIGHT)
+            color.setAlphaF(self._key.least + (1 - self._key.least) * i / (KEY_ARROWS - 1))
+            painter.setPen(QPen(color, 2))
+            tip = QPointF((i + 0.8) * step, bar.center().y())
+            painter.drawLine(QPointF((i + 0.2) * step, bar.center().y()), tip)
+            for side in (-4, 4):
+                painter.drawLine(tip, tip + QPointF(-4, side))
+
+
+def arrow_key_of(layer: Layer) -> ArrowKey | None:
+    """Return what the opacity of the arrows of a layer of ours means."""
+    about = layer.metadata.get(PLUGIN, {})
+    return about.get("arrow_key") if isinstance(about, dict) else None
 
 
 def legend_of(layer: Layer) -> Legend | None:

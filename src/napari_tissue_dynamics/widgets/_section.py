@@ -9,6 +9,9 @@ from superqt import QCollapsible
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
+TALLEST = 2**24 - 1
+"""No limit, for Qt."""
+
 
 class Section(QCollapsible):
     """A title that shows and hides what stands below it; hidden fields are left out of the Tab order.
@@ -29,7 +32,15 @@ class Section(QCollapsible):
         self.setContent(content)
         self.collapse(animate=False)
         content.hide()
-        self.toggled.connect(content.setVisible)
+        self.toggled.connect(self._toggled)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.layout().setSpacing(3)
         button = self.toggleButton()
         button.setToolTip(tooltip)
         button.setAccessibleName(title)
+
+    def _toggled(self, expanded: bool) -> None:
+        content = self.content()
+        content.setVisible(expanded)
+        if expanded:
+            content.setMaximumHeight(TALLEST)  # rows that appear later are not squeezed into the height of before

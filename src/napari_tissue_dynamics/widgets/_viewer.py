@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.colors import hex_to_rgba
+from napari_tissue_dynamics.layers.vectors import CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import napari
 
@@ -21,12 +24,15 @@ KEPT = {"points": ("size", "symbol"), "vectors": ("edge_width", "length", "vecto
 
 IMAGE, CELLS, RESULT, GRID, ARROWS = range(5)
 
+RUNNING = "running: "
+"""What keys and names of layers begin with that show a fit which is not done."""
+
 
 def rank(key: str) -> int:
     """Return where a layer belongs in the stack: image, cells, results, arrows on a grid, arrows on cells."""
     if key.startswith("histology"):
         return IMAGE
-    return {"cells": CELLS, "velocity grid": GRID, "velocity": ARROWS}.get(key, RESULT)
+    return {"cells": CELLS, "velocity grid": GRID, "velocity": ARROWS}.get(key.removeprefix(RUNNING), RESULT)
 
 
 def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> Layer | None:
@@ -35,6 +41,12 @@ def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> Layer 
     if wanted is None:
         return None
     return next((layer for layer in viewer.layers if str(layer.unique_id) == wanted), None)
+
+
+def key_of(workspace: Workspace, layer: Layer | None) -> str:
+    """Return what a layer of ours shows, empty for other layers."""
+    wanted = "" if layer is None else str(layer.unique_id)
+    return next((key for key, layer_id in workspace.layer_ids.items() if layer_id == wanted), "")
 
 
 def show(
@@ -79,7 +91,41 @@ def show(
         viewer.layers.insert(viewer.layers.index(old) + 1, layer)
         viewer.layers.remove(old)
     workspace.layer_ids[key] = str(layer.unique_id)
+    if rank(key) == ARROWS:
+        ink(viewer, layer)
     return layer
+
+
+def ink(viewer: napari.viewer.Viewer, layer: Layer) -> None:
+    """Make arrows dark on a light canvas and white on a dark one, as opaque as they are.
+
+    Arrows that a person gave another color keep it.
+    """
+    light = float(viewer.canvas.background_color[:3].mean()) > 0.5
+    inks = [np.array(hex_to_rgba(color)[:3], np.float32) for color in (CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT)]
+    colors = np.array(layer.edge_color, dtype=np.float32)
+    ours = np.any([np.abs(colors[:, :3] - each).max(axis=1) < 1e-3 for each in inks], axis=0)
+    wanted = inks[int(light)]
+    if ours.all() and not np.allclose(colors[:, :3], wanted, atol=1e-3):
+        colors[:, :3] = wanted
+        layer.edge_color = colors
+
+
+def ink_all(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
+    """Make all our arrows on cells fit the canvas."""
+    for key in workspace.layer_ids:
+        layer = find(viewer, workspace, key)
+        if layer is not None and rank(key) == ARROWS:
+            ink(viewer, layer)
+
+
+@contextmanager
+def same_selection(viewer: napari.viewer.Viewer) -> Iterator[None]:
+    """Give the selection of layers back that was there before; napari selects every layer that is added."""
+    before = set(viewer.layers.selection)
+    yield
+    if set(viewer.layers.selection) != before:
+        viewer.layers.selection = before
 
 
 def marked(options: dict[str, Any], key: str, source: str) -> dict[str, Any]:

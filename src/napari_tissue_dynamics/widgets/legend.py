@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.widgets._legend import LegendPanel, legend_of
+from napari_tissue_dynamics.widgets._legend import LegendPanel, arrow_key_of, legend_of
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
@@ -18,7 +18,7 @@ NAME = "Legend"
 
 
 class LegendDock(QWidget):
-    """Shows the legend of the active layer when that has one, else of the topmost visible layer that has one.
+    """Shows the legend of the active layer when it can be seen and has one, else of the topmost visible one with one.
 
     Parameters
     ----------
@@ -38,15 +38,18 @@ class LegendDock(QWidget):
         layers = viewer.layers
         for signal in (layers.selection.events.active, layers.events.inserted, layers.events.removed):
             listen(self, signal, self._update)
+        listen(self, workspace_of(viewer).legend_changed, self._update)
         self._update()
 
     def _update(self, event: object = None) -> None:
         layers = self.viewer.layers
         active = layers.selection.active
-        candidates = [] if active is None else [active]
+        candidates = [] if active is None or not active.visible else [active]
         candidates += [layer for layer in reversed(layers) if layer.visible]
         found = (legend for layer in candidates if (legend := legend_of(layer)) is not None)
         self.panel.show_legend(next(found, None))
+        keys = (key for layer in candidates if (key := arrow_key_of(layer)) is not None)
+        self.panel.show_arrows(next(keys, None))
 
 
 def open_legend(viewer: napari.viewer.Viewer) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari.layers import Points
+from qtpy.QtWidgets import QMessageBox, QPushButton
+
 from napari_tissue_dynamics import workflow
+from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
-from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.layers.stacks import velocity_layers
+from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.experts_number import tissue_expert_number_steps
 from napari_tissue_dynamics.widgets import _viewer
@@ -17,19 +22,32 @@ from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._expert_curve import ExpertNumberPanel
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
+from napari_tissue_dynamics.widgets._live import LivePreview
+from napari_tissue_dynamics.widgets._origin_form import OriginForm
 from napari_tissue_dynamics.widgets._rows import sentences
+from napari_tissue_dynamics.widgets._run_files import RunFiles
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
+from napari_tissue_dynamics.widgets._velocity_summary import ExpertTable
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
     import napari
     from qtpy.QtWidgets import QWidget
+
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.widgets._jobs import Steps
+    from napari_tissue_dynamics.widgets._origin_form import Known
 
 
 ESSENTIAL = ("n_experts", "keep_genes", "velocity_epochs", "device", "seed")
 FIRST_SEEN = ("velocity", "latent time")
 """What is visible after a first run; the rest is one click away in the layer list."""
+NO_ORIGIN = "Only the improved profile can use where time begins."
 
 
 class SteerDock(Dock):
@@ -46,41 +64,35 @@ class SteerDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
         self.form: Form[SteerConfig] = Form(SteerConfig, ESSENTIAL)
-        self.panel = RunPanel("Train STEER", "Estimate RNA velocity, latent time and experts of every cell.")
-        self.summary = sentences("Result of STEER")
+        self.origin = OriginForm()
         self.experts = ExpertNumberPanel()
-        self.experts.run_panel.run_requested.connect(self.estimate)
-        self.experts.run_panel.stop_requested.connect(self.stop)
-        self.experts.chosen.connect(self._use_experts)
-        section = Section("Number of experts", self.experts, "Show or hide the estimate of the number of experts.")
-        for widget in (self.form, section, self.summary):
-            self.column.addWidget(widget)
-        self.column.addStretch()
-        self.pin(self.panel, self.start)
-        listen(self, self.workspace.tissue_changed, self._refresh)
-        listen(self, self.workspace.tissue_changed, self._forget_experts)
-        listen(self, self.workspace.running_changed, self._refresh)
-        listen(self, self.workspace.velocity_changed, self._summarize)
+        self.arrows: Form[ProjectionConfig] = Form(ProjectionConfig, ("neighbors", "within"))
+        self.files = RunFiles(self.workspace)
+        self.summary = sentences("Result of STEER")
+        self.table = ExpertTable()
+        self.panel = RunPanel("Train STEER", "Estimate RNA velocity, latent time and experts of every cell.")
+        self.resume_button = QPushButton("Resume the stopped run")
+        self.resume_button.setToolTip("Go on from the state in which the last run was stopped or broke off.")
+        self.resume_button.setAccessibleName("Resume the stopped run")
+        self._redrawing = self._redraw_again = False
+        self._arrange()
+        self._connect()
         self._refresh()
+        self._take_tissue()
         self._summarize()
 
     def start(self) -> None:
-        """Train with the settings of the form, in a worker."""
-        tissue, config = self.workspace.tissue, self.form.value()
-        if tissue is None:
-            self.show_error("There is no tissue to train on. Load a file first.")
-            return
+        """Train with the settings of the form, in a worker; a run that was stopped before is given up."""
+        kept = self.files.kept()
+        if kept is not None:
+            if not self._may_begin_anew(kept):
+                return
+            kept.unlink(missing_ok=True)
+        self._train()
 
-        def done(result: workflow.VelocityResult) -> None:
-            self.show_result(result, config)
-
-        self.run(
-            "Training STEER",
-            lambda stop: workflow.velocity_steps(tissue, config, stop),
-            done,
-            panel=self.panel,
-            threads=worker_threads,
-        )
+    def resume(self) -> None:
+        """Go on with a run that was stopped or broke off, in a worker."""
+        self._train()
 
     def estimate(self) -> None:
         """Estimate the number of experts with the settings of the form, in a worker."""
@@ -95,33 +107,211 @@ class SteerDock(Dock):
             panel=self.experts.run_panel,
         )
 
-    def show_result(self, result: workflow.VelocityResult, config: SteerConfig | None = None) -> None:
-        """Make a velocity that of the workspace and draw it in place of the one before."""
+    def apply(self, model: Path) -> None:
+        """Give the tissue the velocities of a trained network, in a worker."""
+        tissue, projection, device = self.workspace.tissue, self.arrows.value(), self.form.value().device
+        if tissue is None:
+            self.show_error("There is no tissue to apply a model to. Load a file first.")
+            return
+        self._run_with_picture(
+            "Applying the model",
+            tissue,
+            lambda stop: workflow.apply_steps(tissue, model, stop, projection=projection, device=device),
+            None,
+            model,
+        )
+
+    def redraw(self) -> None:
+        """Draw the arrows as the form says, without a new fit, in a worker."""
+        tissue, result, projection = self.workspace.tissue, self.workspace.velocity, self.arrows.value()
+        if self._redrawing:
+            self._redraw_again = True
+            self.stop()
+        if tissue is None or result is None or result.projection == projection or self.workspace.running:
+            return
+        config, model, field = self.workspace.velocity_config, self.workspace.velocity_model, result.field
+        seed = 0 if config is None else config.seed
+        self._redrawing = True
+        self._run_with_picture(
+            "Drawing the arrows",
+            tissue,
+            lambda stop: workflow.picture_steps(tissue, field, stop, projection=projection, seed=seed),
+            config,
+            model,
+            arrows_only=True,
+        )
+
+    def save_model(self, target: Path) -> None:
+        """Write the network behind the velocity to a file."""
+        self.clear_error()
+        try:
+            self.files.save(target)
+        except DataError as error:
+            self.show_error(str(error))
+        else:
+            self.tell(f"Saved to {target}")
+
+    def use_selected_cells(self) -> None:
+        """Let time begin with the cells that are selected in a layer of cells."""
+        cells = self._selected_cells()
+        if cells:
+            self.clear_error()
+            self.origin.take_cells(cells)
+        else:
+            self.show_error("No cells are selected. Select points in a layer of the cells first.")
+
+    def show_result(
+        self,
+        result: workflow.VelocityResult,
+        config: SteerConfig | None = None,
+        model: Path | None = None,
+        *,
+        arrows_only: bool = False,
+    ) -> None:
+        """Make a velocity that of the workspace and draw it, or its arrows only, in place of the one before."""
         tissue = self.workspace.tissue
         if tissue is None:
             self.show_error("There is no tissue to draw the velocity in. Load a file first.")
             return
-        layers = velocity_layers(tissue, result.field, result.arrows, result.grid)
-        self.workspace.set_velocity(result, config)
+        layers = velocity_layers(tissue, result.field, result.arrows, result.grid, result.spread)
+        if arrows_only:
+            layers = [data for data in layers if data[2] == "vectors"]
         first = _viewer.find(self.viewer, self.workspace, "velocity") is None
+        active = _viewer.key_of(self.workspace, self.viewer.layers.selection.active)
+        self.workspace.set_velocity(result, config, model)
         for data in layers:
             _viewer.show(self.viewer, self.workspace, data, visible=data[1]["name"] in FIRST_SEEN)
         open_legend(self.viewer)
-        if first:
+        if first and not arrows_only:
             _viewer.hide_other_results(self.viewer, self.workspace, FIRST_SEEN)
-        colored = _viewer.find(self.viewer, self.workspace, "latent time")
-        if colored is not None:
-            self.viewer.layers.selection.active = colored
+        chosen = _viewer.find(self.viewer, self.workspace, active) if active and not first else None
+        chosen = chosen or _viewer.find(self.viewer, self.workspace, "latent time")
+        if chosen is not None:
+            self.viewer.layers.selection.active = chosen
+
+    def _arrange(self) -> None:
+        self.table_section = Section("Experts in detail", self.table, "Show or hide what sets the experts apart.")
+        for widget in (
+            self.form,
+            Section("Where time begins", self.origin, "Show or hide what is known of the order of the cells."),
+            Section("Number of experts", self.experts, "Show or hide the estimate of the number of experts."),
+            Section("How arrows are drawn", self.arrows, "Show or hide how velocities become arrows."),
+            Section("State and model", self.files, "Show or hide the files of a run."),
+            self.summary,
+            self.table_section,
+        ):
+            self.column.addWidget(widget)
+        self.column.addStretch()
+        self.footer.addWidget(self.resume_button)
+        self.pin(self.panel, self.start)
+
+    def _connect(self) -> None:
+        self.resume_button.clicked.connect(self.resume)
+        self.form.changed.connect(self._block_origin)
+        self.origin.selection_requested.connect(self.use_selected_cells)
+        self.experts.run_panel.run_requested.connect(self.estimate)
+        self.experts.run_panel.stop_requested.connect(self.stop)
+        self.experts.chosen.connect(self._use_experts)
+        self.arrows.changed.connect(self.redraw)
+        self.files.keep.toggled.connect(self._refresh)
+        self.files.save_requested.connect(self.save_model)
+        self.files.apply_requested.connect(self.apply)
+        listen(self, self.workspace.tissue_changed, self._refresh)
+        listen(self, self.workspace.tissue_changed, self._take_tissue)
+        listen(self, self.workspace.running_changed, self._refresh)
+        listen(self, self.workspace.velocity_changed, self._summarize)
+        listen(self, self.viewer.canvas.events.background_color, self._ink)
+
+    def _train(self) -> None:
+        tissue, config = self.workspace.tissue, self.form.value()
+        if tissue is None:
+            self.show_error("There is no tissue to train on. Load a file first.")
+            return
+        try:
+            known = self.origin.value()
+        except TissueDynamicsError as error:
+            self.show_error(str(error))
+            return
+        model = self.workspace.new_model()
+        steps = _fitting(tissue, config, known, self.arrows.value(), (self.files.state(), model))
+        self._run_with_picture("Training STEER", tissue, steps, config, model)
+
+    def _run_with_picture(
+        self,
+        what: str,
+        tissue: Tissue,
+        steps: Steps,
+        config: SteerConfig | None,
+        model: Path | None,
+        *,
+        arrows_only: bool = False,
+    ) -> None:
+        """Start a job that gives a velocity, and show what it finds on the way."""
+        live = LivePreview(self.viewer, self.workspace, tissue, FIRST_SEEN, arrows_only=arrows_only)
+
+        def done(result: workflow.VelocityResult) -> None:
+            self.show_result(result, config, model, arrows_only=arrows_only)
+            self.redraw()  # the form may ask for other arrows by now
+
+        def ended() -> None:
+            live.end()
+            self._redrawing = False
+
+        def stopped() -> None:
+            if self._redraw_again:
+                self._redraw_again = False
+                self.redraw()
+
+        # The preview is held by these functions: a signal does not keep the owner of a bound method alive.
+        self.run(
+            what,
+            steps,
+            done,
+            panel=self.panel,
+            reported=lambda report: live.take(report),
+            stopped=stopped,
+            ended=ended,
+            threads=worker_threads,
+        )
+
+    def _may_begin_anew(self, kept: Path) -> bool:
+        question = (
+            f"{kept.name} holds the state of a run that did not end. Begin anew and give it up? "
+            "'Resume the stopped run' goes on with it instead."
+        )
+        return QMessageBox.question(self, "Train STEER", question) == QMessageBox.StandardButton.Yes
+
+    def _selected_cells(self) -> list[int]:
+        """Return the selected points of the active layer of cells, else of the first one that has any."""
+        tissue = self.workspace.tissue
+        n_cells = -1 if tissue is None else tissue.n_cells
+        layers = [layer for layer, _ in _viewer.our_layers(self.viewer)]
+        active = self.viewer.layers.selection.active
+        found = [*(layer for layer in layers if layer == active), *layers]
+        chosen = [
+            sorted(int(cell) for cell in layer.selected_data)
+            for layer in found
+            if isinstance(layer, Points) and len(layer.data) == n_cells
+        ]
+        return next((cells for cells in chosen if cells), [])
 
     def _refresh(self, *_: object) -> None:
+        reason = self._reason()
         for panel in (self.panel, self.experts.run_panel):
-            panel.block(self._reason())
+            panel.block(reason)
+        self.files.refresh()
+        self.resume_button.setVisible(not reason and self.files.kept() is not None)
+
+    def _take_tissue(self) -> None:
+        self.experts.show_result(None)
+        self.origin.offer(self.workspace.tissue, self.workspace.source, self.workspace.contents)
+        self._block_origin()
+
+    def _block_origin(self) -> None:
+        self.origin.block(NO_ORIGIN if self.form.value().faithful else "")
 
     def _use_experts(self, number: int) -> None:
         self.form.set_value(replace(self.form.value(), n_experts=number))
-
-    def _forget_experts(self) -> None:
-        self.experts.show_result(None)
 
     def _reason(self) -> str:
         if self.workspace.running:
@@ -136,17 +326,38 @@ class SteerDock(Dock):
 
     def _summarize(self) -> None:
         result = self.workspace.velocity
-        if result is None:
-            self.summary.setText(self._meaning())
-            return
-        field = result.field
-        parts = [f"{len(field.genes)} genes in {field.n_cells} cells."]
-        if field.expert_probability is not None:
-            parts.append(f"{field.expert_probability.shape[1]} experts.")
-        parts.append(f"Mean agreement of a velocity with its neighbors: {float(result.confidence.mean()):.2f}.")
-        self.summary.setText(" ".join([*parts, self._meaning()]))
+        statistics = None if result is None else result.experts
+        self.table.show_statistics(statistics)
+        self.table_section.setVisible(statistics is not None)
+        words = "" if result is None else workflow.in_words(result, self.workspace.velocity_config)
+        self.summary.setText(" ".join(part for part in (words, self._meaning()) if part))
+        self.files.refresh()
+
+    def _ink(self, event: object = None) -> None:
+        _viewer.ink_all(self.viewer, self.workspace)
 
     def _meaning(self) -> str:
         tissue = self.workspace.tissue
         meaning = "" if tissue is None else tissue.counts_meaning
         return f"Mind what the counts mean: {meaning}." if meaning else ""
+
+
+def _fitting(
+    tissue: Tissue,
+    config: SteerConfig,
+    known: Known,
+    projection: ProjectionConfig,
+    files: tuple[Path | None, Path | None],
+) -> Steps:
+    checkpoint, model = files
+
+    def steps(stop: StopToken) -> Generator[Progress, None, workflow.VelocityResult]:
+        yield Progress("where time begins", 0, 1, 0.0)
+        origin = known(tissue)
+        return (
+            yield from workflow.velocity_steps(
+                tissue, config, stop, origin=origin, projection=projection, checkpoint=checkpoint, model=model
+            )
+        )
+
+    return steps
