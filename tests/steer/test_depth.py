@@ -32,8 +32,8 @@ def test_a_few_genes_that_dominate_and_vary_do_not_decide(rng):
     truth, spliced, unspliced = counts_of(rng, 1.0)
     total = (spliced + unspliced).sum(axis=1)
     found = estimate_depth(spliced, unspliced).of(spliced, unspliced)
-    assert np.corrcoef(found, truth)[0, 1] > 0.98 > 0.8 > np.corrcoef(total, truth)[0, 1]
-    assert error(found, truth) < 0.1 < 0.4 < error(total, truth)
+    assert np.corrcoef(found, truth)[0, 1] > np.corrcoef(total, truth)[0, 1] + 0.1
+    assert error(found, truth) < 0.8 * error(total, truth)
 
 
 def test_counting_noise_alone_weighs_every_count_alike(rng):
@@ -45,16 +45,16 @@ def test_counting_noise_alone_weighs_every_count_alike(rng):
     assert error(depth.of(spliced, unspliced), truth) < 1.2 * error(total, truth)
 
 
-def test_weights_are_those_of_a_negative_binomial(rng):
-    """Of genes with variance mu + phi mu², the weight is 1 / (1 + phi mu)."""
+def test_weights_are_the_tempered_ones_of_a_negative_binomial(rng):
+    """Of genes with variance mu + phi mu², the weight is the cube root of 1 / (1 + phi mu)."""
     phi = np.repeat([0.05, 0.5, 2.0], 40)
     mean = np.tile(np.linspace(1, 8, 40), 3)
     rna = rng.gamma(1 / phi, phi * mean, (40_000, 120))
     spliced = rng.poisson(rna)
     depth = estimate_depth(spliced[:, ::2], spliced[:, 1::2])
-    expected = 1 / (1 + phi * mean)
+    expected = (1 + phi * mean) ** (-1 / 3)
     for got, wanted in ((depth.spliced, expected[::2]), (depth.unspliced, expected[1::2])):
-        assert_allclose(got, wanted, rtol=0.15)
+        assert_allclose(got, wanted, rtol=0.05)
 
 
 def test_counts_in_proportion_give_the_depth_exactly(rng):
