@@ -37,7 +37,13 @@ SHORT = SteerConfig(
     mask_train=True,
     device="cpu",
 )
+CONFIGS = {
+    "improved": SHORT,
+    "in batches": replace(SHORT, cell_batch=50, fine_cluster_size=20),
+    "faithful": replace(SHORT, profile="faithful"),
+}
 LEFT_OUT = {"genes", "model", "stopped"}
+OF_THE_TRAINING = ("regulation", "time_spread")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def tissue():
 
 @pytest.fixture(scope="module")
 def whole(tissue):
-    return {profile: fit(tissue, replace(SHORT, profile=profile)) for profile in ("improved", "faithful")}
+    return {name: fit(tissue, config) for name, config in CONFIGS.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -80,17 +86,21 @@ def interrupt(tissue, config, path, phase, reports):
 @pytest.mark.parametrize(
     ("phase", "reports", "profile"),
     [
-        ("auto-encoder (stage 1)", 6, "improved"),
+        ("auto-encoder", 6, "improved"),
+        ("clock and regimes", 15, "improved"),
+        ("velocity", 7, "improved"),
+        ("auto-encoder", 7, "in batches"),
+        ("clock and regimes", 14, "in batches"),
+        ("velocity", 8, "in batches"),
+        ("auto-encoder (stage 1)", 6, "faithful"),
         ("clusters (stage 1)", 1, "faithful"),
         ("auto-encoder (stage 2)", 11, "faithful"),
-        ("clock", 15, "improved"),
         ("velocity, warm-up", 3, "faithful"),
-        ("velocity", 7, "improved"),
         ("velocity", 10, "faithful"),
     ],
 )
 def test_a_fit_that_was_stopped_ends_as_one_that_was_not(tissue, whole, tmp_path, phase, reports, profile):
-    config, path = replace(SHORT, profile=profile), tmp_path / "fit.safetensors"
+    config, path = CONFIGS[profile], tmp_path / "fit.safetensors"
     interrupt(tissue, config, path, phase, reports)
     steps = fit_steps(tissue, config, checkpoint=path)
     phases = []
@@ -103,26 +113,42 @@ def test_a_fit_that_was_stopped_ends_as_one_that_was_not(tissue, whole, tmp_path
 
 def test_a_fit_may_be_stopped_many_times(tissue, whole, tmp_path):
     path = tmp_path / "fit.safetensors"
-    for phase, reports in (("clusters (stage 1)", 3), ("clock", 5), ("clock", 14), ("velocity", 2), ("velocity", 9)):
-        interrupt(tissue, SHORT, path, phase, reports)
-    assert_same(run_to_end(fit_steps(tissue, SHORT, checkpoint=path)), whole["improved"])
+    phases = ("clusters (stage 1)", 3), ("clock", 5), ("clock", 14), ("velocity", 2), ("velocity", 9)
+    for phase, reports in phases:
+        interrupt(tissue, CONFIGS["faithful"], path, phase, reports)
+    assert_same(run_to_end(fit_steps(tissue, CONFIGS["faithful"], checkpoint=path)), whole["faithful"])
 
 
-def test_the_state_is_written_while_training_and_a_killed_fit_goes_on(tissue, whole, tmp_path, monkeypatch):
+@pytest.mark.parametrize("profile", ["improved", "in batches"])
+def test_a_fit_of_the_improved_profile_may_be_stopped_many_times(tissue, whole, tmp_path, profile):
+    path = tmp_path / "fit.safetensors"
+    phases = ("auto-encoder", 3), ("clock and regimes", 5), ("clock and regimes", 14), ("velocity", 2), ("velocity", 9)
+    for phase, reports in phases:
+        interrupt(tissue, CONFIGS[profile], path, phase, reports)
+    assert_same(run_to_end(fit_steps(tissue, CONFIGS[profile], checkpoint=path)), whole[profile])
+
+
+@pytest.mark.parametrize(
+    ("profile", "phase", "finds"),
+    [("improved", "clock and regimes", "know_steps"), ("faithful", "clock", "curvature_prior")],
+)
+def test_the_state_is_written_while_training_and_a_killed_fit_goes_on(
+    tissue, whole, tmp_path, monkeypatch, profile, phase, finds
+):
     monkeypatch.setattr(module, "WRITE_SECONDS", 0.0)
     path = tmp_path / "fit.safetensors"
-    for report in fit_steps(tissue, SHORT, checkpoint=path):
+    for report in fit_steps(tissue, CONFIGS[profile], checkpoint=path):
         assert [file.name for file in tmp_path.iterdir()] in ([], [path.name])  # never a half-written one
-        if report.phase == "clock" and report.step == 5:
+        if report.phase == phase and report.step == 5:
             break
     assert path.exists()
-    monkeypatch.setattr(training, "curvature_prior", None)  # the priors are kept, not found again
-    assert_same(run_to_end(fit_steps(tissue, SHORT, checkpoint=path)), whole["improved"])
+    monkeypatch.setattr(training, finds, None)  # what was found is kept, not found again
+    assert_same(run_to_end(fit_steps(tissue, CONFIGS[profile], checkpoint=path)), whole[profile])
 
 
 def test_a_file_of_another_fit_is_refused(tissue, tmp_path):
     path = tmp_path / "fit.safetensors"
-    interrupt(tissue, SHORT, path, "clock", 2)
+    interrupt(tissue, SHORT, path, "clock and regimes", 2)
     with pytest.raises(DataError, match="differs in learning_rate, seed"):
         next_all(fit_steps(tissue, replace(SHORT, seed=5, learning_rate=1e-2), checkpoint=path))
     with pytest.raises(DataError, match="differs in the cells"):
@@ -155,33 +181,37 @@ def test_every_part_of_the_data_changes_its_fingerprint(tissue):
     assert fingerprint(tissue) == fingerprint(tissue.with_(source="elsewhere"))
 
 
-@pytest.fixture(scope="module")
-def trained(tissue, tmp_path_factory):
+@pytest.fixture(scope="module", params=CONFIGS)
+def trained(tissue, tmp_path_factory, request):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    return path, run_to_end(fit_steps(tissue, SHORT, model=path))
+    return path, run_to_end(fit_steps(tissue, CONFIGS[request.param], model=path)), request.param
 
 
 def test_a_network_gives_its_training_cells_the_field_of_the_fit(tissue, whole, trained):
-    path, field = trained
-    assert_same(field, whole["improved"])
+    path, field, profile = trained
+    assert_same(field, whole[profile])
     applied = apply_model(path, tissue, device="cpu")
-    assert_same(applied, field, "regulation")
-    assert applied.regulation is None
+    assert_same(applied, field, *OF_THE_TRAINING)
+    assert len(applied.genes) == 30
+    assert applied.regulation is applied.time_spread is None
+    assert (applied.gene_weight is None) == (profile == "faithful")
 
 
 def test_other_depth_and_other_order_of_genes_change_nothing(tissue, trained):
-    path, field = trained
+    path, field, profile = trained
+    # The profiles differ in what belongs to a cell: one depth, or one of each kind of RNA.
+    depths = (4, 2) if profile == "faithful" else (4, 4)
     order = np.random.default_rng(0).permutation(tissue.n_genes)
     other = tissue.with_(
         genes=tuple(tissue.genes[i] for i in order),
-        spliced=sparse.csr_array(4 * tissue.spliced.toarray()[:, order]),
-        unspliced=sparse.csr_array(2 * tissue.unspliced.toarray()[:, order]),
+        spliced=sparse.csr_array(depths[0] * tissue.spliced.toarray()[:, order]),
+        unspliced=sparse.csr_array(depths[1] * tissue.unspliced.toarray()[:, order]),
     )
-    assert_same(apply_model(path, other, device="cpu"), field, "regulation")
+    assert_same(apply_model(path, other, device="cpu"), field, *OF_THE_TRAINING)
 
 
 def test_other_cells_get_velocities_near_those_of_the_same_cells_in_the_training(tissue, trained):
-    path, field = trained
+    path, field, _ = trained
     part = np.arange(0, 120, 2)
     applied = apply_model(path, tissue.select_cells(part), device="cpu")
     assert applied.spliced.shape == (60, 30)
@@ -191,26 +221,34 @@ def test_other_cells_get_velocities_near_those_of_the_same_cells_in_the_training
 
 
 def test_missing_genes_are_named(tissue, trained):
-    path, field = trained
+    path, field, profile = trained
+    number = 30 if profile == "faithful" else 40  # the depth and the neighbors are found from all
     genes = tuple(f"no {gene}" if gene in field.genes[:2] else gene for gene in tissue.genes)
-    with pytest.raises(DataError, match=rf"lacks 2 of the 30 genes .*: {field.genes[0]}, {field.genes[1]}\."):
+    with pytest.raises(DataError, match=rf"lacks 2 of the {number} genes .*: {field.genes[0]}, {field.genes[1]}\."):
         apply_model(path, tissue.with_(genes=genes))
-    with pytest.raises(DataError, match=r"lacks 30 of the 30 .*, \.\.\."):
+    with pytest.raises(DataError, match=rf"lacks {number} of the {number} .*, \.\.\."):
         apply_model(path, tissue.with_(genes=tuple(f"no {gene}" for gene in tissue.genes)))
 
 
-def test_previews_come_from_the_warm_up_on_and_disturb_nothing(tissue, whole, monkeypatch):
+@pytest.mark.parametrize(
+    ("profile", "phases"),
+    [
+        ("faithful", {"velocity, warm-up": 3, "velocity": 6}),
+        ("improved", {"velocity": 6}),
+        ("in batches", {"velocity": 6}),
+    ],
+)
+def test_previews_come_with_the_first_velocities_and_disturb_nothing(tissue, whole, monkeypatch, profile, phases):
     monkeypatch.setattr("napari_tissue_dynamics.steer.journey.PREVIEW_SECONDS", 0.0)
     monkeypatch.setattr("napari_tissue_dynamics.steer.journey.PREVIEW_SHARE", np.inf)
     before = torch.get_rng_state()
     reports = []
-    field = run_to_end(fit_steps(tissue, SHORT), reports.append)
-    assert_same(field, whole["improved"])
+    field = run_to_end(fit_steps(tissue, CONFIGS[profile]), reports.append)
+    assert_same(field, whole[profile])
     assert torch.equal(torch.get_rng_state(), before)
     looks = [report for report in reports if report.snapshot is not None]
     assert [(report.phase, report.step) for report in looks] == [
-        *(("velocity, warm-up", step) for step in range(3)),
-        *(("velocity", step) for step in range(6)),
+        (phase, step) for phase, epochs in phases.items() for step in range(epochs)
     ]
     for report in looks:
         assert isinstance(report.snapshot, VelocityField)

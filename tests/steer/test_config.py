@@ -29,7 +29,11 @@ def test_the_last_phase_of_the_improved_profile_ends_before_a_restart(name):
     config = SteerConfig.schedule(name)
     assert config.profile == "improved"
     assert config.velocity_epochs in {50 * (2**k - 1) for k in range(1, 9)}
-    assert second_stage(config)[1].epochs == config.cluster_epochs
+    assert [phase.epochs for phase in second_stage(config)] == [
+        config.autoencoder_epochs,
+        config.time_epochs,
+        config.velocity_epochs,
+    ]
 
 
 def test_schedules_differ_in_what_the_publication_says():

@@ -11,7 +11,7 @@ from napari_tissue_dynamics.graph.neighbors import expression_graph, spatial_gra
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.preprocessing import normalise, prepare, principal_components, select_genes
 
-CONFIG = SteerConfig(smooth_neighbors=12, expression_neighbors=10, spatial_neighbors=4)
+CONFIG = SteerConfig(profile="faithful", smooth_neighbors=12, expression_neighbors=10, spatial_neighbors=4)
 
 
 def make_tissue(n=80, genes=60, seed=0, layout=sparse.csr_array, unit="um"):
@@ -172,7 +172,7 @@ def test_empty_cells_and_genes_stay_finite():
 
 def test_fewer_cells_than_neighbors_still_differ():
     tissue = make_tissue(n=12)
-    result = prepare(tissue, SteerConfig(), np.arange(60))
+    result = prepare(tissue, SteerConfig(profile="faithful"), np.arange(60))
     assert_array_equal(result.graph.toarray(), np.ones((12, 12)))
     similar = expression_graph(result.components, 4)
     assert_allclose(result.spliced, moments(normalise(tissue.spliced), similar), rtol=1e-5)

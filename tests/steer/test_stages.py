@@ -12,10 +12,11 @@ from scipy import sparse
 from torch.nn import functional
 
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.losses import time_order_loss
+from napari_tissue_dynamics.steer.known import Known
+from napari_tissue_dynamics.steer.losses import LOSSES, time_order_loss
 from napari_tissue_dynamics.steer.preprocessing import Prepared
 from napari_tissue_dynamics.steer.schedule import first_stage, second_stage
-from napari_tissue_dynamics.steer.stages import Stage, step_length
+from napari_tissue_dynamics.steer.stages import Keeper, Stage, step_length
 
 N, G, CLUSTERS = 40, 6, np.repeat([0, 1, 2], [20, 13, 7])
 
@@ -25,13 +26,19 @@ def seen() -> Prepared:
     rng = np.random.default_rng(0)
     u, s = (rng.random((N, G)).astype(np.float32) for _ in range(2))
     graph = sparse.csr_array(((rng.random((N, N)) < 0.2) | np.eye(N, dtype=bool)).astype(np.float32))
-    return Prepared(tuple("abcdef"), u, s, u / u.max(0), s / s.max(0), graph, u)
+    return Prepared(tuple("abcdef"), u, s, np.hstack([u / u.max(0), s / s.max(0)]), graph, u)
 
 
 def make(seen: Prepared, *, priors: bool = True, **settings) -> Stage:
     config = SteerConfig(hidden_size=16, latent_size=4, device="cpu", **settings)
-    known = {"clusters": CLUSTERS, "prior": np.sign(np.random.default_rng(1).normal(size=(3, G)))} if priors else {}
-    return Stage(seen, 2, config, torch.device("cpu"), **known)
+    rng = np.random.default_rng(1)
+    more = {"clusters": CLUSTERS, "prior": np.sign(rng.normal(size=(3, G)))} if priors else {}
+    if priors and not config.faithful:
+        gate = rng.dirichlet([1, 1], N).astype(np.float32)
+        parts = [rng.random(shape).astype(np.float32) for shape in ((N,), (N,), (2, G, 3), (G,), (G,))]
+        time, spread, units, ratio, weight = parts
+        more["known"] = Known(time, spread, gate, CLUSTERS, more["prior"], units, ratio, weight)
+    return Stage(seen, 2, config, torch.device("cpu"), **more)
 
 
 def run(stage: Stage, phase, epochs: int = 1) -> list[float]:
@@ -124,18 +131,31 @@ def test_a_regulation_state_per_cluster_moves_as_one_per_cell(seen, strength):
     torch.testing.assert_close(stage.network.regulation[CLUSTERS], per_cell, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("profile", "expected"), [("faithful", 12), ("improved", 2)])
-def test_neighbors_are_renewed_in_every_epoch_or_every_tenth(seen, monkeypatch, profile, expected):
-    stage = make(seen, profile=profile)
+def test_neighbors_are_renewed_in_every_epoch_of_the_faithful_profile(seen, monkeypatch):
+    stage = make(seen, profile="faithful")
     calls = []
     nearest = torch.zeros(N, 3, dtype=torch.long)
     monkeypatch.setattr("napari_tissue_dynamics.steer.stages.nearest", lambda z, k: calls.append(k) or nearest)
     run(stage, second_stage(stage.config)[2], 12)
-    assert len(calls) == expected
+    assert calls == [30] * 12
+
+
+def test_what_is_known_anchors_time_and_regimes(seen):
+    stage = make(seen, learning_rate=1e-2)
+    phase = second_stage(stage.config)[1]
+    state = stage._look(phase, stage.problem)
+    time, gate = stage.problem.anchors.time, stage.problem.anchors.gate
+    expected = sum(float((a - b) ** 2) for a, b in zip(state.encoding.time, time, strict=True)) / N
+    assert float(LOSSES["time_anchor"](state, stage.problem)) == pytest.approx(expected, rel=1e-5)
+    entropy = -sum(float((p * torch.log(c)).sum()) for c, p in zip(state.encoding.gate, gate, strict=True)) / N
+    assert float(LOSSES["gate_anchor"](state, stage.problem)) == pytest.approx(entropy, rel=1e-5)
+    run(stage, phase, 200)
+    after = stage._look(phase, stage.problem).encoding
+    assert torch.corrcoef(torch.stack([after.time.detach(), time]))[0, 1] > 0.9
 
 
 def test_the_regulation_state_is_the_prior_until_experts_are_trained(seen):
-    stage = make(seen)
+    stage = make(seen, profile="faithful")
     phases = second_stage(stage.config)
     run(stage, phases[2], 3)
     assert torch.equal(stage.network.regulation, stage.prior)
@@ -146,12 +166,12 @@ def test_the_regulation_state_is_the_prior_until_experts_are_trained(seen):
 
 def test_a_tenth_of_the_input_is_hidden_and_all_of_it_reconstructed(seen):
     stage = make(seen, priors=False, mask_train=True)
-    masked = torch.stack([stage._input() for _ in range(200)])
+    masked = torch.stack([stage._input(stage.problem) for _ in range(200)])
     visible = stage.problem.x > 0
     assert ((masked == 0) & visible).float().mean() == pytest.approx(0.1, abs=0.01)
     assert torch.equal(masked.amax(0), stage.problem.x)
     open_stage = make(seen, priors=False)
-    assert torch.equal(open_stage._input(), stage.problem.x)
+    assert torch.equal(open_stage._input(stage.problem), stage.problem.x)
     phase = first_stage(stage.config)[0]
     assert run(stage, phase) != run(open_stage, phase)
 
@@ -173,9 +193,10 @@ def test_step_lengths_are_those_of_cosine_annealing_with_warm_restarts():
     assert step_length(350, 1e-3) == 1e-3
 
 
-def test_an_epoch_that_is_given_up_leaves_no_trace(seen):
-    one, other = make(seen, velocity_batch=10), make(seen, velocity_batch=10)
-    phase = second_stage(one.config)[4]
+@pytest.mark.parametrize("settings", [{"profile": "faithful"}, {}, {"cell_batch": 15}], ids=str)
+def test_an_epoch_that_is_given_up_leaves_no_trace(seen, settings):
+    one, other = make(seen, velocity_batch=10, **settings), make(seen, velocity_batch=10, **settings)
+    phase = second_stage(one.config)[-1]
     for stage in (one, other):
         run(stage, phase, 2)
     for parts in (1, 2, 3):
@@ -187,3 +208,17 @@ def test_an_epoch_that_is_given_up_leaves_no_trace(seen):
     assert run(one, phase, 3) == run(other, phase, 3)
     for name, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[name])
+
+
+def test_the_best_state_is_that_of_the_least_mean_loss_of_about_as_many_epochs_as_there_are_batches():
+    network, config = torch.nn.Linear(1, 1), SteerConfig(patience=3, min_improvement=0.0)
+    keeper = Keeper(network, config, batches=4)
+    levels = []
+    for number, loss in enumerate([8.0, 4.0, 0.0, 12.0, 4.0, 4.0]):
+        network.weight.data.fill_(number)
+        enough = keeper.enough(loss)
+        levels.append(keeper.level)
+    assert levels == pytest.approx([8, 7, 5.25, 6.9375, 6.203125, 5.65234375])
+    assert (keeper.best, keeper.waited, enough) == (5.25, 3, True)
+    keeper.restore()
+    assert float(network.weight) == 2

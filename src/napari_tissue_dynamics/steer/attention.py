@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from torch_geometric.utils import softmax
 
 if TYPE_CHECKING:
     from scipy import sparse
+
+
+BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +54,39 @@ class SparseRows:
         arrays = (matrix.indptr.astype(np.int64), columns, rows, turned_starts, rows[order], order)
         return cls(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))
 
+    @classmethod
+    def of_entries(cls, rows: Tensor, columns: Tensor, number: int) -> SparseRows:
+        """Take the places of the entries of a square matrix with ``number`` rows; ``rows`` (entries,) is ascending."""
+        order = torch.argsort(columns, stable=True)
+        return cls(_starts(rows, number), columns, rows, _starts(columns, number), rows[order], order)
+
     @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.starts) - 1
+
+    def turned(self) -> SparseRows:
+        """Return the transposed matrix."""
+        back = torch.empty_like(self.order)
+        back[self.order] = torch.arange(len(back), device=back.device)
+        rows = self.columns[self.order]
+        return SparseRows(self.turned_starts, self.turned_columns, rows, self.starts, self.columns, back)
+
+    def within(self, cells: Tensor) -> tuple[SparseRows, Tensor]:
+        """Return rows and columns ``cells`` (ascending) of a square matrix, and which of the entries these are."""
+        place = torch.full((self.n_rows,), -1, device=cells.device)
+        place[cells] = torch.arange(len(cells), device=cells.device)
+        degree = self.starts[cells + 1] - self.starts[cells]
+        shift = self.starts[cells] - torch.cumsum(degree, 0) + degree
+        entries = torch.arange(int(degree.sum()), device=cells.device) + torch.repeat_interleave(shift, degree)
+        columns = place[self.columns[entries]]
+        inside = columns >= 0
+        entries = entries[inside]
+        return SparseRows.of_entries(place[self.rows[entries]], columns[inside], len(cells)), entries
+
+    def to(self, device: torch.device) -> SparseRows:
+        """Return the same on ``device``."""
+        return SparseRows(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def weighted_sum(places: SparseRows, weights: Tensor, dense: Tensor) -> Tensor:
@@ -112,17 +144,31 @@ class GraphAttention(nn.Module):
     def forward(self, x: Tensor, incoming: SparseRows) -> tuple[Tensor, Tensor]:
         """Return the messages and the attention weights."""
         if x.shape[1] <= self.weight.shape[1]:  # the narrower side travels along the edges
+            x = x.to(self.weight.device)
             weights = self.attention(x @ (self.weight @ self.source), x @ (self.weight @ self.target), incoming)
             return weighted_sum(incoming, weights, x) @ self.weight, weights
-        h = x @ self.weight
+        h = self._narrow(x)
         weights = self.attention(h @ self.source, h @ self.target, incoming)
         return weighted_sum(incoming, weights, h), weights
+
+    def _narrow(self, x: Tensor) -> Tensor:
+        """Return x times the weight; an input that is too large for the device of the weight goes there in blocks."""
+        if x.device == self.weight.device:
+            return x @ self.weight
+        return torch.cat([block.to(self.weight.device) @ self.weight for block in x.split(BLOCK)])
 
     @staticmethod
     def attention(source: Tensor, target: Tensor, incoming: SparseRows) -> Tensor:
         """Return the attention weight of every edge from the scores of its two ends, (cells,) each."""
         logits = torch.sigmoid(source[incoming.columns] + target[incoming.rows])
         return softmax(logits, incoming.rows, num_nodes=incoming.n_rows)
+
+
+def _starts(codes: Tensor, number: int) -> Tensor:
+    """Return where the entries of each row begin, (number + 1,), when they are sorted by row."""
+    starts = torch.zeros(number + 1, dtype=torch.long, device=codes.device)
+    starts[1:] = torch.cumsum(torch.bincount(codes, minlength=number), 0)
+    return starts
 
 
 def _sum(indices: Tensor, starts: Tensor, weights: Tensor, dense: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.depth import Depth
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
-from napari_tissue_dynamics.steer.read_out import encode, range_of, read_out
+from napari_tissue_dynamics.steer.read_out import read_out
 from napari_tissue_dynamics.steer.stages import named, pose
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
-    from napari_tissue_dynamics.steer.losses import Problem
     from napari_tissue_dynamics.steer.schedule import Phase
     from napari_tissue_dynamics.steer.stages import Stage
 
@@ -141,27 +140,26 @@ class Model:
     network
         The network.
     genes
-        Its genes.
+        All genes that were looked at when the depth and the neighbors of the cells were found.
+    kept
+        Which of them the network has, ascending.
     scale
-        What their counts were divided by.
+        What the counts of all of them were divided by.
     time_range
         Smallest and largest time of the training cells.
     config
         Settings of the fit.
+    weight
+        How much each gene of the network counts, None if all count the same.
     """
 
     network: SteerNetwork
     genes: tuple[str, ...]
+    kept: NDArray[np.integer]
     scale: Scale
     time_range: tuple[float, float]
     config: SteerConfig
-
-    @classmethod
-    def of(
-        cls, network: SteerNetwork, problem: Problem, genes: tuple[str, ...], scale: Scale, config: SteerConfig
-    ) -> Model:
-        """Return the model of a network in the state it has on its training cells."""
-        return cls(network, genes, scale, range_of(encode(network, problem).time), config)
+    weight: NDArray[np.float32] | None = None
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -175,6 +173,9 @@ def save_model(path: Path, model: Model) -> None:
     tensors = {f"network/{name}": value for name, value in model.network.state_dict().items()}
     for name in ("unspliced", "spliced"):
         tensors[f"scale/{name}"] = torch.from_numpy(np.array(getattr(model.scale, name)))
+    tensors["kept"] = torch.from_numpy(np.array(model.kept, dtype=np.int64))
+    if model.weight is not None:
+        tensors["weight"] = torch.from_numpy(np.array(model.weight))
     depth = model.scale.depth
     if depth is not None:
         tensors["depth/spliced"], tensors["depth/unspliced"] = map(torch.from_numpy, (depth.spliced, depth.unspliced))
@@ -200,7 +201,7 @@ def load_model(path: Path) -> Model:
     weights, scale = named(tensors, "network/"), named(tensors, "scale/")
     config = SteerConfig(**header["settings"])
     network = SteerNetwork(
-        len(header["genes"]),
+        len(tensors["kept"]),
         len(weights["gate.2.bias"]),
         hidden=config.hidden_size,
         latent=config.latent_size,
@@ -212,9 +213,11 @@ def load_model(path: Path) -> Model:
     return Model(
         network,
         tuple(header["genes"]),
+        tensors["kept"].numpy(),
         Scale(tuple(header["cells"]), scale["unspliced"].numpy(), scale["spliced"].numpy(), _depth(tensors, header)),
         tuple(header["time_range"]),
         config,
+        tensors["weight"].numpy() if "weight" in tensors else None,
     )
 
 
@@ -229,14 +232,14 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     path
         File of :func:`save_model`.
     tissue
-        Cells with spliced and unspliced counts of all genes of the network, in any order and among others.
+        Cells with spliced and unspliced counts of all genes that the fit looked at, in any order and among others.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Returns
     -------
     The velocity field. Time 0 and 1 are those of the training; the regulation state, which belongs to the clusters of
-    the training, is None.
+    the training, and the spread of the time are None.
 
     Raises
     ------
@@ -245,9 +248,10 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     """
     model = load_model(path)
     place = pick_device(device)
-    seen = prepare(tissue, model.config, _columns(model.genes, tissue), model.scale)
-    network = model.network.to(place)
-    return read_out(network, pose(seen, model.config, place), seen, model.scale, time_range=model.time_range)
+    seen = prepare(tissue, model.config, _columns(model.genes, tissue), model.scale).keep(model.kept)
+    network, problem = model.network.to(place), pose(seen, model.config, place)
+    scale = model.scale.keep(model.kept)
+    return read_out(network, problem, seen, scale, time_range=model.time_range, weight=model.weight)
 
 
 def _depth(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Depth | None:
@@ -262,7 +266,7 @@ def _columns(genes: Sequence[str], tissue: Tissue) -> NDArray[np.intp]:
     if missing:
         first = ", ".join(missing[:NAMED_GENES]) + (", ..." if len(missing) > NAMED_GENES else "")
         raise DataError(
-            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes of the trained network: {first}. "
+            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes that the fit looked at: {first}. "
             "Choose a tissue that has them, or train on the genes that both have."
         )
     return np.array([column[gene] for gene in genes])

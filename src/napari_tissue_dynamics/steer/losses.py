@@ -75,6 +75,10 @@ class Anchors:
     gate: Tensor
     ratio: Tensor
 
+    def part(self, cells: Tensor, device: torch.device) -> Anchors:
+        """Return those of some cells, on ``device``."""
+        return Anchors(self.time[cells].to(device), self.gate[cells].to(device), self.ratio.to(device))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
@@ -90,8 +94,10 @@ class Problem:
         (edges,) symmetric-normalised edge weights in the order of ``outgoing``.
     neighbors
         Number of neighbors of the smoothness term and weight of the structure term.
+    cluster
+        (cells,) fine cluster of every cell, where the network has a regulation state.
     trends
-        Fine clusters, in the second stage only.
+        What the time is compared with in the fine clusters, in the second stage of the faithful profile only.
     anchors
         What is known of time and regimes, in the improved profile only.
     """
@@ -101,6 +107,7 @@ class Problem:
     outgoing: SparseRows
     cut_weights: Tensor
     neighbors: int
+    cluster: Tensor | None = None
     trends: Trends | None = None
     anchors: Anchors | None = None
 
@@ -108,6 +115,14 @@ class Problem:
     def ratio(self) -> Tensor | None:
         """(genes,) what u was divided by over what s was divided by, None where rates take no note of it."""
         return None if self.anchors is None else self.anchors.ratio
+
+    def part(self, cells: Tensor, device: torch.device) -> Problem:
+        """Return the problem of some cells (ascending) and the edges among them, on ``device``; without clusters."""
+        outgoing, edges = self.outgoing.within(cells)
+        outgoing = outgoing.to(device)
+        anchors = None if self.anchors is None else self.anchors.part(cells, device)
+        weights = self.cut_weights[edges].to(device)
+        return Problem(self.x[cells].to(device), outgoing.turned(), outgoing, weights, self.neighbors, anchors=anchors)
 
     @property
     def u(self) -> Tensor:
@@ -255,6 +270,7 @@ def _shares(values: Tensor, similar: SparseRows) -> Tensor:
 
 
 def _reconstruction(state: State, problem: Problem) -> Tensor:
+    assert state.encoding.reconstruction is not None
     return reconstruction_loss(state.encoding.reconstruction, problem.x)
 
 

@@ -15,7 +15,7 @@ DROPOUT = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """What the network says about all cells.
+    """What the network says about cells.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ class Encoding:
     gate
         (cells, experts) probability of each expert, rows sum to one.
     reconstruction
-        (cells, 2 genes) reconstructed input, unspliced first.
+        (cells, 2 genes) reconstructed input, unspliced first; None where it was not asked for.
     """
 
     z: Tensor
     time: Tensor
     gate: Tensor
-    reconstruction: Tensor
+    reconstruction: Tensor | None = None
 
 
 class SteerNetwork(nn.Module):
@@ -103,9 +103,11 @@ class SteerNetwork(nn.Module):
     def forward(self, x: Tensor, incoming: SparseRows) -> Encoding:
         """Return latent representation, time, gate and reconstruction of all cells."""
         z, weights = self.encode(x, incoming)
-        time = torch.sigmoid(self.clock(z)).squeeze(1)
-        gate = torch.softmax(self.gate(z), dim=1)
-        return Encoding(z, time, gate, self.decode(z, weights, incoming))
+        return Encoding(z, *self.heads(z), self.decode(z, weights, incoming))
+
+    def heads(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return time (cells,) and gate (cells, experts)."""
+        return torch.sigmoid(self.clock(z)).squeeze(1), torch.softmax(self.gate(z), dim=1)
 
     def encode(self, x: Tensor, incoming: SparseRows) -> tuple[Tensor, Tensor]:
         """Return the latent representation (cells, latent) and the attention weights (edges,)."""
@@ -131,7 +133,7 @@ class SteerNetwork(nn.Module):
             weight.reshape(len(z), -1) * expert(latent_and_time, generator)
             for weight, expert in zip(weights, self.experts, strict=True)
         )
-        return mixed.reshape(len(z), -1, 3)  # type: ignore[union-attr]
+        return mixed.reshape(len(z), -1, 3)
 
 
 class Expert(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from napari_tissue_dynamics.steer.depth import Depth, estimate_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy.sparse.linalg import LinearOperator
 
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.steer.config import SteerConfig
@@ -24,7 +26,6 @@ MIN_GENES = 2
 COMPONENTS = 30
 DISPERSION_BINS = 20
 ALIKE = 0.25
-GENE_ARRAYS = ("unspliced", "spliced", "u", "s")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,8 +38,8 @@ class Prepared:
         Names of the G genes of this stage, in the order of the columns.
     unspliced, spliced
         (n, G) float32 moments Mu and Ms: size-normalised counts, averaged over similar cells.
-    u, s
-        (n, G) float32, the moments divided by the largest value of each gene, in [0, 1].
+    x
+        (n, 2 G) float32, both moments divided by the largest value of each gene, in [0, 1], unspliced first.
         A gene without any count stays 0.
     graph
         (n, n) ones with a unit diagonal: similar cells, and the nearest cells in the tissue where there is
@@ -53,16 +54,33 @@ class Prepared:
     genes: tuple[str, ...]
     unspliced: NDArray[np.float32]
     spliced: NDArray[np.float32]
-    u: NDArray[np.float32]
-    s: NDArray[np.float32]
+    x: NDArray[np.float32]
     graph: sparse.csr_array
     components: NDArray[np.float32]
     depth: Depth | None = None
 
+    @property
+    def u(self) -> NDArray[np.float32]:
+        """(n, G) scaled unspliced moments, a view."""
+        return self.x[:, : len(self.genes)]
+
+    @property
+    def s(self) -> NDArray[np.float32]:
+        """(n, G) scaled spliced moments, a view."""
+        return self.x[:, len(self.genes) :]
+
     def keep(self, genes: NDArray[np.integer]) -> Prepared:
-        """Return the same cells and graph with some of the genes only."""
-        arrays = {name: np.ascontiguousarray(getattr(self, name)[:, genes]) for name in GENE_ARRAYS}
-        return replace(self, genes=tuple(self.genes[index] for index in genes), **arrays)
+        """Return the same cells and graph with some of the genes only; itself if those are all."""
+        number = len(self.genes)
+        if np.array_equal(genes, np.arange(number)):
+            return self
+        return replace(
+            self,
+            genes=tuple(self.genes[index] for index in genes),
+            unspliced=np.take(self.unspliced, genes, axis=1),
+            spliced=np.take(self.spliced, genes, axis=1),
+            x=np.take(self.x, np.concatenate([genes, genes + number]), axis=1),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +107,10 @@ class Scale:
         """(G,) float32 largest unspliced over largest spliced moment, 1 for a gene that lacks one of them."""
         there = (self.unspliced > 0) & (self.spliced > 0)
         return np.divide(self.unspliced, self.spliced, out=np.ones_like(self.unspliced), where=there)
+
+    def keep(self, genes: NDArray[np.integer]) -> Scale:
+        """Return the scale of some of the genes; the depth is still that of all."""
+        return replace(self, unspliced=self.unspliced[genes], spliced=self.spliced[genes])
 
     @classmethod
     def of(cls, tissue: Tissue, seen: Prepared) -> Scale:
@@ -150,7 +172,7 @@ def normalise(counts: Counts, size: float | None = None) -> sparse.csr_array:
     filled = sizes > 0
     factor = np.zeros_like(sizes)
     factor[filled] = (_median(sizes) if size is None else size) / sizes[filled]
-    return sparse.csr_array(_sparse(counts).multiply(factor.astype(np.float32)[:, None]))
+    return _times_rows(_sparse(counts), factor)
 
 
 def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], scale: Scale | None = None) -> Prepared:
@@ -189,16 +211,17 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], sca
     if config.faithful:
         sizes = (None, None) if scale is None else scale.cells
         unspliced, spliced = normalise(unspliced, sizes[0])[:, genes], normalise(spliced, sizes[1])[:, genes]
-        components = principal_components(sparse.hstack([spliced, unspliced], format="csr"), seed=config.seed)
+        components = principal_components([spliced, unspliced], seed=config.seed)
     else:
         unspliced, spliced = _sparse(unspliced)[:, genes], _sparse(spliced)[:, genes]
         depth = estimate_depth(spliced, unspliced) if scale is None or scale.depth is None else scale.depth
-        size = (1 / depth.of(spliced, unspliced)).astype(np.float32)[:, None]
-        unspliced, spliced = sparse.csr_array(unspliced.multiply(size)), sparse.csr_array(spliced.multiply(size))
-        components = principal_components(_even(sparse.hstack([spliced, unspliced], format="csr")), seed=config.seed)
+        size = 1 / depth.of(spliced, unspliced)
+        unspliced, spliced = _times_rows(unspliced, size), _times_rows(spliced, size)
+        components = principal_components([_even(spliced), _even(unspliced)], seed=config.seed)
     similar = _similar(tissue, components, config)
     mean_unspliced, mean_spliced = moments(unspliced, similar), moments(spliced, similar)
-    smooth = principal_components(np.hstack([mean_unspliced, mean_spliced]), seed=config.seed)
+    del unspliced, spliced
+    smooth = principal_components([mean_unspliced, mean_spliced], seed=config.seed)
     graph = expression_graph(smooth, config.expression_neighbors)
     if tissue.has_tissue:
         graph = union(graph, spatial_graph(tissue.positions, config.spatial_neighbors))
@@ -206,8 +229,7 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], sca
         genes=tuple(tissue.genes[index] for index in genes),
         unspliced=mean_unspliced,
         spliced=mean_spliced,
-        u=_scaled(mean_unspliced, None if scale is None else scale.unspliced),
-        s=_scaled(mean_spliced, None if scale is None else scale.spliced),
+        x=_scaled(mean_unspliced, mean_spliced, scale),
         graph=graph,
         components=components,
         depth=depth,
@@ -226,22 +248,33 @@ def _similar(tissue: Tissue, components: NDArray[np.float32], config: SteerConfi
 
 def _even(counts: sparse.csr_array) -> sparse.csr_array:
     """Return the square roots, every column with variance one; those of counts have about the same noise."""
-    roots = np.sqrt(counts)
+    roots = counts.sqrt()
     n = roots.shape[0]
     mean = np.asarray(roots.sum(axis=0, dtype=np.float64)).ravel() / n
-    square = np.asarray(roots.multiply(roots).sum(axis=0, dtype=np.float64)).ravel() / n
+    square = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / n
     spread = np.sqrt(np.maximum(square - mean**2, 0))
     factor = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0).astype(np.float32)
-    return sparse.csr_array(roots.multiply(factor[None, :]))
+    roots.data *= factor[roots.indices]
+    return roots
 
 
-def principal_components(x: Counts, number: int = COMPONENTS, *, seed: int = 0) -> NDArray[np.float32]:
-    """Return the scores of the leading principal components; a sparse matrix is centred without filling it.
+def _times_rows(counts: sparse.csr_array, factor: NDArray[np.floating]) -> sparse.csr_array:
+    """Return the counts of every cell times its factor; the places of the entries are shared."""
+    data = counts.data * np.repeat(factor.astype(np.float32), np.diff(counts.indptr))
+    return sparse.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def principal_components(
+    x: Counts | Sequence[Counts], number: int = COMPONENTS, *, seed: int = 0
+) -> NDArray[np.float32]:
+    """Return the scores of the leading principal components (Lanczos, ARPACK).
+
+    The values are centred inside the products, so that a sparse matrix is not filled and a dense one not copied.
 
     Parameters
     ----------
     x
-        (n, d) values.
+        (n, d) values, or several such side by side.
     number
         Number of components; fewer where n - 1 or d - 1 is less.
     seed
@@ -256,16 +289,39 @@ def principal_components(x: Counts, number: int = COMPONENTS, *, seed: int = 0) 
     DataError
         If all cells are alike.
     """
-    from sklearn.decomposition import PCA
+    from scipy.sparse.linalg import svds
 
-    if _is_constant(x):
+    parts = x if isinstance(x, Sequence) else [x]
+    centred = _centred(parts)
+    if all(_is_constant(part) for part in parts):
         raise DataError(
-            f"All {x.shape[0]} cells have the same counts in the chosen genes; there is nothing to order. "
+            f"All {centred.shape[0]} cells have the same counts in the chosen genes; there is nothing to order. "
             "Choose other count layers or keep more genes."
         )
-    number = min(number, min(x.shape) - 1)
-    pca = PCA(number, svd_solver="arpack", random_state=seed)
-    return np.asarray(pca.fit_transform(x), dtype=np.float32)
+    smallest = min(centred.shape)
+    start = np.random.default_rng(seed).uniform(-1, 1, smallest).astype(np.float32)
+    u, size, _ = svds(centred, min(number, smallest - 1), v0=start)
+    order = np.argsort(-size, kind="stable")
+    return np.ascontiguousarray(u[:, order] * size[order], dtype=np.float32)
+
+
+def _centred(parts: Sequence[Counts]) -> LinearOperator:
+    """Return the matrix of all parts side by side less its column means, as something to multiply with."""
+    from scipy.sparse.linalg import LinearOperator
+
+    n = parts[0].shape[0]
+    means = [np.asarray(part.sum(axis=0, dtype=np.float64)).ravel() / n for part in parts]
+    mean = np.concatenate(means).astype(np.float32)
+    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+
+    def forward(v: NDArray[np.float32]) -> NDArray[np.float32]:
+        return sum(part @ piece for part, piece in zip(parts, np.split(v, ends), strict=True)) - mean @ v
+
+    def backward(v: NDArray[np.float32]) -> NDArray[np.float32]:
+        total = np.concatenate([part.T @ v for part in parts])
+        return total - np.multiply.outer(mean, v.sum(axis=0))
+
+    return LinearOperator((n, len(mean)), forward, backward, forward, np.float32, backward)
 
 
 def _count_layers(tissue: Tissue) -> tuple[Counts, Counts]:
@@ -327,9 +383,14 @@ def _median(sizes: NDArray[np.float64]) -> float:
     return float(np.median(filled)) if len(filled) else 1.0
 
 
-def _scaled(values: NDArray[np.float32], largest: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    highest = values.max(axis=0) if largest is None else largest
-    return np.divide(values, highest, out=np.zeros_like(values), where=highest != 0)
+def _scaled(unspliced: NDArray[np.float32], spliced: NDArray[np.float32], scale: Scale | None) -> NDArray[np.float32]:
+    """Return both side by side, every gene divided by its largest value or that of the scale."""
+    n, number = unspliced.shape
+    x = np.zeros((n, 2 * number), dtype=np.float32)
+    largest = (unspliced.max(axis=0), spliced.max(axis=0)) if scale is None else (scale.unspliced, scale.spliced)
+    for place, values, highest in zip((x[:, :number], x[:, number:]), (unspliced, spliced), largest, strict=True):
+        np.divide(values, highest, out=place, where=highest != 0)
+    return x
 
 
 def _is_constant(x: Counts) -> bool:
@@ -339,4 +400,4 @@ def _is_constant(x: Counts) -> bool:
 
 def _sparse(counts: Counts) -> sparse.csr_array:
     matrix: sparse.csr_array = sparse.csr_array(counts)
-    return matrix.astype(np.float32)
+    return matrix.astype(np.float32, copy=False)

@@ -18,6 +18,7 @@ PRIOR_SPREAD = 0.5
 BLOCK_VALUES = 1 << 17  # what stays in the cache of a core
 TINY = 1e-12
 ROWS = 2048
+GENES = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +86,30 @@ class _Sums:
 
 
 def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: NDArray[np.float64]) -> _Sums:
-    """Sum over all pairs by sparse products of some rows at a time, so that nothing of size pairs x genes is formed."""
+    """Sum over all pairs by sparse products of some genes and rows at a time; nothing as large as u is formed."""
     elapsed = (time[pairs.second] - time[pairs.first]).astype(np.float32)
     square = _over_pairs(pairs, elapsed**2, elapsed**2, 1)
     turn = _over_pairs(pairs, elapsed, -elapsed, -1)
     laplacian = _over_pairs(pairs, np.full_like(elapsed, -1), np.full_like(elapsed, -1), -1)
+    parts = []
+    for start in range(0, u.shape[1], GENES):
+        genes = slice(start, start + GENES)
+        some_u, some_s = np.ascontiguousarray(u[:, genes]), np.ascontiguousarray(s[:, genes])
+        parts.append(_products(some_u, some_s, square, turn, laplacian))
+    uu, ss, us, ud, sd, dd = np.hstack(parts)
+    return _Sums(uu / 4, ss / 4, us / 4, ud / 2, sd / 2, dd, len(elapsed))
+
+
+def _products(
+    u: NDArray[np.float32],
+    s: NDArray[np.float32],
+    square: sparse.csr_array,
+    turn: sparse.csr_array,
+    laplacian: sparse.csr_array,
+) -> NDArray[np.float64]:
+    """Return u'Qu, s'Qs, u'Qs, u'Ts, s'Ts and s'Ls of every gene, (6, G), for the matrices Q, T and L."""
     total = np.zeros((6, u.shape[1]))
-    for start in range(0, pairs.n_cells, ROWS):
+    for start in range(0, len(u), ROWS):
         rows = slice(start, start + ROWS)
         square_s, turn_s = square[rows] @ s, turn[rows] @ s
         products = (
@@ -105,8 +123,7 @@ def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: ND
         for one, (values, sums) in zip(total, products, strict=True):
             # Steps are small against the values, and their squares the more; sums in single precision lose them.
             one += np.einsum("ng,ng->g", values[rows], sums, dtype=np.float64)
-    uu, ss, us, ud, sd, dd = total
-    return _Sums(uu / 4, ss / 4, us / 4, ud / 2, sd / 2, dd, len(elapsed))
+    return total
 
 
 def _over_pairs(pairs: Pairs, forth: NDArray[np.float32], back: NDArray[np.float32], sign: int) -> sparse.csr_array:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_tissue_dynamics.steer.known import Known
     from napari_tissue_dynamics.steer.losses import Problem
     from napari_tissue_dynamics.steer.preprocessing import Prepared, Scale
 
@@ -25,18 +24,13 @@ MOST_WEIGHT = 5.0
 
 @torch.no_grad()
 def encode(network: SteerNetwork, problem: Problem) -> Encoding:
-    """Return what the network says about all cells, with the running means of its training; it stays as it is."""
-    network.eval()
-    return network(problem.x, problem.incoming)
+    """Return what the network says about all cells, with the running means of its training; it stays as it is.
 
-
-@torch.no_grad()
-def rates_of(network: SteerNetwork, encoding: Encoding) -> Tensor:
-    """Return the rates of all cells, (cells, genes, 3), computed in blocks of cells."""
+    Nothing is reconstructed. The cells may be on another device than the network.
+    """
     network.eval()
-    columns = (encoding.z, encoding.time, encoding.gate)
-    blocks = zip(*(column.split(BLOCK) for column in columns), strict=True)
-    return torch.cat([network.rates(*block) for block in blocks])
+    z, _ = network.encode(problem.x, problem.incoming.to(network.latent_weight.device))
+    return Encoding(z, *network.heads(z))
 
 
 def read_out(
@@ -46,7 +40,8 @@ def read_out(
     scale: Scale,
     *,
     time_range: tuple[float, float] | None = None,
-    known: Known | None = None,
+    weight: NDArray[np.float32] | None = None,
+    spread: NDArray[np.float32] | None = None,
     stopped: bool = False,
 ) -> VelocityField:
     """Return the velocity field of the present state; nothing is changed in it.
@@ -61,8 +56,8 @@ def read_out(
         What the moments were divided by; velocities are given in the unit of the moments.
     time_range
         Times that become 0 and 1; the smallest and the largest of these cells when left out.
-    known
-        What the training was done around, in the improved profile.
+    weight, spread
+        (genes,) how much each gene counts and (cells,) spread of the time, in the improved profile.
     stopped
         Whether the fit was stopped early.
 
@@ -73,34 +68,56 @@ def read_out(
     training, whose clusters have it.
     """
     encoding = encode(network, problem)
-    rates = rates_of(network, encoding)
-    calibrated = network.units is not None
-    if calibrated:
-        change = velocity(rates, problem.u, problem.s, ratio=torch.from_numpy(scale.ratio).to(rates.device))
-    else:
-        change = unit(velocity(rates, problem.u, problem.s))  # as published: only the direction of the rates is known
-    alpha, beta, gamma = (_array(part) for part in rates.unbind(-1))
+    alpha, beta, gamma, unspliced, spliced = _kinetics(network, encoding, problem, scale)
     regulation = None
-    if network.regulation is not None and problem.trends is not None:
-        regulation = _array(network.regulation[problem.trends.cluster])
+    if network.regulation is not None and problem.cluster is not None:
+        regulation = _array(network.regulation)[problem.cluster.cpu().numpy()]
     return VelocityField(
         genes=seen.genes,
-        unspliced=_array(change[0]) * scale.unspliced,
-        spliced=_array(change[1]) * scale.spliced,
+        unspliced=unspliced,
+        spliced=spliced,
         moments_unspliced=seen.unspliced,
         moments_spliced=seen.spliced,
         time=_stretched(_array(encoding.time), time_range),
-        alpha=alpha * scale.unspliced if calibrated else alpha,
+        alpha=alpha,
         beta=beta,
         gamma=gamma,
         expert_probability=_array(encoding.gate),
         regulation=regulation,
         embedding=_array(encoding.z),
-        gene_weight=None if known is None else np.minimum(known.weight, MOST_WEIGHT),
-        time_spread=None if known is None else known.spread,
+        gene_weight=None if weight is None else np.minimum(weight, MOST_WEIGHT),
+        time_spread=spread,
         model="STEER",
         stopped=stopped,
     )
+
+
+@torch.no_grad()
+def _kinetics(
+    network: SteerNetwork, encoding: Encoding, problem: Problem, scale: Scale
+) -> tuple[NDArray[np.float32], ...]:
+    """Return the three rates and the change of unspliced and of spliced RNA, (cells, genes) each.
+
+    Blocks of cells are written to where they stay; no array is larger than one of the results.
+    """
+    network.eval()
+    calibrated = network.units is not None
+    device = encoding.z.device
+    ratio = torch.from_numpy(scale.ratio).to(device) if calibrated else None
+    results = tuple(np.empty(problem.u.shape, dtype=np.float32) for _ in range(5))
+    for start in range(0, len(encoding.z), BLOCK):
+        cells = slice(start, start + BLOCK)
+        rates = network.rates(encoding.z[cells], encoding.time[cells], encoding.gate[cells])
+        change = velocity(rates, problem.u[cells].to(device), problem.s[cells].to(device), ratio=ratio)
+        if not calibrated:
+            change = unit(change)  # as published: only the direction of the rates is known
+        for result, part in zip(results, (*rates.unbind(-1), *change), strict=True):
+            result[cells] = part.cpu().numpy()
+        results[3][cells] *= scale.unspliced
+        results[4][cells] *= scale.spliced
+        if calibrated:
+            results[0][cells] *= scale.unspliced
+    return results
 
 
 def range_of(time: Tensor) -> tuple[float, float]:

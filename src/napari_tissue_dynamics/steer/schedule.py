@@ -76,7 +76,7 @@ def second_stage(config: SteerConfig) -> tuple[Phase, ...]:
         )
     return (
         Phase("auto-encoder (stage 2)", config.autoencoder_epochs, AUTOENCODER),
-        Phase("clusters (stage 2)", config.cluster_epochs + config.faithful, CLUSTERS),
+        Phase("clusters (stage 2)", config.cluster_epochs + 1, CLUSTERS),
         Phase("clock", config.time_epochs, CLOCK, cost=1.2),
         Phase("velocity, warm-up", config.warm_up_epochs, WARM_UP, cost=2.0),
         Phase("velocity", config.velocity_epochs, VELOCITY, restarts=True, cost=2.0),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.steer.attention import SparseRows
+from napari_tissue_dynamics.steer.batches import Communities
 from napari_tissue_dynamics.steer.journey import STOPPED
 from napari_tissue_dynamics.steer.losses import LOSSES, Problem, State, Trends, nearest
 from napari_tissue_dynamics.steer.module import SteerNetwork
@@ -31,13 +32,12 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.steer.preprocessing import Prepared
     from napari_tissue_dynamics.steer.schedule import Phase
 
-Mark: TypeAlias = "tuple[Tensor, Tensor, SparseRows | None, int, dict[str, Tensor]]"
+Mark: TypeAlias = "tuple[Tensor, Tensor, dict[str, Tensor]]"
 
 CLIP = 10.0
 WEIGHT_DECAY = 1e-2
 LOWEST_RATE = 1e-5
 FIRST_RESTART = 50
-REFRESH = 10
 HIDDEN = 0.1
 PUBLISHED_SEED = 618
 
@@ -74,9 +74,15 @@ class Stage:
         known: Known | None = None,
     ) -> None:
         self.config = config
-        self.problem = pose(prepared, config, device, clusters)
+        self.device = device
+        self.communities = None
+        if known is not None and 0 < config.cell_batch < len(prepared.x):
+            self.communities = Communities.of(known.clusters, prepared.components, config.cell_batch, config.seed)
+        # What is trained in batches need not fit an accelerator as a whole.
+        home = device if self.communities is None else torch.device("cpu")
+        self.problem = pose(prepared, config, home, clusters)
         if known is not None:
-            self.problem = replace(self.problem, anchors=known.anchors(device))
+            self.problem = replace(self.problem, anchors=known.anchors(home))
         self.prior = None if prior is None else torch.tensor(prior, dtype=torch.float32, device=device)
         seed = PUBLISHED_SEED if config.faithful else config.seed
         with seeded_initialisation(seed):
@@ -90,19 +96,18 @@ class Stage:
                 units=None if known is None else torch.from_numpy(known.units),
             ).to(device)
         self.optimizer = optimizer_of(self.network, config)
-        self.keeper = Keeper(self.network, config)
+        self.keeper = Keeper(self.network, config, 1 if self.communities is None else self.communities.batches)
         self.draw = torch_generator(seed)
         self.dropout = torch_generator(seed, device)
-        self._similar: SparseRows | None = None
-        self._age = 0
 
     def step(self, phase: Phase, epoch: int) -> Generator[None, None, float]:
         """Train one epoch and return its loss; each yield is a place where the epoch can be given up."""
         self.network.train()
         self.optimizer.zero_grad()
-        state = self._look(phase)
+        problem = self._batch()
+        state = self._look(phase, problem)
         yield
-        terms = [weight * LOSSES[name](state, self.problem) for name, weight in phase.weights.items()]
+        terms = [weight * LOSSES[name](state, problem) for name, weight in phase.weights.items()]
         loss = torch.stack(terms).sum()
         yield
         loss.backward()
@@ -113,11 +118,11 @@ class Stage:
     def mark(self) -> Mark:
         """Return what an epoch that is given up has changed already."""
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        return self.draw.get_state(), self.dropout.get_state(), self._similar, self._age, buffers
+        return self.draw.get_state(), self.dropout.get_state(), buffers
 
     def undo(self, mark: Mark) -> None:
         """Make as if an epoch that was given up had not begun."""
-        draw, dropout, self._similar, self._age, buffers = mark
+        draw, dropout, buffers = mark
         self.draw.set_state(draw)
         self.dropout.set_state(dropout)
         for name, buffer in self.network.named_buffers():
@@ -133,16 +138,14 @@ class Stage:
             "random/draw": self.draw.get_state(),
             "random/dropout": self.dropout.get_state(),
         }
-        if self._similar is not None:
-            tensors["similar"] = self._similar.columns.view(self._similar.n_rows, -1).int()
-        return tensors, {"age": self._age, "best": self.keeper.best, "waited": self.keeper.waited}
+        return tensors, {"best": self.keeper.best, "level": self.keeper.level, "waited": self.keeper.waited}
 
     def load(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         """Go on from a :meth:`state`."""
-        device = self.problem.x.device
         self.network.load_state_dict(named(tensors, "network/"))
-        self.keeper.state = {name: value.to(device) for name, value in named(tensors, "best/").items()}
+        self.keeper.state = {name: value.to(self.device) for name, value in named(tensors, "best/").items()}
         self.keeper.best, self.keeper.waited = numbers["best"], int(numbers["waited"])
+        self.keeper.level = numbers["level"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in named(tensors, "moments/").items():
             index, kind = name.split("/")
@@ -150,9 +153,6 @@ class Stage:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.draw.set_state(tensors["random/draw"])
         self.dropout.set_state(tensors["random/dropout"])
-        self._age = int(numbers["age"])
-        if "similar" in tensors:
-            self._similar = rows_of_equal_length(tensors["similar"].long().to(device))
 
     def _move(self, length: float) -> None:
         """Do a step of the optimizer.
@@ -173,36 +173,36 @@ class Stage:
             group["lr"] = length
         self.optimizer.step()
 
-    def _look(self, phase: Phase) -> State:
-        encoding = self.network(self._input(), self.problem.incoming)
-        similar = self._neighbors(encoding.z.detach()) if phase.uses_neighbors else None
+    def _batch(self) -> Problem:
+        """Return the problem of the cells of this epoch."""
+        if self.communities is None:
+            return self.problem
+        return self.problem.part(self.communities.draw(self.draw), self.device)
+
+    def _look(self, phase: Phase, problem: Problem) -> State:
+        encoding = self.network(self._input(problem), problem.incoming)
+        similar = None
+        if phase.uses_neighbors:
+            similar = rows_of_equal_length(nearest(encoding.z.detach(), problem.neighbors))
         if not phase.uses_experts:
             return State(encoding, similar, self.prior)
-        cells = self._cells()
+        cells = self._cells(problem)
         parts = (encoding.z[cells], encoding.time[cells], encoding.gate[cells])
         rates = self.network.rates(*parts, self.dropout)
         return State(encoding, similar, self.network.regulation, cells, rates)
 
-    def _input(self) -> Tensor:
-        x = self.problem.x
+    def _input(self, problem: Problem) -> Tensor:
+        x = problem.x
         if not self.config.mask_train:
             return x
         return x * (torch.rand(x.shape, generator=self.dropout, device=x.device) >= HIDDEN)
 
-    def _cells(self) -> Tensor:
-        n, batch = len(self.problem.x), self.config.velocity_batch
+    def _cells(self, problem: Problem) -> Tensor:
+        n, batch = len(problem.x), self.config.velocity_batch
         cells = torch.arange(n)
         if 0 < batch < n:
             cells = torch.randperm(n, generator=self.draw)[:batch]
-        return cells.to(self.problem.x.device)
-
-    def _neighbors(self, z: Tensor) -> SparseRows:
-        """Return neighbors in the latent representation, at most ``REFRESH`` epochs old, or new as published."""
-        if self._similar is None or self._age >= (1 if self.config.faithful else REFRESH):
-            self._similar = rows_of_equal_length(nearest(z, self.problem.neighbors))
-            self._age = 0
-        self._age += 1
-        return self._similar
+        return cells.to(self.device)
 
 
 def optimizer_of(network: SteerNetwork, config: SteerConfig) -> torch.optim.Optimizer:
@@ -240,20 +240,20 @@ def pose(
 ) -> Problem:
     """Return the constants of one stage as tensors on ``device``."""
     graph = prepared.graph
-    x = torch.from_numpy(np.hstack([prepared.u, prepared.s])).to(device)
-    incoming, outgoing = graph.T.tocsr(), graph.tocsr()
-    incoming.sort_indices()
+    x = torch.from_numpy(prepared.x).to(device)
+    outgoing = SparseRows.of(graph, device)
     degree = np.asarray(graph.sum(axis=1), dtype=np.float64).ravel()
-    rows = np.repeat(np.arange(len(degree)), np.diff(outgoing.indptr))
-    weights = 1 / np.sqrt(degree[rows] * degree[outgoing.indices])
+    rows = np.repeat(np.arange(len(degree)), np.diff(graph.indptr))
+    weights = 1 / np.sqrt(degree[rows] * degree[graph.indices])
     problem = Problem(
         x,
-        SparseRows.of(incoming, device),
-        SparseRows.of(outgoing, device),
+        outgoing.turned(),
+        outgoing,
         torch.from_numpy(weights.astype(np.float32)).to(device),
         min(config.loss_neighbors, len(x) - 1),
+        None if clusters is None else torch.from_numpy(np.asarray(clusters, dtype=np.int64)).to(device),
     )
-    if clusters is None:
+    if clusters is None or not config.faithful:
         return problem
     arrays = {"unspliced": (problem.u,), "spliced": (problem.s,), "both": (problem.u, problem.s)}
     trends = Trends.of(memberships(clusters, device), arrays[config.time_from])
@@ -270,12 +270,8 @@ def memberships(clusters: NDArray[np.integer], device: torch.device | str = "cpu
 def rows_of_equal_length(columns: Tensor) -> SparseRows:
     """Return the rows of a table (rows, k) of column numbers."""
     n, k = columns.shape
-    flat = columns.reshape(-1)
-    rows = torch.arange(n, device=flat.device).repeat_interleave(k)
-    order = torch.argsort(flat, stable=True)
-    turned = torch.zeros(n + 1, dtype=torch.long, device=flat.device)
-    turned[1:] = torch.cumsum(torch.bincount(flat, minlength=n), 0)
-    return SparseRows(torch.arange(0, n * k + 1, k, device=flat.device), flat, rows, turned, rows[order], order)
+    rows = torch.arange(n, device=columns.device).repeat_interleave(k)
+    return SparseRows.of_entries(rows, columns.reshape(-1), n)
 
 
 def train(
@@ -377,27 +373,41 @@ def _report(
 class Keeper:
     """Remembers the best state of a network and when it was reached.
 
+    Parameters
+    ----------
+    network
+        The network.
+    config
+        ``patience`` and ``min_improvement`` are used.
+    batches
+        Over about how many epochs the loss is averaged: in one epoch it is that of some cells only.
+
     Attributes
     ----------
+    level
+        The loss, averaged over the last epochs.
     best
-        The least loss so far.
+        The least level so far.
     waited
         Epochs since.
     state
         The state of the network then; empty before the first epoch.
     """
 
-    def __init__(self, network: nn.Module, config: SteerConfig) -> None:
+    def __init__(self, network: nn.Module, config: SteerConfig, batches: int = 1) -> None:
         self._network = network
         self._config = config
+        self._share = 1 / batches
+        self.level = math.inf
         self.best = math.inf
         self.waited = 0
         self.state: dict[str, Tensor] = {}
 
     def enough(self, loss: float) -> bool:
         """Take note of the loss of an epoch; return True if it has not improved for too long."""
-        if loss < self.best - self._config.min_improvement:
-            self.best, self.waited = loss, 0
+        self.level = loss if math.isinf(self.level) else self._share * loss + (1 - self._share) * self.level
+        if self.level < self.best - self._config.min_improvement:
+            self.best, self.waited = self.level, 0
             self._copy()
             return False
         self.waited += 1

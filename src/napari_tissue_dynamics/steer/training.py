@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from napari_tissue_dynamics.steer.known import Known, know_steps
 from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare, select_genes
 from napari_tissue_dynamics.steer.prior import curvature_prior, expert_clusters, fine_clusters, gene_entropy
-from napari_tissue_dynamics.steer.read_out import encode, read_out
+from napari_tissue_dynamics.steer.read_out import encode, range_of, read_out
 from napari_tissue_dynamics.steer.schedule import Phase, first_stage, second_stage
 from napari_tissue_dynamics.steer.stages import Stage, train
 
@@ -96,58 +97,88 @@ def fit_steps(
     journey = Journey(_costs(config), stop)
     state = yield from journey.wait("checkpoint", lambda: Checkpoint(checkpoint, tissue, config, device))
     if config.faithful:
-        seen, second = yield from _published(tissue, config, device, journey, state)
-        known = None
+        plan = yield from _published(tissue, config, device, journey, state)
     else:
-        seen, second, known = yield from _improved(tissue, config, device, journey, state, origin)
-    scale = Scale.of(tissue, seen)
+        plan = yield from _improved(tissue, config, device, journey, state, origin)
+    second, scale = plan.stage, plan.scale.keep(plan.kept)
 
     def look(*, stopped: bool = False) -> VelocityField:
-        return read_out(second.network, second.problem, seen, scale, known=known, stopped=stopped)
+        return read_out(
+            second.network,
+            second.problem,
+            plan.seen,
+            scale,
+            weight=plan.weight,
+            spread=plan.spread,
+            stopped=stopped,
+        )
 
     phases = second_stage(config)
     preview = look if second.problem.u.numel() <= PREVIEW_VALUES else None
     stopped = yield from train(second, phases, journey, state, preview)
     if model is not None:
-        save_model(model, Model.of(second.network, second.problem, seen.genes, scale, config))
+        span = range_of(encode(second.network, second.problem).time)
+        save_model(model, Model(second.network, plan.genes, plan.kept, plan.scale, span, config, plan.weight))
     if not stopped:
         state.remove()
     yield journey.at(phases[-1].name, 1, 1)
     return look(stopped=stopped)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """What the last stage needs: its cells and network, and what is noted beside it.
+
+    ``genes`` and ``scale`` are those of all genes that were looked at, ``kept`` the columns of those in ``seen``.
+    """
+
+    seen: Prepared
+    stage: Stage
+    genes: tuple[str, ...]
+    kept: NDArray[np.integer]
+    scale: Scale
+    weight: NDArray[np.float32] | None = None
+    spread: NDArray[np.float32] | None = None
+
+
 def _published(
     tissue: Tissue, config: SteerConfig, device: torch.device, journey: Journey, state: Checkpoint
-) -> Generator[Progress, None, tuple[Prepared, Stage]]:
-    """Find the priors with a network of their own; return what the second stage sees, and the stage."""
+) -> Generator[Progress, None, _Plan]:
+    """Find the priors with a network of their own."""
     seen = None
     if "label" not in state.found:
         seen = yield from _first_stage(tissue, config, device, journey, state)
     found = state.found
     if seen is None or len(found["genes"]) < len(seen.genes):
         seen = yield from journey.wait("neighbors (stage 2)", lambda: prepare(tissue, config, found["genes"]))
-    number = int(found["n_experts"])
-    return seen, Stage(seen, number, config, device, clusters=found["clusters"], prior=found["label"])
+    stage = Stage(seen, int(found["n_experts"]), config, device, clusters=found["clusters"], prior=found["label"])
+    return _Plan(seen, stage, seen.genes, np.arange(len(seen.genes)), Scale.of(tissue, seen))
 
 
 def _improved(
     tissue: Tissue, config: SteerConfig, device: torch.device, journey: Journey, state: Checkpoint, origin: Origin
-) -> Generator[Progress, None, tuple[Prepared, Stage, Known]]:
-    """Read time and regimes from the splicing equation; return what the network sees, its stage and what is known."""
+) -> Generator[Progress, None, _Plan]:
+    """Read time and regimes from the splicing equation."""
     found = state.found
     genes = yield from journey.wait("genes", lambda: select_genes(tissue, config))
-    seen = yield from journey.wait("neighbors", lambda: prepare(tissue, config, genes))
+
+    def see() -> tuple[Prepared, Scale]:
+        seen = prepare(tissue, config, genes)
+        return seen, Scale.of(tissue, seen)
+
+    seen, scale = yield from journey.wait("neighbors", see)
     if "units" not in found:
         prior = yield from journey.wait("origin", lambda: origin.time(seen.graph, seen.components))
         token = journey.token
         known, kept = yield from journey.wait(
-            "time and regimes", lambda: run_to_end(know_steps(seen, Scale.of(tissue, seen), config, prior, token))
+            "time and regimes", lambda: run_to_end(know_steps(seen, scale, config, prior, token))
         )
         found.update(known.arrays(), kept=kept)
-    known = Known.of(found)
+    known, names = Known.of(found), seen.genes
     seen = seen.keep(found["kept"])
     number = known.probability.shape[1]
-    return seen, Stage(seen, number, config, device, clusters=known.clusters, prior=known.trend, known=known), known
+    stage = Stage(seen, number, config, device, clusters=known.clusters, prior=known.trend, known=known)
+    return _Plan(seen, stage, names, found["kept"], scale, known.weight, known.spread)
 
 
 def _first_stage(
@@ -207,7 +238,7 @@ def _costs(config: SteerConfig) -> dict[str, float]:
 
 def _groups(z: NDArray[np.float32], n_experts: int, config: SteerConfig) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
     """Return the fine cluster, numbered without gaps, and the expert cluster of every cell."""
-    experts = expert_clusters(z, n_experts, config.seed, *([z.shape[1]] if config.faithful else []))
+    experts = expert_clusters(z, n_experts, config.seed, z.shape[1])
     fine = fine_clusters(z, experts, config.fine_cluster_size, config.seed)
     return np.unique(fine, return_inverse=True)[1], experts
 
