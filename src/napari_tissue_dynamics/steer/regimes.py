@@ -19,7 +19,7 @@ LEAST_VARIANCE = 1e-4
 FLOOR = 0.1
 MOST_REGIMES = 10
 LEAST_DROP = 2.2
-SHARE_OF_DROP = 0.6
+SHARE_OF_DROP = 0.42
 RIDGE = 1e-5
 BLOCK = 4096
 TINY = 1e-9
@@ -148,7 +148,7 @@ def number_of_regimes(residuals: NDArray[np.float32], seed: int) -> int:
 
     Regimes that differ in kinetics lie at different places of the space of residuals, K of them in K - 1
     dimensions; what is left is noise, whose variance falls off slowly from component to component. The number is one
-    more than the components before the last large drop: one of at least six tenths of the largest, as logarithms. It
+    more than the components before the last large drop: one of at least four tenths of the largest, as logarithms. It
     is 1 if the variance nowhere falls to less than half.
 
     Parameters
