@@ -20,6 +20,7 @@ from napari_tissue_dynamics.steer import training
 from napari_tissue_dynamics.steer.checkpoint import apply_model, fingerprint
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.journey import Journey
+from napari_tissue_dynamics.steer.origin import Origin
 from napari_tissue_dynamics.steer.training import fit, fit_steps
 
 SHORT = SteerConfig(
@@ -151,6 +152,8 @@ def test_a_file_of_another_fit_is_refused(tissue, tmp_path):
     interrupt(tissue, SHORT, path, "clock and regimes", 2)
     with pytest.raises(DataError, match="differs in learning_rate, seed"):
         next_all(fit_steps(tissue, replace(SHORT, seed=5, learning_rate=1e-2), checkpoint=path))
+    with pytest.raises(DataError, match="differs in where time begins"):
+        next_all(fit_steps(tissue, SHORT, origin=Origin(roots=np.array([3])), checkpoint=path))
     with pytest.raises(DataError, match="differs in the cells"):
         next_all(fit_steps(tissue.select_cells(np.arange(110)), SHORT, checkpoint=path))
     with pytest.raises(DataError, match="'STEER model 1' was expected"):

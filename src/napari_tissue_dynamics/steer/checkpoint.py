@@ -21,6 +21,7 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.depth import Depth
 from napari_tissue_dynamics.steer.module import SteerNetwork
+from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
 from napari_tissue_dynamics.steer.read_out import read_out
 from napari_tissue_dynamics.steer.stages import named, pose
@@ -56,6 +57,8 @@ class Checkpoint:
         Settings of the fit.
     device
         Where it is computed; random numbers are those of the device.
+    origin
+        Where time begins.
 
     Attributes
     ----------
@@ -69,7 +72,14 @@ class Checkpoint:
         If the file is of another fit, or cannot be read or written.
     """
 
-    def __init__(self, path: Path | None, tissue: Tissue, config: SteerConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        tissue: Tissue,
+        config: SteerConfig,
+        device: torch.device,
+        origin: Origin = ANYWHERE,
+    ) -> None:
         self._path = path
         self._last = time.monotonic()
         self._identity: dict[str, Any] = {}
@@ -79,7 +89,8 @@ class Checkpoint:
             return
         if not path.parent.is_dir():
             raise DataError(f"There is no folder {path.parent} for the state of the fit. Make it or choose another.")
-        self._identity = {"settings": {**asdict(config), "device": device.type}, "data": fingerprint(tissue)}
+        settings = {**asdict(config), "device": device.type, "where time begins": origin.fingerprint()}
+        self._identity = {"settings": settings, "data": fingerprint(tissue)}
         if path.exists():
             tensors, header = _read(path, FIT)
             _check_same(path, header, self._identity)

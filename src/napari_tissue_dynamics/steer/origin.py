@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,14 @@ class Origin:
 
     roots: NDArray[np.integer] | None = None
     stage: NDArray[np.floating] | None = None
+
+    def fingerprint(self) -> str:
+        """Return a hash of what is known."""
+        digest = hashlib.blake2b(digest_size=16)
+        for known, kind in ((self.roots, np.int64), (self.stage, np.float64)):
+            digest.update(b"none" if known is None else np.ascontiguousarray(known, dtype=kind).tobytes())
+            digest.update(b"|")
+        return digest.hexdigest()
 
     def time(self, graph: sparse.csr_array, components: NDArray[np.floating]) -> NDArray[np.float64] | None:
         """Return a first guess of the time, (n,), NaN where there is none; None if nothing is known.

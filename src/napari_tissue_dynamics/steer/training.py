@@ -95,7 +95,7 @@ def fit_steps(
     """
     device = pick_device(config.device)
     journey = Journey(_costs(config), stop)
-    state = yield from journey.wait("checkpoint", lambda: Checkpoint(checkpoint, tissue, config, device))
+    state = yield from journey.wait("checkpoint", lambda: Checkpoint(checkpoint, tissue, config, device, origin))
     if config.faithful:
         plan = yield from _published(tissue, config, device, journey, state)
     else:
