@@ -211,7 +211,7 @@ def _gene_fit(table: FileTable, key: str, record: dict[str, Any]) -> GeneFit:
         return GeneFit(
             target=record.get("target", _original(key.removeprefix(keys.BETAS.format(target="")))),
             modulators=tuple(record.get("modulators", found)),
-            betas=betas,
+            coefficients=betas,
             clusters=tuple(record.get("clusters", ())),
             seed_r2=_with_nan(record.get("seed_r2", ())),
             fit_r2=_with_nan(record.get("fit_r2", ())),

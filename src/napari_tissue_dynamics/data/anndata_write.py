@@ -163,11 +163,12 @@ def _check_fit(
     checks: VelocityChecks | None,
     regulation: RegulationField | None,
 ) -> None:
+    genes = () if regulation is None else regulation.genes
     rows = {
         "velocity": None if velocity is None else velocity.n_cells,
         "check of the velocity": None if checks is None else checks.n_cells,
         **{f"projection on {basis!r}": len(arrows) for basis, arrows in (projections or {}).items()},
-        **{f"betas of {fit.target}": len(fit.betas) for fit in (() if regulation is None else regulation.genes)},
+        **{f"betas of {fit.target}": fit.coefficients.shape[0] for fit in genes},
     }
     for name, n in rows.items():
         if n is not None and n != tissue.n_cells:

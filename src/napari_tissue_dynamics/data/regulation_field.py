@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.data.beta_factors import BetaFactors
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ class GeneFit:
     modulators
         Column names in order: regulators ``TF``, ligand-receptor pairs ``Ligand$Receptor``,
         ligand-TF pairs ``Ligand#TF``.
-    betas
-        (cells, 1 + modulators) float32; the first column is the intercept ``beta0``.
+    coefficients
+        (cells, 1 + modulators) float32 with the intercept ``beta0`` in the first column, or the same as factors.
     clusters
         Names of the cell types that have a model.
     seed_r2, fit_r2
@@ -33,25 +34,45 @@ class GeneFit:
     effects
         Standard deviation over cells of what each modulator adds to the prediction, in the unit of the target's
         expression; coefficients alone cannot be compared, as their columns differ in scale. Empty when not known.
+    held_out_r2, blocked_r2
+        R² of cells that the fit did not see, drawn at random and as whole pieces of tissue, one per cluster; empty
+        when not known.
+    deviations
+        Standard deviation of each coefficient in each cluster given the data, (clusters, 1 + modulators) float32:
+        the root of its mean variance over the cluster's cells; None when not known.
+    false_discovery
+        (clusters, modulators) float32 false discovery rate (Benjamini-Hochberg) at which a modulator counts as
+        supported in a cluster; None when not tested.
     stopped
         True if the network was stopped before its last epoch.
     """
 
     target: str
     modulators: tuple[str, ...]
-    betas: NDArray[np.float32]
+    coefficients: NDArray[np.float32] | BetaFactors
     clusters: tuple[str, ...] = ()
     seed_r2: tuple[float, ...] = ()
     fit_r2: tuple[float, ...] = ()
     effects: tuple[float, ...] = ()
+    held_out_r2: tuple[float, ...] = ()
+    blocked_r2: tuple[float, ...] = ()
+    deviations: NDArray[np.float32] | None = None
+    false_discovery: NDArray[np.float32] | None = None
     stopped: bool = False
 
     def __post_init__(self) -> None:
-        if self.betas.ndim != 2 or self.betas.shape[1] != 1 + len(self.modulators):
+        shape = self.coefficients.shape
+        if len(shape) != 2 or shape[1] != 1 + len(self.modulators):
             raise DataError(
-                f"The betas of {self.target} are {self.betas.shape}; (cells, {1 + len(self.modulators)}) was expected."
+                f"The betas of {self.target} are {shape}; (cells, {1 + len(self.modulators)}) was expected."
             )
-        self.betas.flags.writeable = False
+        if not isinstance(self.coefficients, BetaFactors):
+            self.coefficients.flags.writeable = False
+
+    @property
+    def betas(self) -> NDArray[np.float32]:
+        """(cells, 1 + modulators) float32; multiplied out at every access when kept as factors."""
+        return self.coefficients.values() if isinstance(self.coefficients, BetaFactors) else self.coefficients
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,14 +95,14 @@ class GeneFit:
         DataError
             If the gene has no such modulator.
         """
-        if modulator == "beta0":
-            return self.betas[:, 0]
-        try:
-            return self.betas[:, 1 + self.modulators.index(modulator)]
-        except ValueError:
+        if modulator != "beta0" and modulator not in self.modulators:
             raise DataError(
                 f"{modulator!r} is no modulator of {self.target}; it has {', '.join(self.modulators) or 'none'}."
-            ) from None
+            )
+        column = 0 if modulator == "beta0" else 1 + self.modulators.index(modulator)
+        if isinstance(self.coefficients, BetaFactors):
+            return self.coefficients.values(columns=slice(column, column + 1))[:, 0]
+        return self.coefficients[:, column]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
