@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 Result = TypeVar("Result")
+
+SECONDS_BETWEEN_REPORTS = 0.125
 
 
 class StopToken(Protocol):
@@ -50,6 +53,21 @@ def stopped(stop: StopToken | None) -> bool:
     return stop is not None and stop.is_set()
 
 
+@dataclass(slots=True)
+class Throttle:
+    """Says when the next report is due, eight times a second."""
+
+    last: float = field(default_factory=time.monotonic)
+
+    def due(self) -> bool:
+        """Return whether an eighth of a second has gone by since this last was True."""
+        now = time.monotonic()
+        if now - self.last < SECONDS_BETWEEN_REPORTS:
+            return False
+        self.last = now
+        return True
+
+
 def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progress], None] | None = None) -> Result:
     """Drain a fit and return its result.
 
@@ -72,3 +90,13 @@ def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progr
             return result
         if report is not None:
             report(progress)
+
+
+def part_of(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
+    """Pass on the reports of one part of a longer work, whose share of the whole lies between ``start`` and ``end``."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as done:
+            return done.value
+        yield replace(progress, fraction=start + (end - start) * progress.fraction)

@@ -14,7 +14,7 @@ from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
-from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
+from napari_tissue_dynamics.progress import Progress, part_of, run_to_end, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -169,8 +169,10 @@ def velocity_steps(
     from napari_tissue_dynamics.steer.origin import ANYWHERE
 
     fit = steer.fit_steps(tissue, config, stop, origin=origin or ANYWHERE, checkpoint=checkpoint, model=model)
-    field = yield from _part(_with_previews(fit, tissue.positions), 0.0, FIT_SHARE)
-    return (yield from _part(picture_steps(tissue, field, stop, projection=projection, seed=config.seed), FIT_SHARE, 1))
+    field = yield from part_of(_with_previews(fit, tissue.positions), 0.0, FIT_SHARE)
+    return (
+        yield from part_of(picture_steps(tissue, field, stop, projection=projection, seed=config.seed), FIT_SHARE, 1)
+    )
 
 
 def velocity(
@@ -235,7 +237,7 @@ def apply_steps(
 
     field = yield from _wait("trained network", lambda: steer.apply_model(model, tissue, device), 0.0, stop)
     steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
-    return (yield from _part(steps, APPLY_SHARE, 1))
+    return (yield from part_of(steps, APPLY_SHARE, 1))
 
 
 def apply(
@@ -344,14 +346,14 @@ def picture_steps(
     from napari_tissue_dynamics.analysis.uncertainty import direction_spread_steps
 
     places = tissue.positions
-    drawn = yield from _part(_arrows(tissue, field, projection, stop), 0.0, 0.2)
+    drawn = yield from part_of(_arrows(tissue, field, projection, stop), 0.0, 0.2)
     grid = on_grid(places, drawn.arrows)
     first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
     yield Progress("arrows", 1, 1, 0.2, snapshot=first)
-    graph = yield from _part(_similar_cells(field, stop), 0.2, 0.4)
+    graph = yield from part_of(_similar_cells(field, stop), 0.2, 0.4)
     light, steps = _affordable(field, drawn.graph, seed)
-    spread = yield from _part(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
-    null = yield from _part(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
+    spread = yield from part_of(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
+    null = yield from part_of(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
     agreement = yield from _wait("confidence", lambda: confidence(field.spliced, graph.neighbors), 0.9, stop)
     experts = yield from _wait("experts", lambda: _experts(tissue, field), 0.95, stop)
     return VelocityResult(
@@ -525,15 +527,6 @@ def _wait(
         if stopped(stop):
             raise FitError("The run was stopped before its arrows were complete; earlier results are unchanged.")
         yield Progress(phase, 0, 1, fraction)
-
-
-def _part(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as done:
-            return done.value
-        yield replace(progress, fraction=start + (end - start) * progress.fraction)
 
 
 def save(

@@ -6,10 +6,11 @@ from scipy import sparse
 
 from napari_tissue_dynamics.data.tissue import Tissue
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.graph.components import principal_components
 from napari_tissue_dynamics.graph.moments import moments
 from napari_tissue_dynamics.graph.neighbors import expression_graph, spatial_graph, union
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.preprocessing import normalise, prepare, principal_components, select_genes
+from napari_tissue_dynamics.steer.preprocessing import normalise, prepare, select_genes
 
 CONFIG = SteerConfig(profile="faithful", smooth_neighbors=12, expression_neighbors=10, spatial_neighbors=4)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,20 +9,19 @@ import numpy as np
 from scipy import sparse
 
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.graph.components import principal_components
 from napari_tissue_dynamics.graph.moments import moments
 from napari_tissue_dynamics.graph.neighbors import alike, expression_graph, spatial_graph, union
 from napari_tissue_dynamics.steer.depth import Depth, estimate_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse.linalg import LinearOperator
 
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.steer.config import SteerConfig
 
 MIN_CELLS = 10
 MIN_GENES = 2
-COMPONENTS = 30
 DISPERSION_BINS = 20
 ALIKE = 0.25
 
@@ -264,66 +262,6 @@ def _times_rows(counts: sparse.csr_array, factor: NDArray[np.floating]) -> spars
     return sparse.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
 
 
-def principal_components(
-    x: Counts | Sequence[Counts], number: int = COMPONENTS, *, seed: int = 0
-) -> NDArray[np.float32]:
-    """Return the scores of the leading principal components (Lanczos, ARPACK).
-
-    The values are centred inside the products, so that a sparse matrix is not filled and a dense one not copied.
-
-    Parameters
-    ----------
-    x
-        (n, d) values, or several such side by side.
-    number
-        Number of components; fewer where n - 1 or d - 1 is less.
-    seed
-        Seed of the start vector of the solver; it changes the result by rounding only.
-
-    Returns
-    -------
-    (n, components) float32.
-
-    Raises
-    ------
-    DataError
-        If all cells are alike.
-    """
-    from scipy.sparse.linalg import svds
-
-    parts = x if isinstance(x, Sequence) else [x]
-    centred = _centred(parts)
-    if all(_is_constant(part) for part in parts):
-        raise DataError(
-            f"All {centred.shape[0]} cells have the same counts in the chosen genes; there is nothing to order. "
-            "Choose other count layers or keep more genes."
-        )
-    smallest = min(centred.shape)
-    start = np.random.default_rng(seed).uniform(-1, 1, smallest).astype(np.float32)
-    u, size, _ = svds(centred, min(number, smallest - 1), v0=start)
-    order = np.argsort(-size, kind="stable")
-    return np.ascontiguousarray(u[:, order] * size[order], dtype=np.float32)
-
-
-def _centred(parts: Sequence[Counts]) -> LinearOperator:
-    """Return the matrix of all parts side by side less its column means, as something to multiply with."""
-    from scipy.sparse.linalg import LinearOperator
-
-    n = parts[0].shape[0]
-    means = [np.asarray(part.sum(axis=0, dtype=np.float64)).ravel() / n for part in parts]
-    mean = np.concatenate(means).astype(np.float32)
-    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
-
-    def forward(v: NDArray[np.float32]) -> NDArray[np.float32]:
-        return sum(part @ piece for part, piece in zip(parts, np.split(v, ends), strict=True)) - mean @ v
-
-    def backward(v: NDArray[np.float32]) -> NDArray[np.float32]:
-        total = np.concatenate([part.T @ v for part in parts])
-        return total - np.multiply.outer(mean, v.sum(axis=0))
-
-    return LinearOperator((n, len(mean)), forward, backward, forward, np.float32, backward)
-
-
 def _count_layers(tissue: Tissue) -> tuple[Counts, Counts]:
     layers = []
     for name in ("spliced", "unspliced"):
@@ -391,11 +329,6 @@ def _scaled(unspliced: NDArray[np.float32], spliced: NDArray[np.float32], scale:
     for place, values, highest in zip((x[:, :number], x[:, number:]), (unspliced, spliced), largest, strict=True):
         np.divide(values, highest, out=place, where=highest != 0)
     return x
-
-
-def _is_constant(x: Counts) -> bool:
-    spread = x.max(axis=0) - x.min(axis=0)
-    return bool(spread.sum() == 0)
 
 
 def _sparse(counts: Counts) -> sparse.csr_array:

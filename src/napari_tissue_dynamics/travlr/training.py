@@ -3,72 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
-from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
+from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.design import above_zero, build_design
-from napari_tissue_dynamics.travlr.maps import MapGrid, min_max_scaled, neighbor_count_steps
+from napari_tissue_dynamics.travlr.context import Context, context_steps
+from napari_tissue_dynamics.travlr.design import build_design
 from napari_tissue_dynamics.travlr.niche import Niche, train_steps
-from napari_tissue_dynamics.travlr.plan import Plan, make_plan
+from napari_tissue_dynamics.travlr.plan import make_plan
 from napari_tissue_dynamics.travlr.seeds import mean_only, r_squared, seed_steps
-from napari_tissue_dynamics.travlr.signals import received_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.travlr.design import Design
+    from napari_tissue_dynamics.travlr.design import Design, Modulators
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
-SECONDS_BETWEEN_REPORTS = 0.125
 # Shares of the whole fit: ligands and neighbors first, then in every cell type the seed before the network.
 CONTEXT_SHARE = 0.08
 SEED_SHARE = 0.15
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Context:
-    """What all targets share.
-
-    Parameters
-    ----------
-    received
-        (cells,) received ligand by name and whether it is secreted.
-    niches, members
-        Where the cells of each type sit, and which cells they are.
-    """
-
-    received: Mapping[tuple[str, bool], NDArray[np.float32]]
-    niches: tuple[Niche, ...]
-    members: tuple[NDArray[np.intp], ...]
-
-
-@dataclass(slots=True)
-class _Monitor:
-    """Decides when to report, and notices the wish to stop."""
-
-    stop: StopToken | None
-    last: float = field(default_factory=time.monotonic)
-
-    def stopped(self) -> bool:
-        return stopped(self.stop)
-
-    def due(self) -> bool:
-        now = time.monotonic()
-        if now - self.last < SECONDS_BETWEEN_REPORTS:
-            return False
-        self.last = now
-        return True
 
 
 def fit(
@@ -126,17 +86,15 @@ def fit_steps(
         Before the first report, if the input cannot be used.
     """
     plan = make_plan(tissue, targets, network, config)
-    monitor = _Monitor(stop)
     yield Progress("ligands reaching each cell", 0, len(plan.signals), 0.0)
-    context = yield from _context_steps(plan, config, monitor)
+    context = yield from part_of(context_steps(plan, config, stop), 0.0, CONTEXT_SHARE)
     finished: list[GeneFit] = []
     for k, chosen in enumerate(plan.modulators):
-        if context is None or monitor.stopped():
+        if context is None or stopped(stop):
             return RegulationField(tuple(finished), stopped=True)
-        design = build_design(chosen, plan.columns, context.received, plan.codes)
         share = (1 - CONTEXT_SHARE) / len(plan.modulators)
         start = CONTEXT_SHARE + k * share
-        gene = yield from _gene_steps(chosen.target, design, plan, context, config, monitor, (start, share))
+        gene = yield from part_of(gene_steps(chosen, context, config, stop), start, start + share)
         if gene is None:
             return RegulationField(tuple(finished), stopped=True)
         finished.append(gene)
@@ -144,74 +102,46 @@ def fit_steps(
     return RegulationField(tuple(finished))
 
 
-def _context_steps(plan: Plan, config: TravlrConfig, monitor: _Monitor) -> Generator[Progress, None, Context | None]:
-    ligands = [above_zero(plan.columns[name]) for name, _ in plan.signals]
-    radii = np.array([plan.radius if secreted else plan.contact_distance for _, secreted in plan.signals])
-    sent = np.column_stack(ligands) if ligands else np.zeros((len(plan.codes), 0), dtype=np.float32)
-    steps = received_steps(plan.positions, sent, radii, config.kernel, config.scale_factor)
-    received = yield from _reported(steps, "ligands reaching each cell", monitor, 0.0, 0.75 * CONTEXT_SHARE)
-    if received is None:
-        return None
-    counting = neighbor_count_steps(plan.positions, plan.codes, len(plan.clusters), plan.radius)
-    phase = "neighbors of each cell"
-    counts = yield from _reported(counting, phase, monitor, 0.75 * CONTEXT_SHARE, 0.25 * CONTEXT_SHARE)
-    if counts is None:
-        return None
-    grid = MapGrid.over(plan.positions, config.spatial_dim)
-    neighbors = min_max_scaled(counts)
-    device = pick_device(config.device)
-    members = tuple(np.flatnonzero(plan.codes == k) for k in range(len(plan.clusters)))
-    return Context(
-        received={signal: received[:, k] for k, signal in enumerate(plan.signals)},
-        niches=tuple(Niche.of(plan.positions[rows], neighbors[rows], grid, device) for rows in members),
-        members=members,
-    )
-
-
-def _reported(
-    steps: Generator[float, None, NDArray[np.floating]],
-    phase: str,
-    monitor: _Monitor,
-    start: float,
-    share: float,
-) -> Generator[Progress, None, NDArray[np.floating] | None]:
-    """Pass reports of shares on, on the clock; None when stopped."""
-    while not monitor.stopped():
-        try:
-            done = next(steps)
-        except StopIteration as end:
-            return end.value
-        if monitor.due():
-            yield Progress(phase, round(100 * done), 100, start + share * done)
-    return None
-
-
-def _gene_steps(
-    target: str,
-    design: Design,
-    plan: Plan,
-    context: Context,
-    config: TravlrConfig,
-    monitor: _Monitor,
-    span: tuple[float, float],
+def gene_steps(
+    chosen: Modulators, context: Context, config: TravlrConfig, stop: StopToken | None = None
 ) -> Generator[Progress, None, GeneFit | None]:
-    """Fit one gene in all cell types; None when stopped."""
-    betas = np.zeros((len(plan.codes), 1 + len(design.names)), dtype=np.float32)
+    """Fit one gene in all cell types; None when stopped.
+
+    Every way to fit many genes (one after the other, in processes, on a cluster) comes down to this.
+
+    Parameters
+    ----------
+    chosen
+        The target and what may regulate it.
+    context
+        What all targets share.
+    config
+        Settings of the fit.
+    stop
+        Ends the fit early.
+
+    Yields
+    ------
+    Progress, a few times a second, its ``fraction`` that of this gene alone.
+    """
+    target, design = chosen.target, build_design(chosen, context.columns, context.received, context.codes)
+    betas = np.zeros((len(context.codes), 1 + len(design.names)), dtype=np.float32)
     seed_r2, fit_r2 = [], []
-    typed = sum(len(rows) for rows in context.members)
-    start, share = span
-    for cluster, rows, niche in zip(plan.clusters, context.members, context.niches, strict=True):
+    members, niches = context.members, context.niches(config)
+    typed = sum(len(rows) for rows in members)
+    throttle, start = Throttle(), 0.0
+    for cluster, rows, niche in zip(context.clusters, members, niches, strict=True):
         steps = _cluster_steps(design, rows, niche, config, seed_of(config.seed, target, cluster))
-        width = share * len(rows) / typed
+        width = len(rows) / typed
         while True:
-            if monitor.stopped():
+            if stopped(stop):
                 return None
             try:
                 done, loss = next(steps)
             except StopIteration as end:
                 betas[rows], before, after = end.value
                 break
-            if monitor.due():
+            if throttle.due():
                 phase = f"{target} in {cluster}"
                 epoch = round(config.epochs * max(0.0, (done - SEED_SHARE) / (1 - SEED_SHARE)))
                 yield Progress(phase, epoch, config.epochs, start + width * done, loss)
@@ -219,7 +149,7 @@ def _gene_steps(
         seed_r2.append(before)
         fit_r2.append(after)
     effects = tuple((betas[:, 1:] * design.x).std(axis=0).tolist())
-    return GeneFit(target, design.names, betas, plan.clusters, tuple(seed_r2), tuple(fit_r2), effects)
+    return GeneFit(target, design.names, betas, context.clusters, tuple(seed_r2), tuple(fit_r2), effects)
 
 
 def _cluster_steps(

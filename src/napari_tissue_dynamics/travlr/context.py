@@ -1,0 +1,119 @@
+"""What all target genes of a fit share: expression, received ligands, neighbors and maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.progress import Progress, Throttle, stopped
+from napari_tissue_dynamics.travlr.design import above_zero
+from napari_tissue_dynamics.travlr.maps import MapGrid, min_max_scaled, neighbor_count_steps
+from napari_tissue_dynamics.travlr.signals import received_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.expression import Columns
+    from napari_tissue_dynamics.travlr.niche import Niche
+    from napari_tissue_dynamics.travlr.plan import Plan
+
+# Share of the time of the context that goes into ligands.
+LIGAND_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What all targets share.
+
+    Parameters
+    ----------
+    positions
+        (cells, 2 or 3).
+    codes
+        (cells,) index into ``clusters``; -1 where a cell has no type.
+    clusters
+        Cell types that have cells.
+    columns
+        (cells,) expression of each gene involved.
+    received
+        (cells,) received ligand by name and whether it is secreted.
+    neighbors
+        (cells, clusters) counts of neighbors of each type, each column scaled to 0 ... 1.
+    """
+
+    positions: NDArray[np.float64]
+    codes: NDArray[np.int32]
+    clusters: tuple[str, ...]
+    columns: Columns
+    received: Mapping[tuple[str, bool], NDArray[np.float32]]
+    neighbors: NDArray[np.float32]
+    _niches: dict[tuple[int, str], tuple[Niche, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def members(self) -> tuple[NDArray[np.intp], ...]:
+        """Which cells each type has."""
+        return tuple(np.flatnonzero(self.codes == k) for k in range(len(self.clusters)))
+
+    def niches(self, config: TravlrConfig) -> tuple[Niche, ...]:
+        """Return where the cells of each type sit, for a network; made once for all genes."""
+        key = (config.spatial_dim, config.device)
+        if key not in self._niches:
+            from napari_tissue_dynamics.compute import pick_device
+            from napari_tissue_dynamics.travlr.niche import Niche
+
+            grid, device = MapGrid.over(self.positions, config.spatial_dim), pick_device(config.device)
+            self._niches[key] = tuple(
+                Niche.of(self.positions[rows], self.neighbors[rows], grid, device) for rows in self.members
+            )
+        return self._niches[key]
+
+
+def context_steps(
+    plan: Plan, config: TravlrConfig, stop: StopToken | None = None
+) -> Generator[Progress, None, Context | None]:
+    """Let the ligands reach the cells and count neighbors, once for all targets; None when stopped.
+
+    Yields
+    ------
+    Progress, a few times a second, its ``fraction`` that of this part alone.
+    """
+    ligands = [above_zero(plan.columns[name]) for name, _ in plan.signals]
+    radii = np.array([plan.radius if secreted else plan.contact_distance for _, secreted in plan.signals])
+    sent = np.column_stack(ligands) if ligands else np.zeros((len(plan.codes), 0), dtype=np.float32)
+    reaching = received_steps(plan.positions, sent, radii, config.kernel, config.scale_factor)
+    received = yield from _reported(reaching, "ligands reaching each cell", stop, (0.0, LIGAND_SHARE))
+    if received is None:
+        return None
+    counting = neighbor_count_steps(plan.positions, plan.codes, len(plan.clusters), plan.radius)
+    counts = yield from _reported(counting, "neighbors of each cell", stop, (LIGAND_SHARE, 1.0))
+    if counts is None:
+        return None
+    return Context(
+        positions=plan.positions,
+        codes=plan.codes,
+        clusters=plan.clusters,
+        columns=plan.columns,
+        received={signal: received[:, k] for k, signal in enumerate(plan.signals)},
+        neighbors=min_max_scaled(counts),
+    )
+
+
+def _reported(
+    steps: Generator[float, None, NDArray[np.floating]], phase: str, stop: StopToken | None, span: tuple[float, float]
+) -> Generator[Progress, None, NDArray[np.floating] | None]:
+    """Pass reports of shares on, on the clock; None when stopped."""
+    throttle, (start, end) = Throttle(), span
+    while not stopped(stop):
+        try:
+            done = next(steps)
+        except StopIteration as finished:
+            return finished.value
+        if throttle.due():
+            yield Progress(phase, round(100 * done), 100, start + (end - start) * done)
+    return None
