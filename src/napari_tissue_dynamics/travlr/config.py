@@ -30,18 +30,29 @@ class TravlrConfig:
         Multiplies every received ligand.
     seed_estimator
         Linear model of each cell type that the network starts from.
+    solver
+        How the group lasso is solved: ``path`` stops early as in the publication, ``exact`` goes on until it has
+        converged.
     standardize
         Divide every column by its spread for the seed and report coefficients on the original scale; off as in the
         publication.
     threshold_lambda, l1_reg
         Group and element-wise penalty of the group lasso.
+    ard_threshold
+        Precision above which ``ard`` takes a coefficient for zero.
     score_threshold
         A cell type whose R² stays below keeps only its mean, no coefficients.
     small_types
         What to do about cell types of a single cell, from which no coefficient can be told: ``refuse`` the fit, or
         let the cell keep its own value (``mean``) without coefficients.
+    vision_model
+        Network that bends the seed coefficients: convolutional (``cnn``) or a vision ``transformer`` (flat tissue,
+        sides divisible by 4).
     activation
-        How the network bends the seed coefficients.
+        How the convolutional network bends the seed coefficients.
+    maps
+        What the maps show: where the cell is (``position``), the same only where the tissue has cells of its type
+        (``masked_distance``), or how many cells of each type are around it (``density``).
     spatial_dim
         Side of the spatial maps in pixels.
     epochs
@@ -67,12 +78,16 @@ class TravlrConfig:
     kernel: Literal["gaussian", "truncated"] = "gaussian"
     scale_factor: Annotated[float, Interval(gt=0)] = 1.0
     seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
+    solver: Literal["path", "exact"] = "path"
     standardize: bool = True
     threshold_lambda: Annotated[float, Ge(0)] = 1e-6
     l1_reg: Annotated[float, Ge(0)] = 1e-9
+    ard_threshold: Annotated[float, Interval(gt=0)] = 1e4
     score_threshold: Annotated[float, Interval(le=1)] = 0.2
     small_types: Literal["refuse", "mean"] = "refuse"
+    vision_model: Literal["cnn", "transformer"] = "cnn"
     activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
+    maps: Literal["position", "masked_distance", "density"] = "position"
     spatial_dim: Annotated[int, Interval(ge=8, le=256)] = 16
     epochs: Annotated[int, Interval(ge=0, le=10000)] = 60
     learning_rate: Annotated[float, Interval(gt=0, le=1)] = 5e-3
