@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Bend = Literal["identity", "sigmoid", "sigmoidx2", "sigmoidx1.5", "tanh", "gelu", "softplus"]
+
+
+class Coefficients(Protocol):
+    """Coefficients of every cell that are made or read when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and columns."""
+        ...
+
+    def values(
+        self, columns: NDArray[np.integer] | slice = slice(None), cells: NDArray[np.integer] | slice = slice(None)
+    ) -> NDArray[np.float32]:
+        """Return the (cells, columns) float32 coefficients, all or the chosen ones only."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.data.beta_factors import BetaFactors
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.beta_factors import Coefficients
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +29,8 @@ class GeneFit:
         Column names in order: regulators ``TF``, ligand-receptor pairs ``Ligand$Receptor``,
         ligand-TF pairs ``Ligand#TF``.
     coefficients
-        (cells, 1 + modulators) float32 with the intercept ``beta0`` in the first column, or the same as factors.
+        (cells, 1 + modulators) float32 with the intercept ``beta0`` in the first column, or the same as
+        factors or in a file.
     clusters
         Names of the cell types that have a model.
     seed_r2, fit_r2
@@ -49,7 +53,7 @@ class GeneFit:
 
     target: str
     modulators: tuple[str, ...]
-    coefficients: NDArray[np.float32] | BetaFactors
+    coefficients: NDArray[np.float32] | Coefficients
     clusters: tuple[str, ...] = ()
     seed_r2: tuple[float, ...] = ()
     fit_r2: tuple[float, ...] = ()
@@ -66,13 +70,13 @@ class GeneFit:
             raise DataError(
                 f"The betas of {self.target} are {shape}; (cells, {1 + len(self.modulators)}) was expected."
             )
-        if not isinstance(self.coefficients, BetaFactors):
+        if isinstance(self.coefficients, np.ndarray):
             self.coefficients.flags.writeable = False
 
     @property
     def betas(self) -> NDArray[np.float32]:
-        """(cells, 1 + modulators) float32; multiplied out at every access when kept as factors."""
-        return self.coefficients.values() if isinstance(self.coefficients, BetaFactors) else self.coefficients
+        """(cells, 1 + modulators) float32; made at every access when kept as factors or in a file."""
+        return self.coefficients if isinstance(self.coefficients, np.ndarray) else self.coefficients.values()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,17 +104,28 @@ class GeneFit:
                 f"{modulator!r} is no modulator of {self.target}; it has {', '.join(self.modulators) or 'none'}."
             )
         column = 0 if modulator == "beta0" else 1 + self.modulators.index(modulator)
-        if isinstance(self.coefficients, BetaFactors):
-            return self.coefficients.values(columns=slice(column, column + 1))[:, 0]
-        return self.coefficients[:, column]
+        if isinstance(self.coefficients, np.ndarray):
+            return self.coefficients[:, column]
+        return self.coefficients.values(columns=slice(column, column + 1))[:, 0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegulationField:
-    """The fitted genes of one tissue."""
+    """The fitted genes of one tissue.
+
+    Parameters
+    ----------
+    genes
+        What was fitted.
+    stopped
+        True if the fit was ended before all genes were done.
+    failed
+        Why other genes that were asked for have no fit, by gene.
+    """
 
     genes: tuple[GeneFit, ...]
     stopped: bool = False
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:

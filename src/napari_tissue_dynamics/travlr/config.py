@@ -26,13 +26,19 @@ class TravlrConfig:
     kernel
         Fall-off of a ligand with distance: ``gaussian`` (sigma = radius, no cut-off) or ``truncated``
         (0.001 at the radius and nothing beyond).
+    diffusion
+        How received ligands are summed: over all pairs of cells (``exact``), through a ``grid`` (gaussian kernel;
+        within 0.2 % of the largest value), or on a grid where that is much less work (``auto``).
     scale_factor
         Multiplies every received ligand.
+    impute
+        Smooth the expression over similar cells of the same type before the fit, as the publication does. Expression
+        of a layer ``imputed_count`` is not smoothed again.
     seed_estimator
         Linear model of each cell type that the network starts from.
     solver
-        How the group lasso is solved: ``path`` stops early as in the publication, ``exact`` goes on until it has
-        converged.
+        How the group lasso is solved: ``exact`` until it has converged, ``path`` as in the publication, which stops
+        early.
     standardize
         Divide every column by its spread for the seed and report coefficients on the original scale; off as in the
         publication.
@@ -76,9 +82,11 @@ class TravlrConfig:
     radius: Annotated[float, Ge(0)] = 0.0
     contact_distance: Annotated[float, Ge(0)] = 0.0
     kernel: Literal["gaussian", "truncated"] = "gaussian"
+    diffusion: Literal["auto", "exact", "grid"] = "auto"
     scale_factor: Annotated[float, Interval(gt=0)] = 1.0
+    impute: bool = False
     seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
-    solver: Literal["path", "exact"] = "path"
+    solver: Literal["path", "exact"] = "exact"
     standardize: bool = True
     threshold_lambda: Annotated[float, Ge(0)] = 1e-6
     l1_reg: Annotated[float, Ge(0)] = 1e-9
