@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr import signals
 from napari_tissue_dynamics.travlr.signals import received, received_steps, resolve_radius
 
@@ -54,6 +55,49 @@ def test_single_precision_is_close(monkeypatch):
     exact = np.stack([w @ ligands[:, k].astype(float) / 300 for k, w in enumerate(exact)], axis=1)
     monkeypatch.setattr(signals, "SINGLE_PRECISION_ABOVE", 100)
     np.testing.assert_allclose(received(positions, ligands, radii), exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "lone", "clumped", "signed"])
+def test_a_grid_agrees_with_the_exact_sum(kind, dimensions):
+    worst = 0.0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        positions = rng.uniform(3000, 4500, (1200, dimensions)) * (1, 0.4, 0.3)[:dimensions]
+        if kind == "clumped":
+            positions[:600] = positions[0] + rng.normal(0, 15, (600, dimensions))
+        ligands = rng.gamma(1, 1, (1200, 2)).astype(np.float32)
+        ligands *= {"sparse": rng.random((1200, 2)) < 0.01, "lone": np.arange(1200)[:, None] == [3, 7]}.get(kind, 1)
+        if kind == "signed":
+            ligands -= 1
+        found = received(positions, ligands, np.array([150.0, 60.0]), scale_factor=1200, diffusion="grid")
+        for k, radius in enumerate((150.0, 60.0)):
+            exact = np.exp(-cdist(positions, positions, "sqeuclidean") / (2 * radius**2)) @ ligands[:, k].astype(float)
+            worst = max(worst, np.abs(found[:, k] - exact).max() / np.abs(exact).max())
+    assert worst < 2e-3
+    assert kind == "signed" or found.min() >= 0
+
+
+def test_many_cells_take_the_grid_and_few_the_exact_sum(monkeypatch):
+    rng = np.random.default_rng(0)
+    positions, ligands = rng.uniform(0, 1000, (400, 2)), rng.random((400, 2)).astype(np.float32)
+    radii = np.array([100.0, 100.0])
+    exact, grid = (received(positions, ligands, radii, diffusion=how) for how in ("exact", "grid"))
+    assert not np.array_equal(exact, grid)
+    np.testing.assert_array_equal(received(positions, ligands, radii), exact)
+    monkeypatch.setattr(signals, "EXACT_BELOW", 300)
+    monkeypatch.setattr(signals, "GAIN", 0.01)
+    np.testing.assert_array_equal(received(positions, ligands, radii), grid)
+    monkeypatch.setattr(signals, "GAIN", 1e9)
+    np.testing.assert_array_equal(received(positions, ligands, radii), exact)
+
+
+def test_a_grid_for_a_lost_cell_is_refused_when_asked_for_and_avoided_otherwise(monkeypatch):
+    monkeypatch.setattr(signals, "EXACT_BELOW", 1)
+    positions, ligands = np.array([[0.0, 0], [1, 0], [1e7, 1e7]]), np.ones((3, 1), np.float32)
+    assert received(positions, ligands, np.array([1.0]))[2, 0] == pytest.approx(1 / 3)
+    with pytest.raises(DataError, match="Choose diffusion 'auto'"):
+        received(positions, ligands, np.array([1.0]), diffusion="grid")
 
 
 def test_a_huge_radius_is_the_mean():

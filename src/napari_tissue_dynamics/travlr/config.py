@@ -27,8 +27,8 @@ class TravlrConfig:
         Fall-off of a ligand with distance: ``gaussian`` (sigma = radius, no cut-off) or ``truncated``
         (0.001 at the radius and nothing beyond).
     diffusion
-        How received ligands are summed: over all pairs of cells (``exact``), through a ``grid`` (gaussian kernel;
-        within 0.2 % of the largest value), or on a grid where that is much less work (``auto``).
+        How received ligands are summed: over all pairs of cells (``exact``), through a ``grid`` (gaussian kernel only;
+        within 0.1 % of the largest value), or through a grid where that is much less work (``auto``).
     scale_factor
         Multiplies every received ligand.
     impute

@@ -86,7 +86,7 @@ def context_steps(
     ligands = [above_zero(plan.columns[name]) for name, _ in plan.signals]
     radii = np.array([plan.radius if secreted else plan.contact_distance for _, secreted in plan.signals])
     sent = np.column_stack(ligands) if ligands else np.zeros((len(plan.codes), 0), dtype=np.float32)
-    reaching = received_steps(plan.positions, sent, radii, config.kernel, config.scale_factor)
+    reaching = received_steps(plan.positions, sent, radii, config.kernel, config.scale_factor, config.diffusion)
     received = yield from _reported(reaching, "ligands reaching each cell", stop, (0.0, LIGAND_SHARE))
     if received is None:
         return None

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.travlr.grid_diffusion import Grid, diffuse_steps
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 Kernel = Literal["gaussian", "truncated"]
+Diffusion = Literal["auto", "exact", "grid"]
 Floats = NDArray[np.float64]
 Weights: TypeAlias = "NDArray[np.floating] | sparse.csr_array"
 
@@ -31,6 +35,13 @@ SINGLE_PRECISION_ABOVE = 20_000
 # Share of the tissue in a cell's reach below which looking up neighbors pays off, judged on some cells.
 SPARSE_BELOW = 0.02
 SAMPLE = 500
+# Tissues of up to so many cells are summed exactly in seconds.
+EXACT_BELOW = 5_000
+# Work in multiplications: making one weight of the exact sum, and one point of the grid (there and back).
+WEIGHT_WORK, POINT_WORK = 40, 40
+# The grid must save this factor, and have no more points than this (0.5 GB).
+GAIN = 2.0
+MOST_POINTS = 2**27
 
 
 def resolve_radius(positions: Floats, radius: float, contact_distance: float) -> tuple[float, float]:
@@ -60,9 +71,10 @@ def received(
     radii: Floats,
     kernel: Kernel = "gaussian",
     scale_factor: float = 1.0,
+    diffusion: Diffusion = "auto",
 ) -> NDArray[np.float32]:
     """Run :func:`received_steps` to the end."""
-    steps = received_steps(positions, ligands, radii, kernel, scale_factor)
+    steps = received_steps(positions, ligands, radii, kernel, scale_factor, diffusion)
     while True:
         try:
             next(steps)
@@ -77,6 +89,7 @@ def received_steps(
     radii: Floats,
     kernel: Kernel = "gaussian",
     scale_factor: float = 1.0,
+    diffusion: Diffusion = "auto",
 ) -> Generator[float, None, NDArray[np.float32]]:
     r"""Sum what all cells send to each cell.
 
@@ -96,6 +109,11 @@ def received_steps(
         (ligands,) reach in the unit of the positions.
     kernel, scale_factor
         Fall-off with distance, and a factor of every value.
+    diffusion
+        ``exact``: a sum over all pairs of cells. ``grid``: through a regular grid, within 0.1 % of the largest value
+        of each ligand (:mod:`~napari_tissue_dynamics.travlr.grid_diffusion`). ``auto``: through a grid in tissues of
+        more than 5 000 cells where that is less than half the work. The truncated kernel, which has a rim and few
+        senders in reach, is always summed exactly.
 
     Yields
     ------
@@ -105,6 +123,11 @@ def received_steps(
     Returns
     -------
     (cells, ligands) float32 in the unit of the expression.
+
+    Raises
+    ------
+    DataError
+        If a grid was asked for and would need more than 134 million points.
     """
     n = len(positions)
     result = np.zeros(ligands.shape, dtype=np.float32)
@@ -113,23 +136,68 @@ def received_steps(
         columns = np.flatnonzero(radii == radius)
         sigma = radius if kernel == "gaussian" else radius / np.sqrt(-2 * np.log(WEIGHT_AT_RADIUS))
         reach = GAUSSIAN_REACH * sigma if kernel == "gaussian" else radius
-        weights = _sender_weights(positions, sigma, reach, local=kernel == "truncated")
-        sent: Any = np.ascontiguousarray(ligands[:, columns], dtype=_precision(n))
-        start = 0
-        for block in weights:
-            stop = start + block.shape[0]
-            result[start:stop, columns] = (scale_factor / n) * (block @ sent)
-            start = stop
-            yield (k + start / n) / len(reaches)
+        sent = ligands[:, columns]
+        grid = _grid_for(positions, sigma, len(columns), diffusion) if kernel == "gaussian" else None
+        steps = (
+            _exact_steps(positions, sent, sigma, reach, local=kernel == "truncated")
+            if grid is None
+            else diffuse_steps(positions, sent.astype(np.float32, copy=False), sigma, grid)
+        )
+        while True:
+            try:
+                yield (k + next(steps)) / len(reaches)
+            except StopIteration as end:
+                result[:, columns] = (scale_factor / n) * end.value
+                break
     return result
+
+
+def _grid_for(positions: Floats, sigma: float, n_ligands: int, diffusion: Diffusion) -> Grid | None:
+    """Return the grid to diffuse on, or None for the exact sum."""
+    n, dimensions = positions.shape
+    if diffusion == "exact" or (diffusion == "auto" and n <= EXACT_BELOW):
+        return None
+    grid = Grid.over(positions, sigma)
+    if diffusion == "grid":
+        if grid.size > MOST_POINTS:
+            raise DataError(
+                f"A grid for signals that reach {sigma:.3g} would need {grid.size:,} points to cover the tissue; at "
+                f"most {MOST_POINTS:,} are possible. Choose diffusion 'auto' or 'exact', or remove cells far from all."
+            )
+        return grid
+    if grid.size > MOST_POINTS:
+        return None
+    near = _near(cKDTree(positions), positions, GAUSSIAN_REACH * sigma)
+    exact = n * (near if near < SPARSE_BELOW * n else n) * (WEIGHT_WORK + n_ligands)
+    gridded = n_ligands * (2.0 * n * 3**dimensions + POINT_WORK * grid.size)
+    return grid if GAIN * gridded < exact else None
+
+
+def _exact_steps(
+    positions: Floats, ligands: NDArray[np.floating], sigma: float, reach: float, *, local: bool
+) -> Generator[float, None, NDArray[np.floating]]:
+    n = len(positions)
+    sent: Any = np.ascontiguousarray(ligands, dtype=_precision(n))
+    result, start = np.empty(ligands.shape, dtype=_precision(n)), 0
+    for block in _sender_weights(positions, sigma, reach, local=local):
+        stop = start + block.shape[0]
+        result[start:stop] = block @ sent
+        start = stop
+        yield start / n
+    return result
+
+
+def _near(tree: cKDTree, positions: Floats, reach: float) -> float:
+    """Return the mean number of cells in reach, judged on some cells."""
+    sample = positions[:: -(-len(positions) // SAMPLE)]
+    return float(np.mean(tree.query_ball_point(sample, reach, return_length=True)))
 
 
 def _sender_weights(positions: Floats, sigma: float, reach: float, *, local: bool) -> Generator[Weights, None, None]:
     """Yield the (receivers, cells) weights of one block of receivers after the other."""
     tree = cKDTree(positions)
     n = len(positions)
-    sample = positions[:: -(-n // SAMPLE)]
-    near = float(np.mean(tree.query_ball_point(sample, reach, return_length=True)))
+    near = _near(tree, positions, reach)
     if local or near < SPARSE_BELOW * n:
         yield from _near_weights(positions, tree, sigma, reach, rows=1 + int(CHUNK / 4 / near))
     else:
