@@ -34,7 +34,7 @@ CHUNK = 2**21
 SINGLE_PRECISION_ABOVE = 20_000
 # Share of the tissue in a cell's reach below which looking up neighbors pays off, judged on some cells.
 SPARSE_BELOW = 0.02
-SAMPLE = 500
+SAMPLE, SENDERS = 500, 50_000
 # Tissues of up to so many cells are summed exactly in seconds.
 EXACT_BELOW = 5_000
 # Work in multiplications: making one weight of the exact sum, and one point of the grid (there and back).
@@ -167,7 +167,7 @@ def _grid_for(positions: Floats, sigma: float, n_ligands: int, diffusion: Diffus
         return grid
     if grid.size > MOST_POINTS:
         return None
-    near = _near(cKDTree(positions), positions, GAUSSIAN_REACH * sigma)
+    near = _near(positions, GAUSSIAN_REACH * sigma)
     exact = n * (near if near < SPARSE_BELOW * n else n) * (WEIGHT_WORK + n_ligands)
     gridded = n_ligands * (2.0 * n * 3**dimensions + POINT_WORK * grid.size)
     return grid if GAIN * gridded < exact else None
@@ -187,17 +187,18 @@ def _exact_steps(
     return result
 
 
-def _near(tree: cKDTree, positions: Floats, reach: float) -> float:
+def _near(positions: Floats, reach: float) -> float:
     """Return the mean number of cells in reach, judged on some cells."""
-    sample = positions[:: -(-len(positions) // SAMPLE)]
-    return float(np.mean(tree.query_ball_point(sample, reach, return_length=True)))
+    some = positions[:: -(-len(positions) // SENDERS)]
+    counts = cKDTree(some).query_ball_point(some[:: -(-len(some) // SAMPLE)], reach, return_length=True)
+    return float(np.mean(counts)) * len(positions) / len(some)
 
 
 def _sender_weights(positions: Floats, sigma: float, reach: float, *, local: bool) -> Generator[Weights, None, None]:
     """Yield the (receivers, cells) weights of one block of receivers after the other."""
     tree = cKDTree(positions)
     n = len(positions)
-    near = _near(tree, positions, reach)
+    near = _near(positions, reach)
     if local or near < SPARSE_BELOW * n:
         yield from _near_weights(positions, tree, sigma, reach, rows=1 + int(CHUNK / 4 / near))
     else:
