@@ -212,7 +212,8 @@ def _matrices(table: Table, options: ReadOptions) -> dict[str, Any]:
         kind = (key, field != "expression")
         if key and kind not in read:
             read[kind] = _read_matrix(table, key, counts=kind[1])
-    return {field: read[key, field != "expression"] if key else None for field, key in chosen.items()}
+    matrices = {field: read[key, field != "expression"] if key else None for field, key in chosen.items()}
+    return {**matrices, "expression_key": chosen["expression"]}
 
 
 def _read_matrix(table: Table, key: str, *, counts: bool) -> Counts:

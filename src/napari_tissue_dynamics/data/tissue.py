@@ -100,6 +100,8 @@ class Tissue:
         (cells, genes) counts, sparse (CSR) or dense float32, or None.
     expression
         (cells, genes) expression used for regulation, or None.
+    expression_key
+        Layer that the expression was read from (``X``, ``imputed_count``); empty when not known.
     cell_types
         The type of every cell, or None.
     histology
@@ -133,6 +135,7 @@ class Tissue:
     embedding: str = "umap"
     counts_meaning: str = ""
     source: str = "tissue"
+    expression_key: str = ""
 
     def __post_init__(self) -> None:
         _check_names(self.cells, "cell")

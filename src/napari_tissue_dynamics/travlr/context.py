@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tissue_dynamics.progress import Progress, Throttle, stopped
 from napari_tissue_dynamics.travlr.design import above_zero
+from napari_tissue_dynamics.travlr.imputation import impute_steps
 from napari_tissue_dynamics.travlr.maps import MapGrid, min_max_scaled, neighbor_count_steps
 from napari_tissue_dynamics.travlr.signals import received_steps
 
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.tissue import Counts
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.travlr.expression import Columns
     from napari_tissue_dynamics.travlr.niche import Niche
     from napari_tissue_dynamics.travlr.plan import Plan
 
-# Share of the time of the context that goes into ligands.
-LIGAND_SHARE = 0.75
+# Shares of the context where expression has been smoothed and ligands have reached the cells.
+SMOOTH_SHARE, LIGAND_SHARE = 0.3, 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,11 +85,17 @@ def context_steps(
     ------
     Progress, a few times a second, its ``fraction`` that of this part alone.
     """
-    ligands = [above_zero(plan.columns[name]) for name, _ in plan.signals]
+    columns = plan.columns
+    if plan.smooth_from is not None:
+        smoothed = yield from _smoothed_steps(plan, plan.smooth_from, stop)
+        if smoothed is None:
+            return None
+        columns = smoothed
+    ligands = [above_zero(columns[name]) for name, _ in plan.signals]
     radii = np.array([plan.radius if secreted else plan.contact_distance for _, secreted in plan.signals])
     sent = np.column_stack(ligands) if ligands else np.zeros((len(plan.codes), 0), dtype=np.float32)
     reaching = received_steps(plan.positions, sent, radii, config.kernel, config.scale_factor, config.diffusion)
-    received = yield from _reported(reaching, "ligands reaching each cell", stop, (0.0, LIGAND_SHARE))
+    received = yield from _reported(reaching, "ligands reaching each cell", stop, (SMOOTH_SHARE, LIGAND_SHARE))
     if received is None:
         return None
     counting = neighbor_count_steps(plan.positions, plan.codes, len(plan.clusters), plan.radius)
@@ -98,10 +106,23 @@ def context_steps(
         positions=plan.positions,
         codes=plan.codes,
         clusters=plan.clusters,
-        columns=plan.columns,
+        columns=columns,
         received={signal: received[:, k] for k, signal in enumerate(plan.signals)},
         neighbors=min_max_scaled(counts),
     )
+
+
+def _smoothed_steps(
+    plan: Plan, expression: Counts, stop: StopToken | None
+) -> Generator[Progress, None, Columns | None]:
+    """Return the columns of the plan averaged over similar cells of the same type."""
+    place = {gene: index for index, gene in enumerate(plan.genes)}
+    wanted = np.array([place[gene] for gene in plan.columns], dtype=np.intp)
+    steps = impute_steps(expression, plan.codes, wanted)
+    smooth = yield from _reported(steps, "smoothing expression", stop, (0.0, SMOOTH_SHARE))
+    if smooth is None:
+        return None
+    return {gene: np.ascontiguousarray(smooth[:, k], dtype=np.float32) for k, gene in enumerate(plan.columns)}
 
 
 def _reported(

@@ -70,6 +70,11 @@ class Modulators:
         return tuple(dict.fromkeys([*(pair.ligand for pair in self.pairs), *(pair.ligand for pair in self.tf_ligands)]))
 
     @property
+    def signals(self) -> tuple[tuple[str, bool], ...]:
+        """The ligands with whether they are secreted."""
+        return tuple((name, self.secreted[name]) for name in self.ligands)
+
+    @property
     def genes(self) -> tuple[str, ...]:
         """All genes that the columns are made from and the target, each once."""
         listeners = (*(pair.receptor for pair in self.pairs), *(pair.tf for pair in self.tf_ligands))
