@@ -33,7 +33,9 @@ def _design(tissue, radius=0.0):
 
 @pytest.mark.parametrize("kind", ["lasso", "bayesian", "ard"])
 def test_no_epochs_give_exactly_the_seed(tissue, network, kind):
-    config = TravlrConfig(epochs=0, score_threshold=-100, seed_estimator=kind, standardize=False, radius=20.0)
+    config = TravlrConfig(
+        epochs=0, score_threshold=-100, seed_estimator=kind, solver="path", standardize=False, radius=20.0
+    )
     found = fit(tissue, ["Axin2"], network, config)["Axin2"]
     assert found.columns == ("beta0", "beta_Sox2", "beta_Pax6", "beta_Wnt5a$Fzd2")
     x, y = _design(tissue, 20.0), tissue.expression[:, 4].astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Floats = NDArray[np.float64]
+GroupScaling = Literal["inverse", "direct"]
 
 ITERATIONS = 1500
 TOLERANCE = 1e-5
@@ -26,13 +27,21 @@ class Penalties:
     Parameters
     ----------
     group
-        Of the length of each group's coefficients, divided by the square root of the group's size.
+        Of the length of each group's coefficients.
     element
         Of the absolute value of each coefficient.
+    scaling
+        Whether the group penalty is divided (``inverse``) or multiplied (``direct``) by the square root of the
+        group's size.
     """
 
     group: float = 1e-6
     element: float = 1e-9
+    scaling: GroupScaling = "inverse"
+
+    def of_group(self, size: int) -> float:
+        """Return the strength for a group of ``size`` coefficients."""
+        return self.group / np.sqrt(size) if self.scaling == "inverse" else self.group * np.sqrt(size)
 
 
 @dataclass(slots=True)
@@ -156,7 +165,7 @@ def _problem(centered: Floats, y: Floats, groups: NDArray[np.integer], penalties
         design=design,
         y=y,
         members=members,
-        group_strength=[penalties.group / np.sqrt(len(rows)) for rows in members],
+        group_strength=[penalties.of_group(len(rows)) for rows in members],
         element=penalties.element,
         lipschitz=float((design**2).sum()) / len(y),
     )

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tissue_dynamics.travlr.lasso import Penalties, sparse_group_lasso_steps
+from napari_tissue_dynamics.travlr.lasso_exact import exact_steps
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.lasso import GroupScaling
 
 Floats = NDArray[np.float64]
 
 
 def seed_steps(
-    x: Floats, y: Floats, groups: NDArray[np.integer], config: TravlrConfig
+    x: Floats, y: Floats, groups: NDArray[np.integer], config: TravlrConfig, scaling: GroupScaling = "inverse"
 ) -> Generator[float, None, Floats]:
     """Fit the seed estimator of one cell type.
 
@@ -32,7 +34,10 @@ def seed_steps(
         (modulators,) group of each column.
     config
         Says which estimator: the sparse group lasso, or scikit-learn's ``BayesianRidge`` or
-        ``ARDRegression`` with their own defaults.
+        ``ARDRegression`` with their own defaults; the strength of the lasso never reaches ARD, whose threshold is a
+        precision above which a coefficient counts as zero.
+    scaling
+        How the group penalty depends on the size of a group.
 
     Yields
     ------
@@ -45,25 +50,29 @@ def seed_steps(
     if len(y) < 2 or x.shape[1] == 0:
         return mean_only(y, x.shape[1])
     if not config.standardize:
-        return (yield from _estimate(x, y, groups, config))
+        return (yield from _estimate(x, y, groups, config, scaling))
     # A received ligand is a mean over the whole tissue and can be a thousand times smaller than a transcription
     # factor; on the raw scale the published iteration stops long before it has used it.
     spread = x.std(axis=0)
     spread[spread == 0] = 1.0
-    found = yield from _estimate(x / spread, y, groups, config)
+    found = yield from _estimate(x / spread, y, groups, config, scaling)
     found[1:] /= spread
     return found
 
 
 def _estimate(
-    x: Floats, y: Floats, groups: NDArray[np.integer], config: TravlrConfig
+    x: Floats, y: Floats, groups: NDArray[np.integer], config: TravlrConfig, scaling: GroupScaling
 ) -> Generator[float, None, Floats]:
     if config.seed_estimator == "lasso":
-        penalties = Penalties(group=config.threshold_lambda, element=config.l1_reg)
+        penalties = Penalties(config.threshold_lambda, config.l1_reg, scaling)
+        if config.solver == "exact":
+            found, _ = yield from exact_steps(x, y, groups, penalties)
+            return found
         return (yield from sparse_group_lasso_steps(x, y, groups, penalties))
     from sklearn.linear_model import ARDRegression, BayesianRidge
 
-    model = BayesianRidge() if config.seed_estimator == "bayesian" else ARDRegression()
+    bayesian = config.seed_estimator == "bayesian"
+    model = BayesianRidge() if bayesian else ARDRegression(threshold_lambda=config.ard_threshold)
     model.fit(x, y)
     return np.concatenate([[model.intercept_], model.coef_])
 
