@@ -7,7 +7,7 @@ from scipy import sparse
 from napari_tissue_dynamics.data.tissue import Tissue
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.design import build_design, select_modulators
+from napari_tissue_dynamics.travlr.design import PairColumns, build_design, select_modulators
 from napari_tissue_dynamics.travlr.expression import columns_of, expression_of
 from napari_tissue_dynamics.travlr.network import LigandReceptor, RegulatoryNetwork
 from napari_tissue_dynamics.travlr.plan import make_plan
@@ -54,6 +54,22 @@ def test_matrix_agrees_with_products_written_out():
     expected = [columns["B"], columns["A"], near * heard, near * columns["A"], far * columns["B"]]
     np.testing.assert_allclose(design.x[:, :5], np.stack(expected, axis=1), rtol=1e-6)
     np.testing.assert_array_equal(design.y, columns["T"])
+
+
+@pytest.mark.parametrize("floats", [0, 40, 1000])
+def test_columns_that_targets_share_are_the_same(floats):
+    rng = np.random.default_rng(0)
+    columns = {gene: rng.normal(size=20).astype(np.float32) for gene in GENES}
+    columns["R2"][:] = -1
+    received = {("L1", False): rng.random(20).astype(np.float32), ("L2", True): rng.random(20).astype(np.float32)}
+    codes = np.repeat([0, 1], 10)
+    shared = PairColumns(columns, received, codes, floats)
+    alone = build_design(_modulators(), columns, received, codes)
+    for _ in range(2):
+        found = build_design(_modulators(), columns, received, codes, shared)
+        assert found.names == alone.names
+        np.testing.assert_array_equal(found.x, alone.x)
+        np.testing.assert_array_equal(found.groups, alone.groups)
 
 
 def test_a_constant_regulator_stays_and_a_pair_that_varies_only_between_types_goes():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.progress import Progress, Throttle, stopped
-from napari_tissue_dynamics.travlr.design import above_zero
+from napari_tissue_dynamics.travlr.design import PairColumns, above_zero, build_design
 from napari_tissue_dynamics.travlr.imputation import impute_steps
 from napari_tissue_dynamics.travlr.maps import MapGrid, min_max_scaled, neighbor_count_steps
 from napari_tissue_dynamics.travlr.signals import received_steps
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Counts
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.design import Design, Modulators
     from napari_tissue_dynamics.travlr.expression import Columns
     from napari_tissue_dynamics.travlr.niche import Niche
     from napari_tissue_dynamics.travlr.plan import Plan
 
 # Shares of the context where expression has been smoothed and ligands have reached the cells.
 SMOOTH_SHARE, LIGAND_SHARE = 0.3, 0.8
+# Numbers in columns of pairs that are kept for the next target (256 MB).
+KEPT_FLOATS = 2**26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +58,14 @@ class Context:
     columns: Columns
     received: Mapping[tuple[str, bool], NDArray[np.float32]]
     neighbors: NDArray[np.float32]
+    _pairs: list[PairColumns] = field(default_factory=list, repr=False)
     _niches: dict[tuple[int, str], tuple[Niche, ...]] = field(default_factory=dict, repr=False)
+
+    def design(self, chosen: Modulators) -> Design:
+        """Return the columns of one target; those of pairs are made once for all targets."""
+        if not self._pairs:
+            self._pairs.append(PairColumns(self.columns, self.received, self.codes, KEPT_FLOATS))
+        return build_design(chosen, self.columns, self.received, self.codes, self._pairs[0])
 
     @property
     def members(self) -> tuple[NDArray[np.intp], ...]:

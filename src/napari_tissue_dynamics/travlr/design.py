@@ -143,11 +143,61 @@ def select_modulators(
     return Modulators(target, regulators, _most_expressed(pairs, means, config.max_pairs), tf_ligands, secreted)
 
 
+class PairColumns:
+    """Received ligand times expression, for any pair, made once for all targets that ask for it.
+
+    Almost all pairs are those of every target. Whether a column varies is kept for all pairs, the columns themselves
+    as long as they fit.
+
+    Parameters
+    ----------
+    columns
+        Expression of the genes.
+    received
+        (cells,) received ligand by name and whether it is secreted.
+    codes
+        (cells,) cell type; -1 for none.
+    floats
+        Numbers that may be kept.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        received: Mapping[tuple[str, bool], NDArray[np.float32]],
+        codes: NDArray[np.integer],
+        floats: int = 0,
+    ) -> None:
+        self._columns, self._received, self._codes = columns, received, codes
+        self._most = floats // max(1, len(codes))
+        self._kept: dict[tuple[int, str, bool, str], NDArray[np.float32]] = {}
+        self._varies: dict[tuple[int, str, bool, str], bool] = {}
+
+    def column(self, kind: int, ligand: str, secreted: bool, listener: str) -> NDArray[np.float32]:
+        """Return one column, (cells,); a receptor counts above zero only, a transcription factor as it is."""
+        key = (kind, ligand, secreted, listener)
+        found = self._kept.get(key)
+        if found is None:
+            heard = self._columns[listener]
+            found = self._received[ligand, secreted] * (above_zero(heard) if kind == LIGAND_RECEPTOR else heard)
+            if len(self._kept) < self._most:
+                self._kept[key] = found
+        return found
+
+    def varies(self, kind: int, ligand: str, secreted: bool, listener: str) -> bool:
+        """Return whether the column varies in some cell type."""
+        key = (kind, ligand, secreted, listener)
+        if key not in self._varies:
+            self._varies[key] = varies(self.column(*key), self._codes)
+        return self._varies[key]
+
+
 def build_design(
     modulators: Modulators,
     columns: Columns,
     received: Mapping[tuple[str, bool], NDArray[np.float32]],
     codes: NDArray[np.integer],
+    shared: PairColumns | None = None,
 ) -> Design:
     """Make the columns of one target and leave out pairs that vary in no cell type.
 
@@ -161,25 +211,24 @@ def build_design(
         (cells,) received ligand by name and whether it is secreted.
     codes
         (cells,) cell type; -1 for none.
+    shared
+        Columns of pairs that other targets have as well.
     """
-    expressed = {pair.receptor: above_zero(columns[pair.receptor]) for pair in modulators.pairs}
-    products = [
-        (LIGAND_RECEPTOR, received[pair.ligand, modulators.secreted[pair.ligand]] * expressed[pair.receptor])
-        for pair in modulators.pairs
-    ] + [
-        (LIGAND_TF, received[pair.ligand, modulators.secreted[pair.ligand]] * columns[pair.tf])
-        for pair in modulators.tf_ligands
-    ]
-    kinds = [(REGULATOR, columns[tf]) for tf in modulators.regulators]
-    kinds += products
-    kept = [k for k, (kind, values) in enumerate(kinds) if kind == REGULATOR or varies(values, codes)]
+    products = shared or PairColumns(columns, received, codes)
+    reach = modulators.secreted
+    pairs = [(LIGAND_RECEPTOR, pair.ligand, reach[pair.ligand], pair.receptor) for pair in modulators.pairs]
+    pairs += [(LIGAND_TF, pair.ligand, reach[pair.ligand], pair.tf) for pair in modulators.tf_ligands]
+    n_regulators = len(modulators.regulators)
+    kept = [k for k, pair in enumerate(pairs) if products.varies(*pair)]
     names = modulators.names
-    x = np.empty((len(codes), len(kept)), dtype=np.float32)
-    for column, k in enumerate(kept):
-        x[:, column] = kinds[k][1]
+    x = np.empty((len(codes), n_regulators + len(kept)), dtype=np.float32)
+    for column, tf in enumerate(modulators.regulators):
+        x[:, column] = columns[tf]
+    for column, k in enumerate(kept, start=n_regulators):
+        x[:, column] = products.column(*pairs[k])
     return Design(
-        names=tuple(names[k] for k in kept),
-        groups=np.array([kinds[k][0] for k in kept], dtype=np.int8),
+        names=(*modulators.regulators, *(names[n_regulators + k] for k in kept)),
+        groups=np.array([REGULATOR] * n_regulators + [pairs[k][0] for k in kept], dtype=np.int8),
         x=x,
         y=columns[modulators.target],
     )

@@ -11,7 +11,6 @@ from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationFiel
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.context import Context, context_steps
-from napari_tissue_dynamics.travlr.design import build_design
 from napari_tissue_dynamics.travlr.niche import Niche, train_steps
 from napari_tissue_dynamics.travlr.plan import make_plan
 from napari_tissue_dynamics.travlr.seeds import mean_only, r_squared, seed_steps
@@ -124,7 +123,7 @@ def gene_steps(
     ------
     Progress, a few times a second, its ``fraction`` that of this gene alone.
     """
-    target, design = chosen.target, build_design(chosen, context.columns, context.received, context.codes)
+    target, design = chosen.target, context.design(chosen)
     betas = np.zeros((len(context.codes), 1 + len(design.names)), dtype=np.float32)
     seed_r2, fit_r2 = [], []
     members, niches = context.members, context.niches(config)
