@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from napari_tissue_dynamics.data.beta_factors import BetaFactors
 from napari_tissue_dynamics.data.regulation_field import GeneFit
@@ -160,7 +161,12 @@ def test_damaged_files_give_a_sentence(store, rng, tmp_path):
 
 def test_arrays_of_a_file_are_views_into_it(tmp_path):
     arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "none": np.zeros((0, 4)), "b": np.array([True, False])}
+    arrays |= {"odd": np.arange(3, dtype=np.int8), "cube": np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1)}
     write_tensors(tmp_path / "x", arrays, {"k": [1, "é"]})
+    for name, array in load_file(tmp_path / "x").items():
+        np.testing.assert_array_equal(array, arrays[name])
+    write_tensors(tmp_path / "rows", {"a": list(arrays["a"]), "no rows": []}, {})
+    np.testing.assert_array_equal(load_file(tmp_path / "rows")["a"], arrays["a"])
     found = TensorFile.open(tmp_path / "x")
     assert found.header == {"k": [1, "é"]}
     for name, array in arrays.items():

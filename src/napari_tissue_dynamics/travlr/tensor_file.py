@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,30 +17,56 @@ from napari_tissue_dynamics.data.anndata_write import replacing
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+Rows: TypeAlias = "NDArray[Any] | Sequence[NDArray[Any]]"
+
 TYPES = {"F32": np.float32, "F64": np.float64, "I32": np.int32, "I64": np.int64, "I8": np.int8, "BOOL": np.bool_}
+NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
 # The first eight bytes say how long the description of the tensors is; more than this is no such file.
 LENGTH_BYTES = 8
 LONGEST_DESCRIPTION = 100_000_000
 
 
-def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], header: Mapping[str, object]) -> None:
-    """Write arrays of the types in ``TYPES`` and a header that JSON can hold.
+def write_tensors(path: Path, arrays: Mapping[str, Rows], header: Mapping[str, object]) -> None:
+    """Write arrays and a header that JSON can hold, row by row, so that nothing is copied as a whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+    arrays
+        Arrays of the types in ``TYPES``; a sequence of vectors of one length stands for the matrix of these rows.
+    header
+        Kept beside the arrays.
 
     Raises
     ------
     DataError
         If the file cannot be written.
     """
-    from safetensors.numpy import save_file
+    # Widest numbers first, so that every array begins at a multiple of its item size.
+    ordered = sorted(arrays.items(), key=lambda item: -_kind(item[1]).itemsize)
+    description: dict[str, Any] = {"__metadata__": {"header": json.dumps(header)}}
+    end = 0
+    for name, array in ordered:
+        shape = array.shape if isinstance(array, np.ndarray) else (len(array), *(array[0].shape if array else (0,)))
+        start, end = end, end + math.prod(shape) * _kind(array).itemsize
+        description[name] = {"dtype": NAMES[_kind(array)], "shape": shape, "data_offsets": (start, end)}
+    text = json.dumps(description).encode()
+    text += b" " * (-len(text) % LENGTH_BYTES)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(len(text).to_bytes(LENGTH_BYTES, "little") + text)
+        for _, array in ordered:
+            for row in array if np.ndim(array[0] if len(array) else 0) else [array]:
+                file.write(np.ascontiguousarray(row).data if len(row) else b"")
 
-    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"header": json.dumps(header)})
+
+def _kind(array: Rows) -> np.dtype[Any]:
+    return array.dtype if isinstance(array, np.ndarray) else np.dtype(array[0].dtype if array else np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
