@@ -18,8 +18,8 @@ from scipy import sparse
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.graph.depth import Depth
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.depth import Depth
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare

@@ -6,23 +6,32 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.components import principal_components
+from napari_tissue_dynamics.graph.counts import (
+    cell_sizes,
+    count_layers,
+    even_roots,
+    median_size,
+    normalise,
+    sparse_counts,
+    times_rows,
+    varying_genes,
+)
+from napari_tissue_dynamics.graph.depth import Depth, estimate_depth
 from napari_tissue_dynamics.graph.moments import moments
 from napari_tissue_dynamics.graph.neighbors import alike, expression_graph, spatial_graph, union
-from napari_tissue_dynamics.steer.depth import Depth, estimate_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.steer.config import SteerConfig
 
 MIN_CELLS = 10
 MIN_GENES = 2
-DISPERSION_BINS = 20
 ALIKE = 0.25
 
 
@@ -114,7 +123,7 @@ class Scale:
     def of(cls, tissue: Tissue, seen: Prepared) -> Scale:
         """Return what the counts of ``tissue`` were divided by when it was prepared."""
         spliced, unspliced = _count_layers(tissue)
-        sizes = (_median(_sizes(unspliced)), _median(_sizes(spliced)))
+        sizes = (median_size(cell_sizes(unspliced)), median_size(cell_sizes(spliced)))
         return cls(sizes, seen.unspliced.max(axis=0), seen.spliced.max(axis=0), seen.depth)
 
 
@@ -138,47 +147,17 @@ def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
         If a count layer is missing or unusable, or too few cells or genes are left.
     """
     spliced, unspliced = _count_layers(tissue)
-    genes = np.flatnonzero(_shared_counts(spliced, unspliced) >= config.min_shared_counts)
-    if len(genes) < MIN_GENES:
-        raise DataError(
-            f"{len(genes)} of {tissue.n_genes} genes have {config.min_shared_counts} or more counts in cells "
-            f"with both spliced and unspliced RNA; at least {MIN_GENES} genes are needed. "
-            f"Lower min_shared_counts (now {config.min_shared_counts}; 0 keeps all genes)."
-        )
-    if len(genes) <= config.n_genes:
-        return genes
-    dispersion = _dispersion(normalise(spliced)[:, genes])
-    best = np.argsort(-dispersion, kind="stable")[: config.n_genes]
-    return genes[np.sort(best)]
-
-
-def normalise(counts: Counts, size: float | None = None) -> sparse.csr_array:
-    """Return the counts with every cell scaled to the median size of the cells.
-
-    Parameters
-    ----------
-    counts
-        (n, genes) counts of *all* genes; the size of a cell is the sum of its row.
-    size
-        Scale every cell to this size, and not to the median.
-
-    Returns
-    -------
-    (n, genes) float32. The median is taken over the cells that have any count; empty cells stay empty.
-    """
-    sizes = _sizes(counts)
-    filled = sizes > 0
-    factor = np.zeros_like(sizes)
-    factor[filled] = (_median(sizes) if size is None else size) / sizes[filled]
-    return _times_rows(_sparse(counts), factor)
+    return varying_genes(
+        spliced, unspliced, min_shared_counts=config.min_shared_counts, most=config.n_genes, fewest=MIN_GENES
+    )
 
 
 def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], scale: Scale | None = None) -> Prepared:
     """Normalise, smooth and scale the counts of ``genes`` and build the graph of cells.
 
     In the faithful profile each kind of RNA is divided by its own total, and moments are means over cells with
-    similar counts. In the improved one both are divided by one common depth (:mod:`.depth`), similarity is that of
-    the square roots of the counts, every gene with the same variance, and moments are taken over cells that lie
+    similar counts. In the improved one both are divided by one common depth (:mod:`..graph.depth`), similarity is that
+    of the square roots of the counts, every gene with the same variance, and moments are taken over cells that lie
     near in the tissue as well, if they belong to the quarter of the cells that are most similar.
 
     Parameters
@@ -211,11 +190,11 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], sca
         unspliced, spliced = normalise(unspliced, sizes[0])[:, genes], normalise(spliced, sizes[1])[:, genes]
         components = principal_components([spliced, unspliced], seed=config.seed)
     else:
-        unspliced, spliced = _sparse(unspliced)[:, genes], _sparse(spliced)[:, genes]
+        unspliced, spliced = sparse_counts(unspliced)[:, genes], sparse_counts(spliced)[:, genes]
         depth = estimate_depth(spliced, unspliced) if scale is None or scale.depth is None else scale.depth
         size = 1 / depth.of(spliced, unspliced)
-        unspliced, spliced = _times_rows(unspliced, size), _times_rows(spliced, size)
-        components = principal_components([_even(spliced), _even(unspliced)], seed=config.seed)
+        unspliced, spliced = times_rows(unspliced, size), times_rows(spliced, size)
+        components = principal_components([even_roots(spliced), even_roots(unspliced)], seed=config.seed)
     similar = _similar(tissue, components, config)
     mean_unspliced, mean_spliced = moments(unspliced, similar), moments(spliced, similar)
     del unspliced, spliced
@@ -244,81 +223,8 @@ def _similar(tissue: Tissue, components: NDArray[np.float32], config: SteerConfi
     return union(similar, alike(near, components, share=ALIKE, seed=config.seed))
 
 
-def _even(counts: sparse.csr_array) -> sparse.csr_array:
-    """Return the square roots, every column with variance one; those of counts have about the same noise."""
-    roots = counts.sqrt()
-    n = roots.shape[0]
-    mean = np.asarray(roots.sum(axis=0, dtype=np.float64)).ravel() / n
-    square = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / n
-    spread = np.sqrt(np.maximum(square - mean**2, 0))
-    factor = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0).astype(np.float32)
-    roots.data *= factor[roots.indices]
-    return roots
-
-
-def _times_rows(counts: sparse.csr_array, factor: NDArray[np.floating]) -> sparse.csr_array:
-    """Return the counts of every cell times its factor; the places of the entries are shared."""
-    data = counts.data * np.repeat(factor.astype(np.float32), np.diff(counts.indptr))
-    return sparse.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
-
-
 def _count_layers(tissue: Tissue) -> tuple[Counts, Counts]:
-    layers = []
-    for name in ("spliced", "unspliced"):
-        counts = getattr(tissue, name)
-        if counts is None:
-            raise DataError(
-                f"{tissue.source} has no {name} counts; RNA velocity needs spliced and unspliced counts. "
-                "Choose both layers when loading, or use a file that has them."
-            )
-        values = counts.data if isinstance(counts, sparse.csr_array) else np.asarray(counts)
-        if not np.isfinite(values).all() or (values.size and values.min() < 0):
-            raise DataError(
-                f"The {name} counts of {tissue.source} hold values that are negative or not finite; "
-                "counts must be 0 or above. Choose the layer with raw counts."
-            )
-        layers.append(counts)
-    if tissue.n_cells < MIN_CELLS:
-        raise DataError(
-            f"{tissue.source} has {tissue.n_cells} cells; STEER needs at least {MIN_CELLS}. Load more cells."
-        )
-    return layers[0], layers[1]
-
-
-def _shared_counts(spliced: Counts, unspliced: Counts) -> NDArray[np.float64]:
-    s, u = _sparse(spliced), _sparse(unspliced)
-    shared = s.multiply(u.astype(bool)) + u.multiply(s.astype(bool))
-    return np.asarray(shared.sum(axis=0, dtype=np.float64)).ravel()
-
-
-def _dispersion(counts: sparse.csr_array) -> NDArray[np.float64]:
-    """Return (genes,) log dispersion, standardised among genes of similar mean; -inf for constant genes."""
-    n = counts.shape[0]
-    mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / n
-    square = np.asarray(counts.multiply(counts).sum(axis=0, dtype=np.float64)).ravel() / n
-    variance = np.maximum(square - mean**2, 0) * n / (n - 1)
-    varies = variance > 0
-    dispersion = np.full(len(mean), np.nan)
-    dispersion[varies] = np.log(variance[varies] / mean[varies])
-    level = np.log1p(mean)
-    edges = np.linspace(level.min(), level.max(), DISPERSION_BINS + 1)
-    box = np.searchsorted(edges[1:-1], level, side="left")
-    result = np.full(len(mean), -np.inf)
-    for number in np.unique(box[varies]):
-        inside = varies & (box == number)
-        values = dispersion[inside]
-        centre, spread = (values.mean(), values.std(ddof=1)) if len(values) > 1 else (0.0, values[0])
-        result[inside] = (values - centre) / spread if spread else 0.0
-    return result
-
-
-def _sizes(counts: Counts) -> NDArray[np.float64]:
-    return np.asarray(_sparse(counts).sum(axis=1, dtype=np.float64)).ravel()
-
-
-def _median(sizes: NDArray[np.float64]) -> float:
-    filled = sizes[sizes > 0]
-    return float(np.median(filled)) if len(filled) else 1.0
+    return count_layers(tissue, model="STEER", fewest_cells=MIN_CELLS)
 
 
 def _scaled(unspliced: NDArray[np.float32], spliced: NDArray[np.float32], scale: Scale | None) -> NDArray[np.float32]:
@@ -329,8 +235,3 @@ def _scaled(unspliced: NDArray[np.float32], spliced: NDArray[np.float32], scale:
     for place, values, highest in zip((x[:, :number], x[:, number:]), (unspliced, spliced), largest, strict=True):
         np.divide(values, highest, out=place, where=highest != 0)
     return x
-
-
-def _sparse(counts: Counts) -> sparse.csr_array:
-    matrix: sparse.csr_array = sparse.csr_array(counts)
-    return matrix.astype(np.float32, copy=False)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.steer.depth import SMALLEST_SHARE, Depth, estimate_depth
+from napari_tissue_dynamics.graph.depth import SMALLEST_SHARE, Depth, estimate_depth
 
 N, G = 400, 120
 
