@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 import threading
 import time
-from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 15.0
 # Genes handed in for each thread of the cluster, so that none waits for the next.
 GENES_PER_THREAD = 2
+SECONDS_TO_LOOK = 0.02
 
 # What genes share, opened once in each process of the cluster. Random numbers of torch belong to a process, so that
 # only one gene at a time may be fitted there.
@@ -68,9 +68,14 @@ class DaskWorkers:
         return max(0, GENES_PER_THREAD * threads - len(self._running))
 
     @property
-    def busy(self) -> float:
+    def busy(self) -> int:
         """Genes handed in."""
-        return float(len(self._running))
+        return len(self._running)
+
+    @property
+    def done(self) -> float:
+        """Not known."""
+        return 0.0
 
     @property
     def phase(self) -> str:
@@ -94,13 +99,9 @@ class DaskWorkers:
         FitError
             If the scheduler is gone.
         """
-        from distributed import wait
-
-        if not self._running:
-            time.sleep(seconds)
-        else:
-            with contextlib.suppress(TimeoutError, CancelledError):
-                wait(list(self._running), timeout=seconds, return_when="FIRST_COMPLETED")
+        until = time.monotonic() + seconds
+        while not any(future.done() for future in self._running) and time.monotonic() < until:
+            time.sleep(SECONDS_TO_LOOK)
         if self._client.status not in ("running", "connecting"):
             raise FitError(
                 "The scheduler of the Dask cluster does not answer any more. Finished genes are kept; start a cluster "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.design import Modulators
 
 # So many deaths per process, with no gene fitted, mean that processes cannot work here at all.
-DEATHS_IN_A_ROW = 3
+DEATHS_IN_A_ROW = 2
 SECONDS_TO_END = 0.5
 
 
@@ -58,8 +58,13 @@ class Workers(Protocol):
         ...
 
     @property
-    def busy(self) -> float:
-        """Genes that are being fitted; a gene that is half done and reports so counts half."""
+    def busy(self) -> int:
+        """Genes that are being fitted."""
+        ...
+
+    @property
+    def done(self) -> float:
+        """What is done of them, in genes."""
         ...
 
     @property
@@ -123,11 +128,14 @@ class InProcess:
         return int(self._steps is None)
 
     @property
-    def busy(self) -> float:
-        """What is left of the current gene."""
-        if self._steps is None:
-            return 0.0
-        return 1.0 if self._latest is None else 1.0 - self._latest.fraction
+    def busy(self) -> int:
+        """1 while a gene is fitted."""
+        return int(self._steps is not None)
+
+    @property
+    def done(self) -> float:
+        """What is done of the current gene."""
+        return 0.0 if self._steps is None or self._latest is None else self._latest.fraction
 
     @property
     def phase(self) -> str:
@@ -205,9 +213,14 @@ class LocalProcesses:
         return sum(not one.target for one in self.running)
 
     @property
-    def busy(self) -> float:
+    def busy(self) -> int:
         """Processes with a gene."""
-        return float(len(self.running) - self.free)
+        return len(self.running) - self.free
+
+    @property
+    def done(self) -> float:
+        """Not known."""
+        return 0.0
 
     @property
     def phase(self) -> str:
