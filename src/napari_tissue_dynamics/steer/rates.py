@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from napari_tissue_dynamics.graph.steps import StepSums, explained, pull_to_slope, two_rates
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
 SMOOTHED = 30
-PRIOR_SPREAD = 0.5
 BLOCK_VALUES = 1 << 17  # what stays in the cache of a core
 TINY = 1e-12
 ROWS = 2048
@@ -72,20 +73,7 @@ def steady_slopes(u: NDArray[np.float32], s: NDArray[np.float32]) -> NDArray[np.
     return product / np.maximum(square, TINY)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """Sums over pairs for the regression of the steps of s on time x mean u and time x mean s, (G,) each."""
-
-    uu: NDArray[np.float64]
-    ss: NDArray[np.float64]
-    us: NDArray[np.float64]
-    ud: NDArray[np.float64]
-    sd: NDArray[np.float64]
-    dd: NDArray[np.float64]
-    number: int
-
-
-def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: NDArray[np.float64]) -> _Sums:
+def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: NDArray[np.float64]) -> StepSums:
     """Sum over all pairs by sparse products of some genes and rows at a time; nothing as large as u is formed."""
     elapsed = (time[pairs.second] - time[pairs.first]).astype(np.float32)
     square = _over_pairs(pairs, elapsed**2, elapsed**2, 1)
@@ -97,7 +85,7 @@ def _sums(u: NDArray[np.float32], s: NDArray[np.float32], pairs: Pairs, time: ND
         some_u, some_s = np.ascontiguousarray(u[:, genes]), np.ascontiguousarray(s[:, genes])
         parts.append(_products(some_u, some_s, square, turn, laplacian))
     uu, ss, us, ud, sd, dd = np.hstack(parts)
-    return _Sums(uu / 4, ss / 4, us / 4, ud / 2, sd / 2, dd, len(elapsed))
+    return StepSums(uu / 4, ss / 4, us / 4, ud / 2, sd / 2, dd)
 
 
 def _products(
@@ -168,9 +156,9 @@ def fit_rates(
     rates = before
     agreement = before.agreement
     for _ in range(2):
-        pull = _pull(sums, slope, rates.beta, agreement, independent)
-        beta, gamma = _two_rates(sums, slope, pull)
-        agreement = _explained(sums, beta, gamma)
+        pull = pull_to_slope(sums, slope, rates.beta, agreement, independent)
+        beta, gamma = two_rates(sums, slope, pull)
+        agreement = explained(sums, beta, gamma)
         rates = Rates(beta, gamma, before.weight, agreement)
     weight = np.zeros_like(sums.dd)
     varies = sums.dd > TINY
@@ -179,45 +167,6 @@ def fit_rates(
         weight[varies] = 1 / np.sqrt(np.maximum(sums.dd[varies], np.quantile(sums.dd[varies], 0.05)))
         weight /= weight.mean()
     return Rates(rates.beta, rates.gamma, weight, agreement)
-
-
-def _pull(
-    sums: _Sums,
-    slope: NDArray[np.float64],
-    beta: NDArray[np.float64],
-    agreement: NDArray[np.float64],
-    independent: float,
-) -> NDArray[np.float64]:
-    """Return how strongly each gene is held at the steady-state ratio: noise over information (a normal prior)."""
-    some = beta[beta > 0]
-    speed = np.maximum(beta, 0.1 * np.median(some) if some.size else 1.0)
-    noise = np.maximum(1 - agreement, 0.02) * sums.dd
-    wide = (PRIOR_SPREAD * np.maximum(slope * speed, TINY)) ** 2
-    return np.clip(noise / (independent * wide), 1e-3 * sums.ss, 1e4 * sums.ss + TINY)
-
-
-def _two_rates(
-    sums: _Sums, slope: NDArray[np.float64], pull: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the two rates, zero or above, that minimise the squares plus ``pull`` x (gamma - slope beta)²."""
-    a, b, c = sums.uu + pull * slope**2, sums.us + pull * slope, sums.ss + pull
-    determinant = np.maximum(a * c - b**2, TINY)
-    beta = (sums.ud * c - sums.sd * b) / determinant
-    gamma = (sums.ud * b - sums.sd * a) / determinant
-    only_beta = np.maximum(sums.ud / np.maximum(a, TINY), 0)
-    only_gamma = np.maximum(-sums.sd / np.maximum(c, TINY), 0)
-    gain_beta, gain_gamma = a * only_beta**2, c * only_gamma**2
-    outside = (beta < 0) | (gamma < 0)
-    first = gain_beta >= gain_gamma
-    beta = np.where(outside, np.where(first, only_beta, 0.0), beta)
-    gamma = np.where(outside, np.where(first, 0.0, only_gamma), gamma)
-    return beta, gamma
-
-
-def _explained(sums: _Sums, beta: NDArray[np.float64], gamma: NDArray[np.float64]) -> NDArray[np.float64]:
-    fitted = beta**2 * sums.uu + gamma**2 * sums.ss - 2 * beta * gamma * sums.us
-    gain = 2 * beta * sums.ud - 2 * gamma * sums.sd - fitted
-    return np.clip(np.divide(gain, sums.dd, out=np.zeros_like(gain), where=sums.dd > TINY), 0, 1)
 
 
 def group_rates(
@@ -239,7 +188,7 @@ def group_rates(
             continue
         sums = _sums(u, s, own_pairs, time)
         independent = max((group == number).sum() / SMOOTHED, 1.0)
-        own = _two_rates(sums, slope, _pull(sums, slope, rates.beta, rates.agreement, independent))
+        own = two_rates(sums, slope, pull_to_slope(sums, slope, rates.beta, rates.agreement, independent))
         beta.append(own[0])
         gamma.append(own[1])
     return np.stack(beta), np.stack(gamma)
