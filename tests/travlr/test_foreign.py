@@ -112,7 +112,7 @@ def test_what_cannot_be_used_gives_a_sentence(tissue, betas, tmp_path):
         with pytest.raises(DataError, match=words):
             open_run(tmp_path, tissue)
     pd.DataFrame({"beta_Sox2": list("abcdef")}, index=list("uvwxyz")).to_parquet(file)
-    with pytest.raises(DataError, match="beta_Sox2 of A_betadata.* does not hold numbers"):
+    with pytest.raises(DataError, match=r"beta_Sox2 of A_betadata.* does not hold numbers"):
         open_run(tmp_path, tissue)["A"].beta("Sox2")
     file.write_bytes(b"PAR1 nothing")
     with pytest.raises(DataError, match="cannot be read as a table"):
