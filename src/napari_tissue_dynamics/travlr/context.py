@@ -10,8 +10,8 @@ import numpy as np
 from napari_tissue_dynamics.progress import Progress, Throttle, stopped
 from napari_tissue_dynamics.travlr.design import PairColumns, above_zero, build_design
 from napari_tissue_dynamics.travlr.imputation import impute_steps
-from napari_tissue_dynamics.travlr.maps import MapGrid, min_max_scaled, neighbor_count_steps
-from napari_tissue_dynamics.travlr.signals import received_steps
+from napari_tissue_dynamics.travlr.maps import min_max_scaled, neighbor_count_steps
+from napari_tissue_dynamics.travlr.signals import received_steps, resolve_radius
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -59,7 +59,7 @@ class Context:
     received: Mapping[tuple[str, bool], NDArray[np.float32]]
     neighbors: NDArray[np.float32]
     _pairs: list[PairColumns] = field(default_factory=list, repr=False)
-    _niches: dict[tuple[int, str], tuple[Niche, ...]] = field(default_factory=dict, repr=False)
+    _niches: dict[tuple[object, ...], tuple[Niche, ...]] = field(default_factory=dict, repr=False)
 
     def design(self, chosen: Modulators) -> Design:
         """Return the columns of one target; those of pairs are made once for all targets."""
@@ -74,14 +74,17 @@ class Context:
 
     def niches(self, config: TravlrConfig) -> tuple[Niche, ...]:
         """Return where the cells of each type sit, for a network; made once for all genes."""
-        key = (config.spatial_dim, config.device)
+        radius, _ = resolve_radius(self.positions, config.radius, config.contact_distance)
+        key = (config.maps, config.spatial_dim, config.device, radius)
         if key not in self._niches:
             from napari_tissue_dynamics.compute import pick_device
+            from napari_tissue_dynamics.travlr.map_kinds import type_maps
             from napari_tissue_dynamics.travlr.niche import Niche
 
-            grid, device = MapGrid.over(self.positions, config.spatial_dim), pick_device(config.device)
+            place, device, n_types = self.positions, pick_device(config.device), len(self.clusters)
+            maps = type_maps(config.maps, place, self.codes, n_types, config.spatial_dim, radius)
             self._niches[key] = tuple(
-                Niche.of(self.positions[rows], self.neighbors[rows], grid, device) for rows in self.members
+                Niche.of(place[rows], self.neighbors[rows], maps[k], device) for k, rows in enumerate(self.members)
             )
         return self._niches[key]
 

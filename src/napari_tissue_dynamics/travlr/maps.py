@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Floats = NDArray[np.float64]
+MapKind = Literal["position", "masked_distance", "density", "inverse_distance"]
+
 SMALLEST_RANGE = 1e-15
+
+
+class Maps(Protocol):
+    """What a network sees of the cells of one type."""
+
+    @property
+    def channels(self) -> int:
+        """Images per cell."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis: (y, x), or (y, x, z)."""
+        ...
+
+    def images(self, positions: Floats) -> NDArray[np.float32]:
+        """Return (cells, channels, pixels, pixels[, pixels]) of (cells, 2 or 3) positions."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +58,20 @@ class MapGrid:
         x, y, *rest = ascending
         return cls((y[::-1].copy(), x, *(z[::-1].copy() for z in rest)))
 
+    @property
+    def channels(self) -> int:
+        """One image per cell."""
+        return 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return tuple(len(centers) for centers in self.centers)
+
+    def images(self, positions: Floats) -> NDArray[np.float32]:
+        """Return :meth:`render` with an axis for the channel, (cells, 1, pixels, pixels[, pixels])."""
+        return self.render(positions)[:, None]
+
     def render(self, positions: Floats) -> NDArray[np.float32]:
         """Return the map of every cell: its distance to each pixel, scaled to 0 (nearest) ... 1 (farthest).
 
@@ -50,6 +84,10 @@ class MapGrid:
         -------
         (cells, pixels, pixels) or (cells, pixels, pixels, pixels) float32.
         """
+        return scaled_images(self.distances(positions))
+
+    def distances(self, positions: Floats) -> Floats:
+        """Return the distance of every cell to the centre of each pixel, (cells, pixels, pixels[, pixels])."""
         axes = (1, 0, 2)[: len(self.centers)]
         squared: Floats = np.zeros((len(positions),) + (1,) * len(self.centers))
         for k, (axis, centers) in enumerate(zip(axes, self.centers, strict=True)):
@@ -57,10 +95,24 @@ class MapGrid:
             shape = [len(positions)] + [1] * len(self.centers)
             shape[k + 1] = len(centers)
             squared = squared + step.reshape(shape)
-        distance = np.sqrt(squared).reshape(len(positions), -1)
-        low, high = distance.min(axis=1, keepdims=True), distance.max(axis=1, keepdims=True)
-        scaled = (distance - low) / np.maximum(high - low, SMALLEST_RANGE)
-        return scaled.reshape(squared.shape).astype(np.float32)
+        return np.sqrt(squared)
+
+    def pixel_of(self, positions: Floats) -> tuple[NDArray[np.intp], ...]:
+        """Return the pixel that holds each cell, one index array per image axis."""
+        found = []
+        for axis, centers in zip((1, 0, 2), self.centers, strict=False):
+            step = (centers[-1] - centers[0]) / (len(centers) - 1)
+            pixel = np.floor((positions[:, axis] - centers[0]) / step + 0.5) if step else np.zeros(len(positions))
+            found.append(np.clip(pixel, 0, len(centers) - 1).astype(np.intp))
+        return tuple(found)
+
+
+def scaled_images(images: Floats) -> NDArray[np.float32]:
+    """Return every image scaled to 0 (smallest value) ... 1 (largest); a constant image becomes 0."""
+    flat = images.reshape(len(images), -1)
+    low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)
+    scaled = (flat - low) / np.maximum(high - low, SMALLEST_RANGE)
+    return scaled.reshape(images.shape).astype(np.float32)
 
 
 def neighbor_count_steps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Activation = Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"]
+
 WIDTHS = (16, 32, 64)
 SLOPE = 0.1
 
@@ -22,7 +24,7 @@ def _twice_sigmoid(value: Tensor) -> Tensor:
     return 2 * torch.sigmoid(value)
 
 
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
     "sigmoidx2": _twice_sigmoid,
     "sigmoid": torch.sigmoid,
     "identity": nn.Identity(),
@@ -54,21 +56,34 @@ class CellularNicheNetwork(nn.Module):
         Name of :math:`\phi`, a key of ``ACTIVATIONS``.
     dimensions
         2 for images, 3 for volumes.
+    channels
+        Maps per cell.
+
+    Attributes
+    ----------
+    seed_only
+        Return the anchors as they are; set for a cell type that no network was trained for.
 
     Shapes
     ------
-    ``maps`` (cells, 1, pixels, pixels[, pixels]) with at least 8 pixels per side, ``neighbors`` (cells,
+    ``maps`` (cells, channels, pixels, pixels[, pixels]) with at least 8 pixels per side, ``neighbors`` (cells,
     types); returns (cells, 1 + modulators).
     """
 
     anchors: Tensor
 
     def __init__(
-        self, anchors: NDArray[np.floating], n_types: int, activation: str = "sigmoidx2", dimensions: int = 2
+        self,
+        anchors: NDArray[np.floating],
+        n_types: int,
+        activation: Activation = "sigmoidx2",
+        dimensions: int = 2,
+        channels: int = 1,
     ) -> None:
         super().__init__()
+        self.seed_only = False
         self.register_buffer("anchors", torch.as_tensor(anchors, dtype=torch.float32))
-        blocks = [_Block(a, b, dimensions) for a, b in zip((1, *WIDTHS), WIDTHS, strict=False)]
+        blocks = [_Block(a, b, dimensions) for a, b in zip((channels, *WIDTHS), WIDTHS, strict=False)]
         self.cnn = nn.Sequential(*blocks)
         self.mlp = nn.Sequential(
             nn.Linear(n_types, 16),
@@ -84,6 +99,8 @@ class CellularNicheNetwork(nn.Module):
 
     def forward(self, maps: Tensor, neighbors: Tensor) -> Tensor:
         """Return the coefficients of each cell."""
+        if self.seed_only:
+            return self.anchors.expand(len(neighbors), -1)
         niche = self.cnn(maps).flatten(2).mean(dim=2) + self.mlp(neighbors)  # (cells, 64)
         return self.anchors * self.activation(self.head(niche))
 

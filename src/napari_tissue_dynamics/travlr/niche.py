@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
 from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.module import CellularNicheNetwork, predict
+from napari_tissue_dynamics.travlr.vit import CellularViT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,12 +21,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_tissue_dynamics.travlr.config import TravlrConfig
-    from napari_tissue_dynamics.travlr.maps import MapGrid
+    from napari_tissue_dynamics.travlr.maps import Maps
+
+Network: TypeAlias = "CellularNicheNetwork | CellularViT"
+BatchNorm = Literal["all_cells", "batch"]
 
 GRADIENT_LIMIT = 2.0
 # Floats of the widest activation of the network, and of the maps of one cell type, that may be held at once.
 ACTIVATION_CHUNK = 2**24
 STORED_MAPS = 2**24
+LARGEST_SEED = 2**62
+
+
+class Step(NamedTuple):
+    """One report of a training: the share that is done, the latest loss, and the cells of a batch just finished."""
+
+    done: float
+    loss: float | None = None
+    cells: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,15 +51,17 @@ class Niche:
         (cells, 2 or 3).
     neighbors
         (cells, types) scaled counts of neighbors.
-    grid
-        Pixels of the maps.
+    maps
+        What the network sees of the cells.
     device
         Where to compute.
+    stored
+        The maps of all cells where they are small enough to be kept.
     """
 
     positions: NDArray[np.float64]
     neighbors: Tensor
-    grid: MapGrid
+    maps: Maps
     device: torch.device
     stored: Tensor | None = None
 
@@ -54,49 +70,68 @@ class Niche:
         cls,
         positions: NDArray[np.float64],
         neighbors: NDArray[np.float32],
-        grid: MapGrid,
+        maps: Maps,
         device: torch.device,
     ) -> Niche:
-        """Return the niche; maps that are small enough are rendered once, others whenever they are needed."""
+        """Return the niche; maps that are small enough are drawn once, others whenever they are needed."""
         counts = torch.as_tensor(neighbors, device=device)
-        pixels = int(np.prod([len(centers) for centers in grid.centers]))
         stored = None
-        if len(positions) * pixels <= STORED_MAPS:
-            stored = torch.as_tensor(grid.render(positions), device=device)[:, None]
-        return cls(positions, counts, grid, device, stored)
+        if len(positions) * maps.channels * int(np.prod(maps.shape)) <= STORED_MAPS:
+            stored = torch.as_tensor(maps.images(positions), device=device)
+        return cls(positions, counts, maps, device, stored)
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    def maps(self, cells: Tensor) -> Tensor:
-        """Return the (cells, 1, pixels, pixels[, pixels]) maps of the chosen cells."""
+    def images(self, cells: Tensor) -> Tensor:
+        """Return the (cells, channels, pixels, pixels[, pixels]) maps of the chosen cells."""
         if self.stored is not None:
             maps = self.stored[cells.to(self.device)]
         else:
-            maps = torch.as_tensor(self.grid.render(self.positions[cells.numpy()]), device=self.device)[:, None]
+            maps = torch.as_tensor(self.maps.images(self.positions[cells.numpy()]), device=self.device)
         return maps.to(memory_format=self.memory_format)
 
     @property
     def memory_format(self) -> torch.memory_format:
         """Order of the numbers in memory; channels last is a quarter faster on a CPU."""
-        return torch.channels_last if len(self.grid.centers) == 2 else torch.channels_last_3d
+        return torch.channels_last if len(self.maps.shape) == 2 else torch.channels_last_3d
 
     @property
     def chunk(self) -> int:
         """Cells whose activations fit into memory at once."""
-        pixels = int(np.prod([len(centers) for centers in self.grid.centers]))
-        return max(1, ACTIVATION_CHUNK // (16 * pixels))
+        return max(1, ACTIVATION_CHUNK // (max(16, self.maps.channels) * int(np.prod(self.maps.shape))))
 
 
-def train_steps(
+def new_network(niche: Niche, anchors: NDArray[np.floating], config: TravlrConfig, seed: int) -> Network:
+    """Return the network that the settings ask for, with its first weights.
+
+    Raises
+    ------
+    DataError
+        If a transformer is asked for that cannot see such maps.
+    """
+    n_types, channels, shape = niche.neighbors.shape[1], niche.maps.channels, niche.maps.shape
+    with seeded_initialisation(seed):
+        network: Network
+        if config.vision_model == "transformer":
+            if len(shape) != 2:
+                raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
+            network = CellularViT(anchors, n_types, shape[0], channels)
+        else:
+            network = CellularNicheNetwork(anchors, n_types, config.activation, len(shape), channels)
+    return network.to(niche.device, memory_format=niche.memory_format)
+
+
+def training_steps(
     niche: Niche,
     x: NDArray[np.float32],
     y: NDArray[np.float32],
     anchors: NDArray[np.float64],
     config: TravlrConfig,
     seed: int,
-) -> Generator[tuple[float, float], None, NDArray[np.float32]]:
-    """Train one network from its seed coefficients and read out the coefficients of its cells.
+    batch_norm: BatchNorm = "all_cells",
+) -> Generator[Step, None, Network]:
+    """Train one network from its seed coefficients.
 
     Adam on the mean squared error, gradients cut to length 2; batches of nearly equal size, drawn anew in
     every epoch. After the last epoch the statistics of the batch norms are computed once more over all
@@ -114,68 +149,108 @@ def train_steps(
         Settings of the fit.
     seed
         Of weights and batches.
+    batch_norm
+        ``batch`` leaves the statistics as the training has left them.
 
     Yields
     ------
-    Share of the epochs that is done and the latest loss, twice for every batch.
+    A :class:`Step`, twice for every batch.
 
     Returns
     -------
-    (cells, 1 + modulators) float32 coefficients.
+    The trained network.
     """
-    with seeded_initialisation(seed):
-        network = CellularNicheNetwork(anchors, niche.neighbors.shape[1], config.activation, niche.positions.shape[1])
-    network.to(niche.device, memory_format=niche.memory_format)
+    network = new_network(niche, anchors, config, seed)
     draws = torch_generator(seed)
     features, observed = torch.as_tensor(x, device=niche.device), torch.as_tensor(y, device=niche.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     n_batches = -(-len(niche) // config.batch_size)
-    total, done, latest = config.epochs * n_batches, 0, float("nan")
+    total, done, latest = config.epochs * n_batches, 0, None
+    network.train()
     for _ in range(config.epochs):
         for cells in torch.randperm(len(niche), generator=draws).tensor_split(n_batches):
-            maps = niche.maps(cells)
+            maps = niche.images(cells)
             if config.rotate_maps:
                 maps = _rotated(maps, draws)
             on_device = cells.to(niche.device)
-            betas = network(maps, niche.neighbors[on_device])
+            betas = _forward(network, maps, niche.neighbors[on_device], draws)
             loss = nn.functional.mse_loss(predict(betas, features[on_device]), observed[on_device])
-            yield (done + 0.5) / total, latest
+            yield Step((done + 0.5) / total, latest)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
             optimizer.step()
             done, latest = done + 1, float(loss.detach())
-            yield done / total, latest
-    yield from _recalibrate_steps(network, niche, n_batches, latest)
-    return (yield from _betas_steps(network, niche, latest))
+            yield Step(done / total, latest, len(cells))
+    if isinstance(network, CellularNicheNetwork) and batch_norm == "all_cells":
+        yield from _recalibrate_steps(network, niche, n_batches, latest)
+    network.eval()
+    return network
+
+
+def betas_steps(
+    network: Network, niche: Niche, batch_norm: BatchNorm = "all_cells"
+) -> Generator[Step, None, NDArray[np.float32]]:
+    """Read the coefficients of all cells out of a trained network, in parts.
+
+    With ``batch_norm="batch"`` all cells are one batch whose own statistics are used, as the original package does:
+    the coefficients of a cell then depend on the other cells, and the memory grows with their number.
+
+    Returns
+    -------
+    (cells, 1 + modulators) float32.
+    """
+    network.eval()
+    norms = _batch_norms(network) if batch_norm == "batch" else []
+    for norm in norms:
+        norm.train()
+        norm.momentum = 0.0  # the running statistics stay what they are
+    parts = []
+    for cells in torch.arange(len(niche)).split(len(niche) if norms else niche.chunk):
+        with torch.no_grad():
+            betas = network(niche.images(cells), niche.neighbors[cells.to(niche.device)])
+        parts.append(betas.cpu().numpy())
+        yield Step(1.0)
+    network.eval()
+    return np.concatenate(parts)
+
+
+def betas_of(network: Network, niche: Niche, batch_norm: BatchNorm = "all_cells") -> NDArray[np.float32]:
+    """Run :func:`betas_steps` to the end."""
+    steps = betas_steps(network, niche, batch_norm)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: NDArray[np.float32] = end.value
+            return result
+
+
+def _forward(network: Network, maps: Tensor, neighbors: Tensor, draws: torch.Generator) -> Tensor:
+    """Return the coefficients; dropout draws from the fit's own random numbers."""
+    if isinstance(network, CellularNicheNetwork):
+        betas: Tensor = network(maps, neighbors)
+        return betas
+    with seeded_initialisation(int(torch.randint(LARGEST_SEED, (1,), generator=draws))):
+        return network(maps, neighbors)
+
+
+def _batch_norms(network: Network) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
+    return [part for part in network.modules() if isinstance(part, (nn.BatchNorm2d, nn.BatchNorm3d))]
 
 
 def _recalibrate_steps(
-    network: CellularNicheNetwork, niche: Niche, n_batches: int, latest: float
-) -> Generator[tuple[float, float], None, None]:
+    network: CellularNicheNetwork, niche: Niche, n_batches: int, latest: float | None
+) -> Generator[Step, None, None]:
     """Replace the running statistics of the batch norms by the average over all cells."""
-    norms = [part for part in network.modules() if isinstance(part, (nn.BatchNorm2d, nn.BatchNorm3d))]
-    for norm in norms:
+    for norm in _batch_norms(network):
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     network.train()
     for cells in torch.arange(len(niche)).tensor_split(n_batches):
         with torch.no_grad():
-            network.cnn(niche.maps(cells))
-        yield 1.0, latest
-
-
-def _betas_steps(
-    network: CellularNicheNetwork, niche: Niche, latest: float
-) -> Generator[tuple[float, float], None, NDArray[np.float32]]:
-    network.eval()
-    parts = []
-    for cells in torch.arange(len(niche)).split(niche.chunk):
-        with torch.no_grad():
-            betas = network(niche.maps(cells), niche.neighbors[cells.to(niche.device)])
-        parts.append(betas.cpu().numpy())
-        yield 1.0, latest
-    return np.concatenate(parts)
+            network.cnn(niche.images(cells))
+        yield Step(1.0, latest)
 
 
 def _rotated(maps: Tensor, draws: torch.Generator) -> Tensor:

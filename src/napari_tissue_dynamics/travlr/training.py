@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
+from napari_tissue_dynamics.travlr.cell_type import SEED_SHARE, TypeFit, seed_of, type_steps
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.context import Context, context_steps
-from napari_tissue_dynamics.travlr.niche import Niche, train_steps
 from napari_tissue_dynamics.travlr.plan import make_plan
-from napari_tissue_dynamics.travlr.seeds import mean_only, r_squared, seed_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from numpy.typing import NDArray
-
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.travlr.design import Design, Modulators
+    from napari_tissue_dynamics.travlr.design import Modulators
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
-# Shares of the whole fit: ligands and neighbors first, then in every cell type the seed before the network.
+# Share of the whole fit that ligands and neighbors take.
 CONTEXT_SHARE = 0.08
-SEED_SHARE = 0.15
 
 
 def fit(
@@ -130,60 +125,24 @@ def gene_steps(
     typed = sum(len(rows) for rows in members)
     throttle, start = Throttle(), 0.0
     for cluster, rows, niche in zip(context.clusters, members, niches, strict=True):
-        steps = _cluster_steps(design, rows, niche, config, seed_of(config.seed, target, cluster))
+        seed = seed_of(config.seed, target, cluster)
+        steps = type_steps(design.x[rows], design.y[rows], design.groups, niche, config, seed)
         width = len(rows) / typed
         while True:
             if stopped(stop):
                 return None
             try:
-                done, loss = next(steps)
+                done, loss, _ = next(steps)
             except StopIteration as end:
-                betas[rows], before, after = end.value
+                fitted: TypeFit = end.value
                 break
             if throttle.due():
                 phase = f"{target} in {cluster}"
                 epoch = round(config.epochs * max(0.0, (done - SEED_SHARE) / (1 - SEED_SHARE)))
                 yield Progress(phase, epoch, config.epochs, start + width * done, loss)
         start += width
-        seed_r2.append(before)
-        fit_r2.append(after)
+        betas[rows] = fitted.betas
+        seed_r2.append(fitted.seed_r2)
+        fit_r2.append(fitted.fit_r2)
     effects = tuple((betas[:, 1:] * design.x).std(axis=0).tolist())
     return GeneFit(target, design.names, betas, context.clusters, tuple(seed_r2), tuple(fit_r2), effects)
-
-
-def _cluster_steps(
-    design: Design, rows: NDArray[np.intp], niche: Niche, config: TravlrConfig, seed: int
-) -> Generator[tuple[float, float | None], None, tuple[NDArray[np.float32], float, float]]:
-    """Fit one gene in one cell type; returns its coefficients and both R²."""
-    x, y = design.x[rows], design.y[rows]
-    wide = y.astype(np.float64)
-    steps = seed_steps(x.astype(np.float64), wide, design.groups, config)
-    while True:
-        try:
-            yield SEED_SHARE * next(steps), None
-        except StopIteration as end:
-            anchors = end.value
-            break
-    seed_r2 = fit_r2 = r_squared(wide, anchors[0] + x @ anchors[1:])
-    betas = np.broadcast_to(anchors.astype(np.float32), (len(rows), len(anchors)))
-    if fit_r2 >= config.score_threshold and config.epochs and np.ptp(y) > 0:
-        training = train_steps(niche, x, y, anchors, config, seed)
-        while True:
-            try:
-                done, loss = next(training)
-            except StopIteration as end:
-                betas = end.value
-                break
-            yield SEED_SHARE + (1 - SEED_SHARE) * done, loss
-        fit_r2 = r_squared(wide, betas[:, 0] + (betas[:, 1:].astype(np.float64) * x).sum(axis=1))
-    if not fit_r2 >= config.score_threshold:
-        only_mean = mean_only(wide, x.shape[1])
-        betas = np.broadcast_to(only_mean.astype(np.float32), betas.shape)
-        fit_r2 = r_squared(wide, np.full_like(wide, only_mean[0]))
-    return betas, seed_r2, fit_r2
-
-
-def seed_of(seed: int, target: str, cluster: str) -> int:
-    """Return the random seed of one network, from names only, so that no other gene or type changes it."""
-    digest = hashlib.blake2b(f"{seed}\x1f{target}\x1f{cluster}".encode(), digest_size=7).digest()
-    return int.from_bytes(digest, "big")
