@@ -300,3 +300,42 @@ def test_travlr_writes_betas(tmp_path):
     betas = anndata.read_h5ad(out).obsm[f"betas_{target}"]
     assert list(betas.columns) == ["beta0", *(f"beta_{name}" for name in simulated.truth.regulators[target])]
     assert len(betas) == 200
+
+
+def test_many_genes_of_the_command_line(tmp_path, capsys):
+    path, store, genes = tmp_path / "in.h5ad", tmp_path / "run", tmp_path / "genes.txt"
+    simulated = simulate_tissue(200, 40, seed=0)
+    targets = simulated.truth.targets
+    links = pd.DataFrame([(tf, target) for target in targets for tf in simulated.truth.regulators[target]])
+    links.set_axis(["source", "target"], axis=1).to_csv(tmp_path / "links.csv", index=False)
+    genes.write_text("# of interest\n" + "\n".join(targets[:2]) + "\n\n")
+    main(["simulate", str(path), "--cells", "200", "--genes", "40"])
+    command = ["travlr", path, "--links", tmp_path / "links.csv", "--pairs", "none", "--epochs", "0", "--store", store]
+    assert run_and_read(capsys, *command, "--genes-file", genes) == (0, "")
+    code, message = run_and_read(capsys, *command, "--all-genes")
+    assert code == 2
+    assert "holds fitted genes already" in message
+    legacy = tmp_path / "legacy"
+    assert main([str(part) for part in (*command, "--all-genes", "--resume", "--export-legacy", legacy)]) == 0
+    said = capsys.readouterr().out
+    assert f"{len(targets)} of 40 genes fitted" in said
+    assert "Nothing that could regulate" in said
+    assert not (tmp_path / "in_result.h5ad").exists()
+    gene, modulator = targets[0], simulated.truth.regulators[targets[0]][0]
+    out = tmp_path / "betas.parquet"
+    for folder in (store, legacy):
+        chosen = ["betas", folder, "--gene", gene, "--modulator", modulator, "-o", out]
+        assert run_and_read(capsys, *chosen) == (0, "")
+        table = pd.read_parquet(out)
+        assert list(table.columns) == [f"beta_{modulator}"]
+        assert list(table.index) == list(simulated.tissue.cells)
+    one = pd.read_parquet(out)
+    assert run_and_read(capsys, "betas", store, "--gene", gene, "-o", tmp_path / "all.csv") == (0, "")
+    every = pd.read_csv(tmp_path / "all.csv", index_col=0)
+    np.testing.assert_allclose(every[f"beta_{modulator}"], one[f"beta_{modulator}"], rtol=1e-5)
+    code, message = run_and_read(capsys, "betas", legacy, "--gene", gene, "--modulator", "Nope", "-o", out)
+    assert code == 2
+    assert "'Nope' is no modulator" in message
+    code, message = run_and_read(capsys, *command[:-2], "--targets", gene, "--resume")
+    assert code == 2
+    assert "--store" in message

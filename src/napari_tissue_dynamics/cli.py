@@ -19,13 +19,17 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.simulate import SimulatedTissue
     from napari_tissue_dynamics.data.simulate_velocity import SimulatedVelocity
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Progress
+    from napari_tissue_dynamics.travlr.many import Place
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
 BAD_INPUT = 2
+NAMED = 5
+"""So many genes without a fit are named."""
 PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
 """By settings: the option with their starting values, and the names of these."""
 
@@ -54,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for result and screenshots")
     demo.add_argument("--no-window", action="store_true", help="close the viewer after the screenshots")
     _add_reading(demo)
-    _add_network(demo, targets_required=False)
+    _add_network(demo)
     demo.add_argument(
         "--small-types", choices=("refuse", "mean"), default="refuse", help="what to do about types of a single cell"
     )
@@ -90,9 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     travlr = commands.add_parser("travlr", help="fit SpaceTravLR and write the betas of every cell")
     _add_files(travlr)
     _add_reading(travlr)
-    _add_network(travlr, targets_required=True)
+    _add_network(travlr)
+    _add_many(travlr)
     _add_settings(travlr, TravlrConfig)
     travlr.set_defaults(run=_travlr)
+
+    betas = commands.add_parser("betas", help="write the betas of one gene of a run as a table")
+    betas.add_argument("folder", type=Path, metavar="RUN", help="folder of 'travlr --store', or of another SpaceTravLR")
+    betas.add_argument("--gene", required=True, help="the target gene")
+    betas.add_argument(
+        "--modulator", help="the only modulator, such as 'Sox2', 'Wnt5a$Fzd2' or 'beta0'; all if left out"
+    )
+    betas.add_argument("-o", "--out", type=Path, required=True, help="table to write, .parquet, .csv or .tsv")
+    betas.set_defaults(run=_betas)
 
     _add_simulate(commands.add_parser("simulate", help="write a simulated tissue with what is true in it"))
     return parser
@@ -147,9 +161,21 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
 
 
-def _add_network(parser: argparse.ArgumentParser, *, targets_required: bool) -> None:
+def _add_many(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many genes")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--genes-file", type=Path, help="file with the target genes, one a line")
+    which.add_argument("--all-genes", action="store_true", help="all measured genes that something may regulate")
+    group.add_argument("--store", type=Path, help="folder that keeps every gene as soon as it is fitted")
+    group.add_argument("--resume", action="store_true", help="go on with the run in the folder, or join it")
+    group.add_argument("--processes", type=int, default=1, help="processes of this machine")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler to fit on, such as tcp://host:8786")
+    group.add_argument("--export-legacy", type=Path, metavar="DIR", help="also write <gene>_betadata.parquet there")
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("regulation")
-    group.add_argument("--targets", required=targets_required, help="target genes, comma-separated")
+    group.add_argument("--targets", help="target genes, comma-separated")
     group.add_argument("--regulators", help="transcription factors of all targets, comma-separated")
     group.add_argument("--links", type=Path, help="table (CSV, TSV, parquet) with columns source and target")
     group.add_argument(
@@ -330,15 +356,88 @@ def _apply(options: argparse.Namespace) -> None:
 
 def _travlr(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.progress import run_to_end
-    from napari_tissue_dynamics.workflow import regulation_steps, save
+    from napari_tissue_dynamics.workflow import many_genes_steps, regulation_steps, save
 
-    config = _settings(options, TravlrConfig)
+    config, place = _settings(options, TravlrConfig), _place(options)
     tissue = _read(options)
-    targets = names(options.targets)
+    targets = _targets(options, tissue)
     network = _network(options, tissue, targets)
-    regulation = run_to_end(regulation_steps(tissue, targets, network, config), _report)
+    if place is None:
+        steps = regulation_steps(tissue, targets, network, config)
+    else:
+        steps = many_genes_steps(tissue, targets, network, config, place=place, resume=options.resume)
+    regulation = run_to_end(steps, _report)
     _end_report()
-    print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, settings=[config])}")
+    if place is not None:
+        _say_genes(regulation, len(targets))
+    if place is None or place.store is None or options.out is not None:
+        print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, settings=[config])}")
+    if place is not None and place.store is not None:
+        print(f"wrote {place.store}")
+        _export(place.store, options.export_legacy)
+
+
+def _place(options: argparse.Namespace) -> Place | None:
+    """Return where many genes are fitted, None for a few named ones that are fitted as in the dock."""
+    from napari_tissue_dynamics.travlr.many import Place
+
+    if options.store is None and (options.resume or options.export_legacy is not None):
+        raise DataError("--resume and --export-legacy need the folder of the run. Give --store DIR.")
+    if options.processes < 1:
+        raise DataError(f"--processes is {options.processes}; it must be at least 1.")
+    many = options.all_genes or options.genes_file or options.store or options.scheduler or options.processes > 1
+    if not many:
+        return None
+    return Place(store=options.store, processes=options.processes, scheduler=options.scheduler)
+
+
+def _targets(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
+    if options.targets and (options.all_genes or options.genes_file):
+        raise DataError("Target genes were given twice. Give one of --targets, --genes-file and --all-genes.")
+    if options.all_genes:
+        return tissue.genes
+    if options.genes_file is None:
+        return names(options.targets)
+    try:
+        lines = options.genes_file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{options.genes_file} cannot be read ({error}). Give a text file, one gene a line.") from error
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _say_genes(regulation: RegulationField, asked: int) -> None:
+    print(f"{len(regulation.genes)} of {asked} genes fitted")
+    reasons = list(regulation.failed.items())
+    for gene, reason in reasons[:NAMED]:
+        print(f"  not {gene}: {reason}")
+    if len(reasons) > NAMED:
+        print(f"  and {len(reasons) - NAMED} more not fitted")
+
+
+def _export(store: Path, folder: Path | None) -> None:
+    from napari_tissue_dynamics.progress import run_to_end
+    from napari_tissue_dynamics.workflow import export_betas_steps
+
+    if folder is not None:
+        number = run_to_end(export_betas_steps(store, folder), _report)
+        _end_report()
+        print(f"wrote {number} tables to {folder}")
+
+
+def _betas(options: argparse.Namespace) -> None:
+    from napari_tissue_dynamics.data.anndata_write import replacing
+    from napari_tissue_dynamics.workflow import betas_table
+
+    separators = {".csv": ",", ".tsv": "\t"}
+    if options.out.suffix not in (".parquet", *separators):
+        raise DataError(f"{options.out.name} is no name of a table. Give one that ends in .parquet, .csv or .tsv.")
+    table = betas_table(options.folder, options.gene, options.modulator)
+    with replacing(options.out) as temporary:
+        if options.out.suffix == ".parquet":
+            table.to_parquet(temporary)
+        else:
+            table.to_csv(temporary, sep=separators[options.out.suffix])
+    print(f"wrote {options.out}: {table.shape[0]} rows, {table.shape[1]} columns")
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -42,6 +42,16 @@ ENDING = ".safetensors"
 MOST_NAMED = 5
 
 
+def is_store(path: str | Path) -> bool:
+    """Return whether a folder is that of a run of this program."""
+    return (Path(path) / RUN).is_file() and (Path(path) / GENES).is_dir()
+
+
+def holds_genes(path: str | Path) -> bool:
+    """Return whether a folder holds a fitted gene of a run of this program."""
+    return is_store(path) and any(True for _ in (Path(path) / GENES).glob(f"*{ENDING}"))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredCoefficients:
     """Coefficients of one gene in a file; only what is asked for is read.
