@@ -14,6 +14,7 @@ from napari_tissue_dynamics.travlr.tables import read_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import pandas as pd
     from numpy.typing import NDArray
 
 LIGANDS_PER_TF = 5
@@ -61,16 +62,33 @@ def read_tf_ligands(path: str | Path) -> TfLigandScores:
     DataError
         If the file cannot be read, a score is not a number or a name repeats.
     """
-    table = read_table(path, index=True)
+    return scores_of(read_table(path, index=True), Path(path).name)
+
+
+def scores_of(table: pd.DataFrame, name: str) -> TfLigandScores:
+    """Return the scores in a table with target genes in rows and ligands in columns.
+
+    Parameters
+    ----------
+    table
+        The scores.
+    name
+        What to call the table in a sentence.
+
+    Raises
+    ------
+    DataError
+        If a score is not a number or a name repeats.
+    """
     try:
         values = table.to_numpy(dtype=np.float32)
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"{Path(path).name} holds something other than numbers ({error}). "
+            f"{name} holds something other than numbers ({error}). "
             "Gene names belong in the first column, ligand names in the first row, scores elsewhere."
         ) from error
     if not table.index.is_unique or not table.columns.is_unique:
-        raise DataError(f"{Path(path).name} names a gene or ligand twice; keep one row and column of each.")
+        raise DataError(f"{name} names a gene or ligand twice; keep one row and column of each.")
     return TfLigandScores(tuple(map(str, table.index)), tuple(map(str, table.columns)), values)
 
 
