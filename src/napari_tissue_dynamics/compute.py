@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     import torch
+    from threadpoolctl import ThreadpoolController
 
 Result = TypeVar("Result")
 
@@ -46,6 +48,24 @@ def in_background(call: Callable[[], Result]) -> Generator[None, None, Result]:
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let linear algebra of small matrices run in one thread; more would only get in each other's way.
+
+    On a busy machine the threads of one small product wait for each other up to fifty times as long as the product
+    takes. The limit before is restored.
+    """
+    with _threadpools().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _threadpools() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def load_torch() -> None:

@@ -79,7 +79,7 @@ def test_counts_come_closer_to_the_truth(rng):
 
 
 def test_a_fit_smooths_once_at_most(tissue, network):
-    seed_only = TravlrConfig(epochs=0, score_threshold=-100, impute=True)
+    seed_only = TravlrConfig(estimator="network", epochs=0, score_threshold=-100, impute=True)
     plain = fit(tissue, ["Axin2"], network, replace(seed_only, impute=False))["Axin2"].betas
     smooth = run_to_end(impute_steps(tissue.expression, tissue.cell_types.codes, np.arange(6)))
     beforehand = tissue.with_(expression=smooth, expression_key="imputed_count")

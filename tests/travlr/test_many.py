@@ -23,7 +23,7 @@ from napari_tissue_dynamics.travlr.store import BetaStore, StoredCoefficients
 from napari_tissue_dynamics.travlr.training import fit
 from napari_tissue_dynamics.travlr.workers import Outcome
 
-SEED_ONLY = TravlrConfig(epochs=0, score_threshold=-100)
+SEED_ONLY = TravlrConfig(estimator="network", epochs=0, score_threshold=-100)
 TARGETS = ("Axin2", "Lef1", "Fzd2", "Sox2")
 ORPHAN = "Pax6"
 
@@ -246,6 +246,51 @@ def test_on_a_cluster(tissue, network, expected, tmp_path):
         with distributed.Client(cluster, set_as_default=False) as client:
             place = Place(scheduler=client)
             assert_same(fit_genes(tissue, TARGETS, network, SEED_ONLY, place=place), expected)
+
+
+def test_on_a_cluster_that_does_not_see_our_files(tissue, network, expected, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    from napari_tissue_dynamics.travlr import dask_workers
+
+    monkeypatch.setattr(dask_workers, "_sees", lambda *_: False)
+    monkeypatch.setattr(dask_workers, "open_shared", _only_copies(dask_workers.open_shared))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+    ) as cluster:
+        place = Place(scheduler=cluster.scheduler_address)
+        assert_same(fit_genes(tissue, TARGETS, network, SEED_ONLY, place=place), expected)
+
+
+def _only_copies(open_shared):
+    def checked(path):
+        assert path.name != "shared.safetensors"
+        return open_shared(path)
+
+    return checked
+
+
+@pytest.mark.slow
+def test_a_killed_worker_of_a_cluster(tissue, network, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    config = TravlrConfig(estimator="network", spatial_dim=8, epochs=60, batch_size=16)
+    expected = fit(tissue, TARGETS, network, config)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        place = Place(store=tmp_path / "run", scheduler=cluster.scheduler_address)
+        killed = False
+        steps = fit_genes_steps(tissue, TARGETS, network, config, place=place)
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                found = end.value
+                break
+            if progress.snapshot is not None and not killed:
+                os.kill(cluster.workers[0].pid, signal.SIGKILL)
+                killed = True
+        assert killed
+        assert found.targets == TARGETS
+        for target in TARGETS:
+            np.testing.assert_allclose(found[target].betas, expected[target].betas, rtol=1e-3, atol=1e-4)
 
 
 def test_no_scheduler_gives_a_sentence(tissue, network, monkeypatch):

@@ -22,7 +22,7 @@ from napari_tissue_dynamics.travlr.run_record import RunRecord
 from napari_tissue_dynamics.travlr.store import BetaStore
 from napari_tissue_dynamics.travlr.tensor_file import TensorFile, write_tensors
 
-CONFIG = TravlrConfig(epochs=0)
+CONFIG = TravlrConfig(estimator="network", epochs=0)
 MODULATORS = ("Sox2", "Wnt5a$Fzd2", "Wnt5a#Pax6", "Pax6")
 
 

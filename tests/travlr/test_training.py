@@ -20,8 +20,8 @@ from napari_tissue_dynamics.travlr.seeds import mean_only, r_squared
 from napari_tissue_dynamics.travlr.signals import received
 from napari_tissue_dynamics.travlr.training import fit, fit_steps
 
-SHORT = TravlrConfig(spatial_dim=8, epochs=4, batch_size=32)
-SEED_ONLY = TravlrConfig(epochs=0, score_threshold=-100)
+SHORT = TravlrConfig(estimator="network", spatial_dim=8, epochs=4, batch_size=32)
+SEED_ONLY = TravlrConfig(estimator="network", epochs=0, score_threshold=-100)
 
 
 def _design(tissue, radius=0.0):
@@ -34,7 +34,13 @@ def _design(tissue, radius=0.0):
 @pytest.mark.parametrize("kind", ["lasso", "bayesian", "ard"])
 def test_no_epochs_give_exactly_the_seed(tissue, network, kind):
     config = TravlrConfig(
-        epochs=0, score_threshold=-100, seed_estimator=kind, solver="path", standardize=False, radius=20.0
+        estimator="network",
+        epochs=0,
+        score_threshold=-100,
+        seed_estimator=kind,
+        solver="path",
+        standardize=False,
+        radius=20.0,
     )
     found = fit(tissue, ["Axin2"], network, config)["Axin2"]
     assert found.columns == ("beta0", "beta_Sox2", "beta_Pax6", "beta_Wnt5a$Fzd2")
@@ -53,7 +59,7 @@ def test_no_epochs_give_exactly_the_seed(tissue, network, kind):
 
 
 def test_a_gate_keeps_the_mean_only(tissue, network):
-    found = fit(tissue, ["Axin2"], network, TravlrConfig(epochs=1, score_threshold=1.0))["Axin2"]
+    found = fit(tissue, ["Axin2"], network, TravlrConfig(estimator="network", epochs=1, score_threshold=1.0))["Axin2"]
     for k in range(2):
         rows = tissue.cell_types.codes == k
         np.testing.assert_allclose(found.betas[rows, 0], tissue.expression[rows, 4].mean(), rtol=1e-6)
@@ -63,7 +69,7 @@ def test_a_gate_keeps_the_mean_only(tissue, network):
 
 def test_network_improves_on_its_seed_where_regulation_varies(tissue):
     network = RegulatoryNetwork({"Axin2": ("Sox2", "Pax6")})
-    config = TravlrConfig(spatial_dim=8, epochs=80, batch_size=16)
+    config = TravlrConfig(estimator="network", spatial_dim=8, epochs=80, batch_size=16)
     found = fit(tissue, ["Axin2"], network, config)["Axin2"]
     assert min(found.fit_r2) > max(found.seed_r2)
     predicted = found.betas[:, 0] + (found.betas[:, 1:] * tissue.expression[:, :2]).sum(axis=1)
@@ -77,7 +83,9 @@ def test_same_seed_same_betas_and_neither_other_genes_nor_the_global_state_matte
     torch.rand(3)
     alone = fit(tissue, ["Axin2"], network, SHORT)
     np.testing.assert_array_equal(both["Axin2"].betas, alone["Axin2"].betas)
-    other = fit(tissue, ["Axin2"], network, TravlrConfig(spatial_dim=8, epochs=4, batch_size=32, seed=5))
+    other = fit(
+        tissue, ["Axin2"], network, TravlrConfig(estimator="network", spatial_dim=8, epochs=4, batch_size=32, seed=5)
+    )
     assert not np.array_equal(alone["Axin2"].betas, other["Axin2"].betas)
 
 
@@ -148,7 +156,7 @@ def test_without_types_all_cells_are_one(tissue, network):
 def test_volumes_can_be_fitted(tissue, network):
     depth = np.random.default_rng(0).uniform(0, 50, (120, 1))
     deep = tissue.with_(positions=np.hstack([tissue.positions, depth]))
-    config = TravlrConfig(spatial_dim=8, epochs=2, batch_size=64, rotate_maps=True)
+    config = TravlrConfig(estimator="network", spatial_dim=8, epochs=2, batch_size=64, rotate_maps=True)
     found = fit(deep, ["Axin2"], network, config)["Axin2"]
     assert np.isfinite(found.betas).all()
     assert found.betas[:, 1].std() > 0

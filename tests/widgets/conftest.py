@@ -26,7 +26,7 @@ TINY_STEER = SteerConfig(
     loss_neighbors=8,
     device="cpu",
 )
-TINY_TRAVLR = TravlrConfig(epochs=2, spatial_dim=8, device="cpu")
+TINY_TRAVLR = TravlrConfig(estimator="network", epochs=2, spatial_dim=8, device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,17 @@ class TravlrConfig:
     impute
         Smooth the expression over similar cells of the same type before the fit, as the publication does. Expression
         of a layer ``imputed_count`` is not smoothed again.
+    estimator
+        ``smooth``: coefficients that vary smoothly over the tissue and between types, all types at once and within
+        seconds. ``network``: the published way, a linear seed bent over space by a network in each type.
+    waves
+        Half waves of the smooth coefficients along the tissue; 0 goes by the number of cells.
+    max_modulators
+        Modulators of a gene that get a smooth map, the most promising ones; 0 takes all.
+    held_out
+        Also predict cells that were left out, at random and as pieces of tissue.
+    permutations
+        Permutations that say how strong a modulator seems by chance; 0 for no test.
     seed_estimator
         Linear model of each cell type that the network starts from.
     solver
@@ -85,6 +96,11 @@ class TravlrConfig:
     diffusion: Literal["auto", "exact", "grid"] = "auto"
     scale_factor: Annotated[float, Interval(gt=0)] = 1.0
     impute: bool = False
+    estimator: Literal["smooth", "network"] = "smooth"
+    waves: Annotated[int, Interval(ge=0, le=16)] = 0
+    max_modulators: Annotated[int, Ge(0)] = 40
+    held_out: bool = True
+    permutations: Annotated[int, Interval(ge=0, le=10000)] = 100
     seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
     solver: Literal["path", "exact"] = "exact"
     standardize: bool = True

@@ -12,6 +12,7 @@ from napari_tissue_dynamics.travlr.design import PairColumns, above_zero, build_
 from napari_tissue_dynamics.travlr.imputation import impute_steps
 from napari_tissue_dynamics.travlr.maps import min_max_scaled, neighbor_count_steps
 from napari_tissue_dynamics.travlr.signals import received_steps, resolve_radius
+from napari_tissue_dynamics.travlr.smooth import SmoothPlace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -60,6 +61,7 @@ class Context:
     neighbors: NDArray[np.float32]
     _pairs: list[PairColumns] = field(default_factory=list, repr=False)
     _niches: dict[tuple[object, ...], tuple[Niche, ...]] = field(default_factory=dict, repr=False)
+    _smooth: dict[tuple[int, int], SmoothPlace] = field(default_factory=dict, repr=False)
 
     def design(self, chosen: Modulators) -> Design:
         """Return the columns of one target; those of pairs are made once for all targets."""
@@ -71,6 +73,13 @@ class Context:
     def members(self) -> tuple[NDArray[np.intp], ...]:
         """Which cells each type has."""
         return tuple(np.flatnonzero(self.codes == k) for k in range(len(self.clusters)))
+
+    def smooth_place(self, config: TravlrConfig) -> SmoothPlace:
+        """Return the smooth functions at the cells; made once for all genes."""
+        key = (config.waves, config.seed)
+        if key not in self._smooth:
+            self._smooth[key] = SmoothPlace.of(self.positions, self.codes, self.clusters, config)
+        return self._smooth[key]
 
     def niches(self, config: TravlrConfig) -> tuple[Niche, ...]:
         """Return where the cells of each type sit, for a network; made once for all genes."""

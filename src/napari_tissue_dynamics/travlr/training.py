@@ -12,6 +12,7 @@ from napari_tissue_dynamics.travlr.cell_type import SEED_SHARE, TypeFit, seed_of
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.context import Context, context_steps
 from napari_tissue_dynamics.travlr.plan import make_plan
+from napari_tissue_dynamics.travlr.smooth import smooth_gene_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -119,6 +120,8 @@ def gene_steps(
     Progress, a few times a second, its ``fraction`` that of this gene alone.
     """
     target, design = chosen.target, context.design(chosen)
+    if config.estimator == "smooth":
+        return (yield from smooth_gene_steps(target, design, context.smooth_place(config), config, stop))
     betas = np.zeros((len(context.codes), 1 + len(design.names)), dtype=np.float32)
     seed_r2, fit_r2 = [], []
     members, niches = context.members, context.niches(config)

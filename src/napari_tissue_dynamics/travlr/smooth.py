@@ -1,0 +1,317 @@
+"""Fit one gene with coefficients that vary smoothly: the fast estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tissue_dynamics.data.beta_factors import BetaFactors
+from napari_tissue_dynamics.data.regulation_field import GeneFit
+from napari_tissue_dynamics.progress import Progress, Throttle, stopped
+from napari_tissue_dynamics.travlr.seeds import r_squared
+from napari_tissue_dynamics.travlr.smooth_basis import SmoothBasis
+from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps, moments, products
+from napari_tissue_dynamics.travlr.smooth_quality import (
+    Sample,
+    blocked_folds,
+    coefficient_covariance,
+    false_discovery_rates,
+    held_out_steps,
+    null_probabilities,
+    predictions,
+    random_folds,
+)
+from napari_tissue_dynamics.travlr.smooth_screen import screened_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.design import Design
+    from napari_tissue_dynamics.travlr.smooth_model import Moments, Posterior
+
+Floats = NDArray[np.float64]
+Found = TypeVar("Found")
+
+# Half waves along the longest side of the tissue by number of cells, when none are given.
+WAVES = ((2500, 4), (15000, 6), (np.inf, 8))
+WAVES_3D = ((2500, 3), (15000, 4), (np.inf, 5))
+# Numbers of (cells, modulators) held at once.
+CHUNK = 2**23
+# Half waves that the deviation of a type may have.
+TYPE_WAVES = 4
+# Shares of the whole fit of a gene that are done when its modulators are chosen, its coefficients found, and each
+# set of cells held out.
+CHOSEN, LEARNED, HELD_OUT = 0.1, 0.6, (0.75, 0.9)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SmoothPlace:
+    """The smooth functions at the cells of one tissue, the same for all genes.
+
+    Parameters
+    ----------
+    wave_numbers
+        (functions,) half waves along the longest side.
+    values
+        (cells, functions) float32.
+    codes
+        (cells,) type of each cell, -1 for none.
+    clusters
+        Names of the types.
+    folds
+        By name (``random``, ``blocked``), the fold of each cell.
+    """
+
+    wave_numbers: Floats
+    values: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    clusters: tuple[str, ...]
+    folds: Mapping[str, NDArray[np.intp]]
+
+    @classmethod
+    def of(
+        cls, positions: Floats, codes: NDArray[np.int32], clusters: tuple[str, ...], config: TravlrConfig
+    ) -> SmoothPlace:
+        """Return the functions over (cells, 2 or 3) positions."""
+        by_size = WAVES if positions.shape[1] == 2 else WAVES_3D
+        waves = config.waves or next(waves for most, waves in by_size if len(positions) < most)
+        basis = SmoothBasis.over(positions, waves)
+        folds = {
+            "random": random_folds(len(positions), config.seed),
+            "blocked": blocked_folds(positions, config.seed),
+        }
+        return cls(basis.wave_numbers, basis.values(positions), codes, clusters, folds)
+
+    def layout(self, modulators: int) -> Layout:
+        """Return how the columns of a gene are arranged; the intercept counts as a modulator."""
+        broad = int((self.wave_numbers <= TYPE_WAVES + 1e-9).sum()) if len(self.clusters) > 1 else 0
+        return Layout(modulators, len(self.wave_numbers), broad, self.wave_numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scaled:
+    """Columns centred in each type and divided by their spread."""
+
+    z: NDArray[np.float32]  # (cells, 1 + modulators), the first column 1
+    y: Floats  # (cells,) centred in each type
+    centers: Floats  # (types, modulators)
+    spread: Floats  # (modulators,)
+    y_centers: Floats  # (types,)
+
+    @classmethod
+    def of(cls, x: NDArray[np.float32], y: NDArray[np.float32], codes: NDArray[np.int32], types: int) -> _Scaled:
+        centers, y_centers = np.zeros((types, x.shape[1])), np.zeros(types)
+        z, centered = np.ones((len(y), 1 + x.shape[1]), dtype=np.float32), np.zeros(len(y))
+        z[codes < 0] = 0
+        for c in range(types):
+            rows = np.flatnonzero(codes == c)
+            centers[c], y_centers[c] = x[rows].mean(axis=0, dtype=np.float64), y[rows].mean(dtype=np.float64)
+            z[rows, 1:], centered[rows] = x[rows] - centers[c], y[rows] - y_centers[c]
+        typed = max(int((codes >= 0).sum()), 1)
+        z[codes < 0, 1:] = 0
+        spread = np.sqrt((z[:, 1:].astype(np.float64) ** 2).sum(axis=0) / typed)
+        spread[spread == 0] = 1.0
+        z[:, 1:] /= spread.astype(np.float32)
+        return cls(z, centered, centers, spread, y_centers)
+
+    def only(self, chosen: NDArray[np.intp]) -> _Scaled:
+        """Return the same of some modulators."""
+        z = self.z[:, np.concatenate([[0], 1 + chosen])]
+        return _Scaled(z, self.y, self.centers[:, chosen], self.spread[chosen], self.y_centers)
+
+    def contrast(self, c: int) -> Floats:
+        """Return what turns coefficients of the centred columns of type ``c`` into those of the columns themselves.
+
+        (1 + modulators, 1 + modulators).
+        """
+        result = np.diag(np.concatenate([[1.0], 1 / self.spread]))
+        result[0, 1:] = -self.centers[c] / self.spread
+        return result
+
+
+def smooth_gene_steps(
+    target: str, design: Design, place: SmoothPlace, config: TravlrConfig, stop: StopToken | None = None
+) -> Generator[Progress, None, GeneFit | None]:
+    """Fit one gene in all cell types together; None when stopped.
+
+    See :mod:`napari_tissue_dynamics.travlr.smooth_model` for the model. Of more than ``config.max_modulators``
+    modulators only the most promising are fitted; the others have coefficients of 0. A type whose R² stays below
+    ``config.score_threshold`` keeps its mean and no coefficients.
+
+    Parameters
+    ----------
+    target
+        The regulated gene.
+    design
+        Its columns.
+    place
+        The smooth functions.
+    config
+        Settings of the fit.
+    stop
+        Ends the fit early.
+
+    Yields
+    ------
+    Progress, a few times a second, its ``fraction`` that of this gene alone.
+    """
+    report, codes, basis = _Reporter(target, stop), place.codes, place.values
+    if not np.ptp(design.y[codes >= 0]):
+        return _means_only(target, design, place)
+    every = _Scaled.of(design.x, design.y, codes, len(place.clusters))
+    choosing = screened_steps(every.z, basis, every.y, codes, place.wave_numbers, config.max_modulators)
+    chosen = yield from report.passed_on(choosing, "modulators", 0.0, CHOSEN)
+    if chosen is None:
+        return None
+    scaled, layout = every.only(chosen), place.layout(1 + len(chosen))
+    data = moments(scaled.z, basis, scaled.y, codes, len(place.clusters))
+    found = yield from report.passed_on(learn_steps(data, layout), "coefficients", CHOSEN, LEARNED)
+    if found is None:
+        return None
+    held_out: dict[str, tuple[float, ...]] = dict.fromkeys(place.folds, ())
+    start = LEARNED
+    for (name, folds), end in zip(place.folds.items() if config.held_out else (), HELD_OUT, strict=False):
+        checking = held_out_steps(scaled.z, basis, scaled.y, codes, folds, (data, layout, found))
+        scores = yield from report.passed_on(checking, "cells held out", start, end)
+        if scores is None:
+            return None
+        held_out[name], start = scores, end
+    fitted = _Fitted(scaled, place, data, layout, found)
+    tested = yield from report.passed_on(fitted.tested_steps(config), "support of the modulators", start, 1.0)
+    if tested is None:
+        return None
+    kept = np.array([r2 >= config.score_threshold for r2 in fitted.r2])
+    return _gene_fit(target, design, fitted, chosen, kept, held_out, tested)
+
+
+def _means_only(target: str, design: Design, place: SmoothPlace) -> GeneFit:
+    """Return the fit of a gene that is the same in all cells: there is nothing to explain."""
+    types, columns = len(place.clusters), 1 + len(design.names)
+    weights = np.zeros((types, place.values.shape[1], columns), dtype=np.float32)
+    weights[:, 0, 0] = design.y[place.codes >= 0][:1]
+    factors = BetaFactors(place.values, place.codes, weights, np.ones((types, columns), dtype=np.float32))
+    nothing = (0.0,) * types
+    return GeneFit(target, design.names, factors, place.clusters, fit_r2=nothing, effects=(0.0,) * len(design.names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reporter:
+    """Passes shares of a part of the work on as progress, and notices the wish to stop."""
+
+    target: str
+    stop: StopToken | None
+
+    def passed_on(
+        self, steps: Generator[float, None, Found], what: str, start: float, end: float
+    ) -> Generator[Progress, None, Found | None]:
+        """Run ``steps`` to the end; None when stopped."""
+        throttle = Throttle()
+        while not stopped(self.stop):
+            try:
+                done = next(steps)
+            except StopIteration as finished:
+                result: Found = finished.value
+                return result
+            if throttle.due():
+                yield Progress(f"{self.target}: {what}", round(100 * done), 100, start + (end - start) * done)
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """The coefficients of centred columns, and what is needed to judge them."""
+
+    scaled: _Scaled
+    place: SmoothPlace
+    data: Moments
+    layout: Layout
+    found: Posterior
+
+    @property
+    def predicted(self) -> Floats:
+        """(cells,) of the centred target."""
+        return predictions(self.scaled.z, self.place.values, self.place.codes, self.found.by_type)
+
+    @property
+    def r2(self) -> tuple[float, ...]:
+        """R² of each type."""
+        predicted, y, codes = self.predicted, self.scaled.y, self.place.codes
+        return tuple(r_squared(y[codes == c], predicted[codes == c]) for c in range(len(self.place.clusters)))
+
+    def weights(self, c: int) -> Floats:
+        """Return the (functions, 1 + modulators) weights of type ``c`` for the columns as they are."""
+        result = self.found.by_type[c].T @ self.scaled.contrast(c).T
+        result[0, 0] += self.scaled.y_centers[c]
+        return np.asarray(result)
+
+    def deviations(self, c: int) -> Floats:
+        """Return the (1 + modulators,) standard deviations of the coefficients of type ``c``."""
+        rows = self.place.codes == c
+        covariance = coefficient_covariance(self.found, self.layout, self.place.values[rows], c)
+        contrast = self.scaled.contrast(c)
+        return np.asarray(np.sqrt(np.maximum(np.diag(contrast @ covariance @ contrast.T), 0)))
+
+    def tested_steps(self, config: TravlrConfig) -> Generator[float, None, Floats]:
+        """Return the (types, modulators) probabilities that a modulator seems so strong by chance."""
+        result = np.ones((len(self.place.clusters), self.layout.modulators - 1))
+        left, rng = self.scaled.y - self.predicted, np.random.default_rng(config.seed)
+        for c in range(len(result) if config.permutations else 0):
+            rows = np.flatnonzero(self.place.codes == c)
+            columns = products(self.scaled.z[rows], self.place.values[rows])[:, self.found.columns]
+            sample = Sample(columns, left[rows], config.permutations)
+            result[c] = null_probabilities(self.data, self.layout, self.found, c, sample, rng)[1:]
+            yield (c + 1) / len(result)
+        return result
+
+
+def _gene_fit(
+    target: str,
+    design: Design,
+    fitted: _Fitted,
+    chosen: NDArray[np.intp],
+    kept: NDArray[np.bool_],
+    held_out: Mapping[str, tuple[float, ...]],
+    tested: Floats,
+) -> GeneFit:
+    place, types, columns = fitted.place, len(fitted.place.clusters), 1 + len(design.names)
+    weights, deviations = np.zeros((types, fitted.layout.functions, columns)), np.zeros((types, columns))
+    probabilities = np.ones((types, len(design.names)))
+    where = np.concatenate([[0], 1 + chosen])
+    weights[:, 0, 0] = fitted.scaled.y_centers
+    for c in np.flatnonzero(kept).tolist():
+        weights[c][:, where] = fitted.weights(c)
+        deviations[c, where] = fitted.deviations(c)
+        probabilities[c, chosen] = tested[c]
+    factors = BetaFactors(
+        basis=place.values,
+        codes=place.codes,
+        weights=weights.astype(np.float32),
+        anchors=np.ones((types, columns), dtype=np.float32),
+    )
+    return GeneFit(
+        target,
+        design.names,
+        factors,
+        place.clusters,
+        fit_r2=tuple(r2 if keep else 0.0 for r2, keep in zip(fitted.r2, kept, strict=True)),
+        effects=effects_of(factors, design.x),
+        held_out_r2=held_out["random"],
+        blocked_r2=held_out["blocked"],
+        deviations=deviations.astype(np.float32),
+        false_discovery=false_discovery_rates(probabilities),
+    )
+
+
+def effects_of(factors: BetaFactors, x: NDArray[np.float32]) -> tuple[float, ...]:
+    """Return the standard deviation over cells of what each column of (cells, modulators) ``x`` adds."""
+    total, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for rows in np.array_split(np.arange(len(x)), max(1, x.size // CHUNK)):
+        added = (factors.values(slice(1, None), rows) * x[rows]).astype(np.float64)
+        total += added.sum(axis=0)
+        squares += (added**2).sum(axis=0)
+    return tuple(np.sqrt(np.maximum(squares / len(x) - (total / len(x)) ** 2, 0)).tolist())

@@ -1,0 +1,95 @@
+"""Choose, of hundreds of possible modulators, those worth a smooth map of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tissue_dynamics.travlr.smooth_model import Layout, coefficients, learn_steps, moments
+from napari_tissue_dynamics.travlr.smooth_quality import predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+Floats = NDArray[np.float64]
+
+# Modulators are added in this many rounds, each judged on what those before leave unexplained.
+ROUNDS = 3
+# Half waves of the maps while choosing, and steps of their variances.
+WAVES = 2
+STEPS = 4
+
+
+def screened_steps(
+    z: NDArray[np.float32],
+    basis: NDArray[np.float32],
+    y: Floats,
+    codes: NDArray[np.integer],
+    wave_numbers: Floats,
+    most: int,
+) -> Generator[float, None, NDArray[np.intp]]:
+    r"""Choose at most ``most`` modulators.
+
+    A modulator is judged by :math:`\sum_j w_j (\sum_i \phi_{ij} z_{ik} r_i)^2` over the broad functions, relative to
+    what it would be if the residual :math:`r` were noise.
+
+    Parameters
+    ----------
+    z
+        (cells, 1 + modulators) float32, the intercept first.
+    basis
+        (cells, functions) float32.
+    y
+        (cells,) centred in each type.
+    codes
+        (cells,) type; -1 for none.
+    wave_numbers
+        (functions,).
+    most
+        0 takes all.
+
+    Yields
+    ------
+    Share of the work that is done.
+
+    Returns
+    -------
+    (chosen,) indices of modulators, ascending; the intercept is not counted.
+    """
+    modulators = z.shape[1] - 1
+    if not most or modulators <= most:
+        return np.arange(modulators)
+    broad = wave_numbers <= WAVES + 1e-9
+    functions, types = basis[:, broad], int(codes.max()) + 1
+    layout_waves = wave_numbers[broad]
+    chosen: list[int] = []
+    residual = np.where(codes >= 0, y, 0.0)
+    for round_ in range(ROUNDS):
+        scores = _scores(z[:, 1:], functions, residual)
+        scores[chosen] = -np.inf
+        wanted = -(-most * (round_ + 1) // ROUNDS) - len(chosen)
+        chosen += np.argsort(-scores, kind="stable")[:wanted].tolist()
+        yield (round_ + 0.5) / ROUNDS
+        if round_ + 1 < ROUNDS:
+            columns = z[:, [0, *(1 + k for k in chosen)]]
+            layout = Layout(columns.shape[1], len(layout_waves), 0, layout_waves)
+            data = moments(columns, functions, y, codes, types)
+            learning = learn_steps(data, layout, steps=STEPS)
+            while True:
+                try:
+                    yield (round_ + 0.5 + 0.5 * next(learning)) / ROUNDS
+                except StopIteration as end:
+                    weights = coefficients(data, layout, end.value.variances)
+                    break
+            residual = np.where(codes >= 0, y - predictions(columns, functions, codes, weights), 0.0)
+    return np.array(sorted(chosen), dtype=np.intp)
+
+
+def _scores(z: NDArray[np.float32], functions: NDArray[np.float32], residual: Floats) -> Floats:
+    """Return the (modulators,) evidence of each modulator in a (cells,) residual."""
+    weighted = functions * residual[:, None].astype(np.float32)
+    seen = ((z.T @ weighted).astype(np.float64) ** 2).sum(axis=1)
+    chance = ((z**2).T @ (functions**2)).astype(np.float64).sum(axis=1) * float((residual**2).mean())
+    return np.asarray(seen / np.maximum(chance, np.finfo(np.float64).tiny))

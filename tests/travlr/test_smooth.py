@@ -1,0 +1,317 @@
+"""The fast estimator: smooth coefficients by restricted likelihood."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.design import Design
+from napari_tissue_dynamics.travlr.smooth import SmoothPlace, smooth_gene_steps
+from napari_tissue_dynamics.travlr.smooth_basis import MARGIN, SmoothBasis
+from napari_tissue_dynamics.travlr.smooth_model import (
+    Layout,
+    coefficients,
+    learn_steps,
+    moments,
+    posterior,
+    prior_variances,
+    start,
+)
+from napari_tissue_dynamics.travlr.smooth_quality import (
+    blocked_folds,
+    coefficient_covariance,
+    false_discovery_rates,
+    held_out_steps,
+    random_folds,
+)
+from napari_tissue_dynamics.travlr.smooth_screen import screened_steps
+
+OPEN = TravlrConfig(score_threshold=-100)
+
+
+def drained(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def tissue(n=1500, types=3, modulators=6, seed=0, noise=0.5, dimensions=2):
+    """Return positions, types, columns, target and true betas; the last half of the modulators does nothing."""
+    rng = np.random.default_rng(seed)
+    positions = rng.uniform(0, 500, (n, dimensions))
+    codes = rng.integers(types, size=n).astype(np.int32)
+    x = rng.lognormal(0, 0.5, (n, modulators)) * (1 + 0.3 * codes[:, None])
+    betas = np.zeros((n, modulators))
+    place = positions / 500
+    maps = [np.sin(4 * place[:, 0]), 2 * np.exp(-8 * ((place - 0.4) ** 2).sum(axis=1)), 1.5 - 2 * place[:, 1]]
+    for k in range(modulators // 2):
+        betas[:, k] = maps[k % 3] * (1 + 0.3 * codes)
+    y = 1 + 0.5 * codes + place[:, 0] + (betas * x).sum(axis=1)
+    y = y + noise * rng.normal(size=n)
+    return positions, codes, x.astype(np.float32), y.astype(np.float32), betas
+
+
+def design_of(x, y):
+    return Design(tuple(f"M{k}" for k in range(x.shape[1])), np.zeros(x.shape[1], dtype=np.int8), x, y)
+
+
+def fitted(positions, codes, x, y, config=OPEN):
+    names = tuple(f"type {c}" for c in range(int(codes.max()) + 1))
+    place = SmoothPlace.of(positions, codes, names, config)
+    return run_to_end(smooth_gene_steps("T", design_of(x, y), place, config))
+
+
+def small_problem(types=3, seed=1):
+    positions, codes, x, y, _ = tissue(n=120, types=types, modulators=2, seed=seed)
+    basis = SmoothBasis.over(positions, 2)
+    z = np.column_stack([np.ones(len(x)), (x - x.mean(axis=0)) / x.std(axis=0)]).astype(np.float32)
+    values, target = basis.values(positions), (y - y.mean()).astype(np.float64)
+    broad = int((basis.wave_numbers <= 1).sum()) if types > 1 else 0
+    layout = Layout(3, len(basis), broad, basis.wave_numbers)
+    return z, values, target, codes, layout, moments(z, values, target, codes, types)
+
+
+def dense_solution(z, basis, y, codes, layout, variances):
+    """Solve for common part and deviations with one big matrix; return (types, columns) means and covariances."""
+    common, own = prior_variances(layout, variances)
+    wide = np.array([np.outer(a, b).ravel() for a, b in zip(z, basis, strict=True)], dtype=np.float64)
+    types = len(variances.noise)
+    full = np.concatenate([wide, *(wide * (codes == c)[:, None] for c in range(types))], axis=1)
+    prior = np.concatenate([common, *[own] * types])
+    kept = prior > 0
+    weight = 1 / variances.noise[codes]
+    precision = (full[:, kept].T * weight) @ full[:, kept] + np.diag(1 / prior[kept])
+    covariance = np.zeros((len(prior), len(prior)))
+    covariance[np.ix_(kept, kept)] = np.linalg.inv(precision)
+    mean = covariance @ (full.T @ (weight * y))
+    width = wide.shape[1]
+    means, spreads = [], []
+    for c in range(types):
+        pick = np.zeros((width, len(prior)))
+        pick[:, :width] = np.eye(width)
+        pick[:, (1 + c) * width : (2 + c) * width] = np.eye(width)
+        means.append(pick @ mean)
+        spreads.append(pick @ covariance @ pick.T)
+    return np.array(means), np.array(spreads)
+
+
+def test_basis_is_cosines_over_a_box_with_a_margin():
+    positions = np.array([[0.0, 0.0], [200.0, 100.0], [50.0, 25.0]])
+    basis = SmoothBasis.over(positions, 3)
+    np.testing.assert_allclose(basis.lengths, [200 * MARGIN, 100 * MARGIN])
+    corner = np.array([100 - 100 * MARGIN, 50 - 50 * MARGIN])
+    values = basis.values(positions)
+    for j, (a, b) in enumerate(basis.indices):
+        across = (np.sqrt(2) if a else 1) * np.cos(np.pi * a * (positions[:, 0] - corner[0]) / (200 * MARGIN))
+        along = (np.sqrt(2) if b else 1) * np.cos(np.pi * b * (positions[:, 1] - corner[1]) / (100 * MARGIN))
+        np.testing.assert_allclose(values[:, j], across * along, atol=1e-6)
+    assert not basis.indices[0].any()
+    assert {tuple(index) for index in basis.indices} == {(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1), (2, 1)}
+    assert all(a <= b for a, b in pairwise(basis.wave_numbers))
+
+
+def test_moments_are_sums_over_cells():
+    z, basis, y, codes, _, data = small_problem()
+    for c in range(3):
+        rows = [np.outer(z[i], basis[i]).ravel() for i in np.flatnonzero(codes == c)]
+        np.testing.assert_allclose(data.gram[c], sum(np.outer(row, row) for row in rows), rtol=1e-4, atol=1e-3)
+        expected = sum(row * y[i] for row, i in zip(rows, np.flatnonzero(codes == c), strict=True))
+        np.testing.assert_allclose(data.cross[c], expected, rtol=1e-4, atol=1e-3)
+        assert data.power[c] == pytest.approx((y[codes == c] ** 2).sum())
+
+
+@pytest.mark.parametrize("types", [1, 3])
+def test_coefficients_and_covariance_are_those_of_one_big_regression(types):
+    z, basis, y, codes, layout, data = small_problem(types)
+    variances = start(data, layout)
+    variances.groups[2] *= 3
+    variances.noise[:] = np.linspace(0.5, 1.5, types)
+    means, spreads = dense_solution(z, basis, y, codes, layout, variances)
+    found = posterior(data, layout, variances)
+    np.testing.assert_allclose(found.by_type.reshape(types, -1), means, rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(coefficients(data, layout, variances), found.by_type, rtol=1e-3, atol=1e-4)
+    inside = spreads[:, found.columns[:, None], found.columns]
+    np.testing.assert_allclose(found.covariance, inside, rtol=1e-2, atol=1e-4 * np.abs(inside).max())
+
+
+def test_variances_learned_have_a_higher_likelihood_than_the_first():
+    z, basis, y, codes, layout, data = small_problem()
+    wide = np.array([np.outer(a, b).ravel() for a, b in zip(z, basis, strict=True)], dtype=np.float64)
+
+    def likelihood(variances):
+        common, own = prior_variances(layout, variances)
+        same = codes[:, None] == codes
+        matrix = (wide * common) @ wide.T + same * ((wide * own) @ wide.T) + np.diag(variances.noise[codes])
+        _, size = np.linalg.slogdet(matrix)
+        return -0.5 * (size + y @ np.linalg.solve(matrix, y))
+
+    found = drained(learn_steps(data, layout))
+    first = start(data, layout)
+    assert likelihood(found.variances) > likelihood(first) + 5
+    for group in range(3):  # and no strength can be doubled or halved for much gain
+        for factor in (0.5, 2.0):
+            other = drained(learn_steps(data, layout)).variances
+            other.groups[group] *= factor
+            assert likelihood(other) < likelihood(found.variances) + 2
+
+
+def test_maps_of_known_betas_are_found_and_idle_modulators_have_next_to_none():
+    positions, codes, x, y, betas = tissue()
+    found = fitted(positions, codes, x, y)
+    for k in range(3):
+        for c in range(3):
+            rows = codes == c
+            assert np.corrcoef(found.betas[rows, 1 + k], betas[rows, k])[0, 1] > 0.9
+    effects = np.array(found.effects)
+    assert effects[3:].max() < 0.2 * effects[:3].min()
+    assert found.false_discovery[:, :3].max() < 0.01
+    truth = 1 + 0.5 * codes + positions[:, 0] / 500
+    assert np.abs(found.betas[:, 0] - truth).mean() < 0.25
+    predicted = found.betas[:, 0] + (found.betas[:, 1:] * x).sum(axis=1)
+    for c in range(3):
+        rows = codes == c
+        own = 1 - ((y[rows] - predicted[rows]) ** 2).sum() / ((y[rows] - y[rows].mean()) ** 2).sum()
+        assert found.fit_r2[c] == pytest.approx(own, abs=1e-4)
+
+
+def test_deviations_are_the_size_of_the_errors():
+    ratios = []
+    for seed in range(4):
+        positions, codes, x, y, betas = tissue(n=800, seed=seed, noise=1.0)
+        found = fitted(positions, codes, x, y)
+        for c in range(3):
+            rows = codes == c
+            error = np.sqrt(((found.betas[rows, 1:4] - betas[rows, :3]) ** 2).mean(axis=0))
+            ratios.extend(error / found.deviations[c, 1:4])
+    assert 0.6 < np.median(ratios) < 1.5
+
+
+def test_covariance_of_coefficients_is_the_average_over_cells():
+    _, basis, _, codes, layout, data = small_problem()
+    found = drained(learn_steps(data, layout))
+    rows = basis[codes == 1].astype(np.float64)
+    full = np.zeros((3 * layout.functions,) * 2)
+    full[np.ix_(found.columns, found.columns)] = found.covariance[1]
+    slow = np.zeros((3, 3))
+    for place in rows:
+        at = np.kron(np.eye(3), place)
+        slow += at @ full @ at.T / len(rows)
+    np.testing.assert_allclose(coefficient_covariance(found, layout, basis[codes == 1], 1), slow, rtol=1e-3, atol=1e-6)
+
+
+def test_held_out_cells_are_predicted_without_them():
+    z, basis, y, codes, layout, data = small_problem()
+    found = drained(learn_steps(data, layout))
+    folds = random_folds(len(y), 0)
+    scores = drained(held_out_steps(z, basis, y, codes, folds, (data, layout, found)))
+    predicted = np.zeros(len(y))
+    for fold in range(folds.max() + 1):
+        seen = folds != fold
+        means, _ = dense_solution(z[seen], basis[seen], y[seen], codes[seen], layout, found.variances)
+        for i in np.flatnonzero(~seen):
+            predicted[i] = np.outer(z[i], basis[i]).ravel() @ means[codes[i]]
+    for c in range(3):
+        rows = codes == c
+        expected = 1 - ((y[rows] - predicted[rows]) ** 2).sum() / ((y[rows] - y[rows].mean()) ** 2).sum()
+        assert scores[c] == pytest.approx(expected, abs=1e-3)
+
+
+def test_held_out_score_is_that_of_cells_nobody_saw():
+    claimed, fresh = [], []
+    for seed in range(6):
+        positions, codes, x, y, _ = tissue(n=2400, noise=1.5, seed=seed)
+        seen, unseen = slice(1200), slice(1200, None)
+        found = fitted(positions[seen], codes[seen], x[seen], y[seen])
+        values = SmoothBasis.over(positions[seen], 4).values(positions[unseen])
+        at = np.einsum("if,ifk->ik", values, found.coefficients.weights[codes[unseen]])
+        predicted = at[:, 0] + (at[:, 1:] * x[unseen]).sum(axis=1)
+        for c in range(3):
+            rows = codes[unseen] == c
+            observed = y[unseen][rows]
+            left = ((observed - predicted[rows]) ** 2).sum()
+            fresh.append(1 - left / ((observed - observed.mean()) ** 2).sum())
+        claimed.extend(found.held_out_r2)
+        assert np.mean(found.blocked_r2) < np.mean(found.held_out_r2) < np.mean(found.fit_r2)
+    assert np.mean(claimed) == pytest.approx(np.mean(fresh), abs=0.02)
+
+
+def test_tiles_are_left_out_as_a_whole():
+    positions = np.random.default_rng(0).uniform(size=(2000, 2))
+    folds = blocked_folds(positions, 0)
+    assert np.bincount(folds).min() > 300
+    from scipy.spatial import cKDTree
+
+    _, near = cKDTree(positions).query(positions, k=2)
+    assert (folds[np.asarray(near)[:, 1]] == folds).mean() > 0.85
+
+
+def test_chance_is_rarely_called_support():
+    called = []
+    for seed in range(6):
+        positions, codes, x, y, _ = tissue(n=600, modulators=6, seed=seed)
+        y = np.random.default_rng(seed + 50).normal(size=len(y)).astype(np.float32)
+        called.append(fitted(positions, codes, x, y).false_discovery < 0.1)
+    assert np.mean(called) < 0.05
+
+
+def test_false_discovery_rates_are_those_of_benjamini_and_hochberg():
+    p = np.random.default_rng(0).uniform(size=(3, 7)) ** 2
+    flat = p.ravel()
+    slow = [
+        min(min(1.0, flat[j] * flat.size / (flat <= flat[j]).sum()) for j in range(flat.size) if flat[j] >= value)
+        for value in flat
+    ]
+    np.testing.assert_allclose(false_discovery_rates(p).ravel(), slow, rtol=1e-5)
+
+
+def test_the_modulators_that_act_are_chosen_among_many():
+    positions, codes, x, y, _ = tissue(n=1000, modulators=6)
+    idle = np.random.default_rng(9).lognormal(0, 0.5, (1000, 150)).astype(np.float32)
+    many = np.concatenate([idle[:, :70], x, idle[:, 70:]], axis=1)
+    basis = SmoothBasis.over(positions, 4)
+    z = np.column_stack([np.ones(1000), (many - many.mean(axis=0)) / many.std(axis=0)]).astype(np.float32)
+    target = (y - y.mean()).astype(np.float64)
+    chosen = drained(screened_steps(z, basis.values(positions), target, codes, basis.wave_numbers, 12))
+    assert len(chosen) == 12
+    assert {70, 71, 72} <= set(chosen.tolist())
+    found = fitted(positions, codes, many, y, TravlrConfig(score_threshold=-100, max_modulators=12))
+    assert len(found.modulators) == many.shape[1]
+    assert (np.abs(found.betas[:, 1:]).max(axis=0) > 0).sum() <= 12
+    assert set(np.argsort(found.effects)[-3:].tolist()) == {70, 71, 72}
+
+
+def test_odd_tissues_are_fitted():
+    positions, codes, x, y, _ = tissue(n=300)
+    alone = codes.copy()
+    alone[:] = np.where(np.arange(300) == 7, 1, 0)
+    found = fitted(positions, alone, x, y, TravlrConfig())
+    np.testing.assert_allclose(found.betas[7], [y[7], *[0] * x.shape[1]], rtol=1e-5)
+    untyped = codes.copy()
+    untyped[:50] = -1
+    assert not fitted(positions, untyped, x, y).betas[:50].any()
+    constant = fitted(positions, codes, x, np.full_like(y, 2.0), TravlrConfig())
+    np.testing.assert_allclose(constant.betas[:, 0], 2.0, rtol=1e-6)
+    assert not constant.betas[:, 1:].any()
+    line = positions * [1.0, 0.0]
+    assert np.isfinite(fitted(line, codes, x, y).betas).all()
+    place, codes, x, y, betas = tissue(n=1500, dimensions=3)
+    found = fitted(place, codes, x, y)
+    assert np.corrcoef(found.betas[:, 1], betas[:, 0])[0, 1] > 0.9
+
+
+def test_same_seed_same_betas_and_a_stop_leaves_nothing():
+    positions, codes, x, y, _ = tissue(n=400)
+    first, second = fitted(positions, codes, x, y), fitted(positions, codes, x, y)
+    np.testing.assert_array_equal(first.betas, second.betas)
+    np.testing.assert_array_equal(first.false_discovery, second.false_discovery)
+    stop = threading.Event()
+    stop.set()
+    place = SmoothPlace.of(positions, codes, ("a", "b", "c"), OPEN)
+    assert run_to_end(smooth_gene_steps("T", design_of(x, y), place, OPEN, stop)) is None
