@@ -10,6 +10,7 @@ from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.anndata_results import (
     BLOCK_BYTES,
     CHECKS,
+    CURVE_LAYERS,
     EXPERT_TABLES,
     GENE_LAYERS,
     REGULATION_RECORD,
@@ -124,7 +125,8 @@ def _velocity(table: FileTable) -> VelocityField:
         )
     record = read_record(table.file).get(VELOCITY_RECORD, {})
     genes, columns = _genes(table, record)
-    values = {name: _gene_layer(table, key, columns) for key, name in GENE_LAYERS.items() if key in layers}
+    ours = GENE_LAYERS if record else {key: name for key, name in GENE_LAYERS.items() if key not in CURVE_LAYERS}
+    values = {name: _gene_layer(table, key, columns) for key, name in ours.items() if key in layers}
     values.setdefault("unspliced", np.full_like(values["spliced"], np.nan))
     columns_of_obs = table.keys("obs")
     obsm = table.keys("obsm")
@@ -134,7 +136,9 @@ def _velocity(table: FileTable) -> VelocityField:
         **values,
         time=_float32(table.column(keys.LATENT_TIME)) if keys.LATENT_TIME in columns_of_obs else None,
         time_spread=_float32(table.column(keys.TIME_SPREAD)) if keys.TIME_SPREAD in columns_of_obs else None,
-        gene_weight=_gene_weight(table, columns),
+        gene_weight=_of_genes(table, keys.GENE_WEIGHT, columns),
+        velocity_genes=_velocity_genes(table, columns),
+        gene_table={key: _of_genes(table, key, columns) for key in record.get("gene_table", ())},
         expert_probability=_float32(table.obsm(keys.EXPERT_PROBABILITY)) if keys.EXPERT_PROBABILITY in obsm else None,
         embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
         model=str(mode) if mode is not None else "velocity",
@@ -142,12 +146,21 @@ def _velocity(table: FileTable) -> VelocityField:
     )
 
 
-def _gene_weight(table: FileTable, columns: NDArray[np.int64]) -> NDArray[np.float32] | None:
+def _of_genes(table: FileTable, key: str, columns: NDArray[np.int64]) -> Any:
+    """Return a column of var at some genes, float32, None if there is no such column."""
     frame = table.file["var"]
-    if keys.GENE_WEIGHT not in frame:
+    if key not in frame:
         return None
-    with reading(table.source, f"var/{keys.GENE_WEIGHT}"):
-        return np.asarray(frame[keys.GENE_WEIGHT][()], dtype=np.float32)[columns]
+    with reading(table.source, f"var/{key}"):
+        return np.asarray(frame[key][()], dtype=np.float32)[columns]
+
+
+def _velocity_genes(table: FileTable, columns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    if keys.VELOCITY_GENES not in table.file["var"]:
+        return None
+    with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
+        counts = np.asarray(table.file["var"][keys.VELOCITY_GENES][()], dtype=bool)[columns]
+    return None if counts.all() else counts
 
 
 def _graph(table: FileTable) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
@@ -180,7 +193,8 @@ def _genes(table: FileTable, record: dict[str, Any]) -> tuple[tuple[str, ...], N
     else:
         columns = np.arange(len(names))
     noted = tuple(record.get("genes", ()))
-    if noted and set(noted) == {names[i] for i in columns}:
+    # Genes that were fitted but do not count are noted too; a file whose genes were chosen anew has others.
+    if noted and {names[i] for i in columns} <= set(noted) <= set(names):
         position = {name: i for i, name in enumerate(names)}
         columns = np.array([position[name] for name in noted], dtype=np.int64)
     return tuple(names[i] for i in columns), columns

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
+CURVE_LAYERS = {keys.GENE_TIME: "gene_time", keys.VARIANCE: "variance"}
+"""Layers of the kinetic models; those of another program are neither read nor removed."""
+
 GENE_LAYERS = {
     keys.VELOCITY: "spliced",
     keys.VELOCITY_UNSPLICED: "unspliced",
@@ -33,6 +36,7 @@ GENE_LAYERS = {
     keys.BETA: "beta",
     keys.GAMMA: "gamma",
     keys.REGULATION: "regulation",
+    **CURVE_LAYERS,
 }
 """Layers with one value per cell and gene, and the fields of a VelocityField that they hold."""
 
@@ -57,11 +61,13 @@ VELOCITY_RECORD, REGULATION_RECORD = "velocity", "regulation"
 
 def drop_velocity(file: h5py.File) -> None:
     """Remove every result of an earlier velocity run."""
+    record = read_record(file).get(VELOCITY_RECORD, {})
     for key in GENE_LAYERS:
-        _drop(file, "layers", key)
+        if record or key not in CURVE_LAYERS:
+            _drop(file, "layers", key)
     for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
         _drop_column(file, "obs", key)
-    for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES):
+    for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES, *record.get("gene_table", ())):
         _drop_column(file, "var", key)
     prefix = keys.VELOCITY_BASIS.format(basis="")
     for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
@@ -94,14 +100,15 @@ def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
         if values is not None:
             blocks = _full_width(values, columns, tissue, outside.get(key), finite=key in outside)
             _write_layer(file, key, (tissue.n_cells, tissue.n_genes), blocks)
-    is_modelled = np.zeros(tissue.n_genes, dtype=bool)
-    is_modelled[columns] = True
-    _add_column(file, "var", keys.VELOCITY_GENES, is_modelled)
-    per_gene = {key: getattr(field, name) for key, name in FIT_RATES.items()}
-    medians = {key: np.median(rates, axis=0) for key, rates in per_gene.items() if rates is not None}
+    counts = np.zeros(tissue.n_genes, dtype=bool)
+    counts[columns] = True if field.velocity_genes is None else field.velocity_genes
+    _add_column(file, "var", keys.VELOCITY_GENES, counts)
+    rates = {key: getattr(field, name) for key, name in FIT_RATES.items() if key not in field.gene_table}
+    of_genes = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
+    of_genes.update(field.gene_table)
     if field.gene_weight is not None:
-        medians[keys.GENE_WEIGHT] = field.gene_weight
-    for key, values in medians.items():
+        of_genes[keys.GENE_WEIGHT] = field.gene_weight
+    for key, values in of_genes.items():
         column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
         column[columns] = values
         _add_column(file, "var", key, column)
@@ -271,8 +278,11 @@ def _add_experts(file: h5py.File, probability: NDArray[np.float32]) -> None:
 def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
     chosen = set(field.genes)
     in_file_order = tuple(gene for gene in tissue.genes if gene in chosen)
-    order = {} if in_file_order == field.genes else {"genes": list(field.genes)}
-    return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **order}
+    known = in_file_order == field.genes and field.velocity_genes is None
+    noted: dict[str, object] = {} if known else {"genes": list(field.genes)}
+    if field.gene_table:
+        noted["gene_table"] = list(field.gene_table)
+    return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **noted}
 
 
 def _gene_record(fit: GeneFit) -> dict[str, object]:

@@ -16,6 +16,8 @@ ALPHA = "alpha"
 BETA = "beta"
 GAMMA = "gamma"
 REGULATION = "regulate_state"
+GENE_TIME = "fit_t"
+VARIANCE = "variance_velocity"
 
 # obs
 LATENT_TIME = "latent_time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -39,6 +41,14 @@ class VelocityField:
         (G,) float32, how much every gene counts when velocities are projected, or None if all count the same.
     time_spread
         (cells,) float32 standard deviation of the latent time over refits on resampled genes, or None.
+    gene_time
+        (cells, G) float32 time of every cell on the curve of every gene, or None.
+    variance
+        (cells, G) float32 change of the variance of the spliced RNA, or None.
+    velocity_genes
+        (G,) which genes are fitted well enough for their velocity to count, or None if all are.
+    gene_table
+        (G,) columns with what was found out about every gene, by the names that scVelo gives them in ``var``.
     model
         Name of the model.
     stopped
@@ -64,6 +74,10 @@ class VelocityField:
     embedding: NDArray[np.float32] | None = None
     gene_weight: NDArray[np.float32] | None = None
     time_spread: NDArray[np.float32] | None = None
+    gene_time: NDArray[np.float32] | None = None
+    variance: NDArray[np.float32] | None = None
+    velocity_genes: NDArray[np.bool_] | None = None
+    gene_table: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     model: str = "velocity"
     stopped: bool = False
 
@@ -78,6 +92,8 @@ class VelocityField:
             "beta",
             "gamma",
             "regulation",
+            "gene_time",
+            "variance",
         )
         for name in per_gene:
             value = getattr(self, name)
@@ -87,10 +103,12 @@ class VelocityField:
             value = getattr(self, name)
             if value is not None and value.shape[0] != shape[0]:
                 raise DataError(f"{name} has {value.shape[0]} rows; {shape[0]} cells were expected.")
-        if self.gene_weight is not None and self.gene_weight.shape != shape[1:]:
-            raise DataError(f"gene_weight is {self.gene_weight.shape}; {shape[1:]} (genes,) was expected.")
-        for field in fields(self):
-            value = getattr(self, field.name)
+        of_genes = {"gene_weight": self.gene_weight, "velocity_genes": self.velocity_genes, **self.gene_table}
+        for name, value in of_genes.items():
+            if value is not None and value.shape != shape[1:]:
+                raise DataError(f"{name} is {value.shape}; {shape[1:]} (genes,) was expected.")
+        for each in fields(self):
+            value = getattr(self, each.name)
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
 
