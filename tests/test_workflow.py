@@ -23,8 +23,18 @@ from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.steer import SteerConfig
 from napari_tissue_dynamics.steer.origin import Origin
 from napari_tissue_dynamics.travlr import TravlrConfig
+from napari_tissue_dynamics.travlr.many import Place
 from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
-from napari_tissue_dynamics.workflow import VelocityPreview, picture_steps, regulation_steps, save, velocity_steps
+from napari_tissue_dynamics.workflow import (
+    VelocityPreview,
+    export_betas_steps,
+    many_genes_steps,
+    open_betas,
+    picture_steps,
+    regulation_steps,
+    save,
+    velocity_steps,
+)
 
 
 def result_of(steps):
@@ -309,3 +319,23 @@ def test_preview_of_many_cells_draws_an_even_selection(field, tissue, monkeypatc
     assert np.diff(drawn).max() <= 2 * N / 50
     assert (preview.arrows[drawn, 0] > 0).mean() > 0.8
     assert len(preview.time) == N
+
+
+def test_genes_of_a_folder_open_for_their_tissue_only(tmp_path):
+    simulated = simulate_tissue(80, 30, seed=0)
+    tissue, target = simulated.tissue, simulated.truth.targets[0]
+    network = RegulatoryNetwork(simulated.truth.regulators)
+    config = TravlrConfig(estimator="network", epochs=0, score_threshold=-100)
+    run, tables = tmp_path / "run", tmp_path / "tables"
+    steps = many_genes_steps(tissue, [target], network, config, place=Place(store=run), resume=False)
+    fitted = run_to_end(steps)[target]
+    assert run_to_end(export_betas_steps(run, tables)) == 1
+    for folder in (run, tables):
+        np.testing.assert_array_equal(open_betas(folder, tissue)[target].beta("beta0"), fitted.beta("beta0"))
+    order = np.arange(80)[::-1].copy()
+    other = tissue.select_cells(order)
+    np.testing.assert_array_equal(open_betas(tables, other)[target].beta("beta0"), fitted.beta("beta0")[order])
+    with pytest.raises(DataError, match="in another order"):
+        open_betas(run, other)
+    with pytest.raises(DataError, match="choose another folder"):
+        run_to_end(many_genes_steps(tissue, [target], network, config, place=Place(store=run), resume=False))
