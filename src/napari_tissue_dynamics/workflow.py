@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.compute import in_background, load_torch
+from napari_tissue_dynamics.compute import in_background, load_torch, wait_for
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -635,16 +635,9 @@ def _loading(stop: StopToken | None) -> Generator[Progress, None, None]:
 def _wait(
     phase: str, call: Callable[[], Result], fraction: float, stop: StopToken | None
 ) -> Generator[Progress, None, Result]:
-    """Do one long call in a thread of its own and report while it runs; its result is given up when told to stop."""
-    steps = in_background(call)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
-        if stopped(stop):
-            raise FitError("The run was stopped before its arrows were complete; earlier results are unchanged.")
-        yield Progress(phase, 0, 1, fraction)
+    """Do one long call in a thread of its own; see :func:`.compute.wait_for`."""
+    message = "The run was stopped before its arrows were complete; earlier results are unchanged."
+    return (yield from wait_for(phase, call, fraction, stop, message))
 
 
 def save(
