@@ -38,20 +38,22 @@ def _recovered(tissue, truth, config):
     return float(np.mean(overall)), float(np.mean(within))
 
 
-def test_known_coefficients_are_recovered():
+@pytest.mark.parametrize("estimator", ["smooth", pytest.param("network", marks=pytest.mark.slow)])
+def test_known_coefficients_are_recovered(estimator):
     simulated = simulate_tissue(1500, 150, seed=0)
     truth = simulated.truth
-    config = TravlrConfig(spatial_dim=8, scale_factor=truth.scale_factor)
+    config = TravlrConfig(estimator=estimator, spatial_dim=8, scale_factor=truth.scale_factor)
     overall, within = _recovered(simulated.tissue, truth, config)
     assert overall >= 0.8
     assert within >= 0.7
 
 
-def test_coefficients_of_misplaced_cells_are_not_recovered():
+@pytest.mark.parametrize("estimator", ["smooth", pytest.param("network", marks=pytest.mark.slow)])
+def test_coefficients_of_misplaced_cells_are_not_recovered(estimator):
     simulated = simulate_tissue(600, 40, seed=0)
     tissue = simulated.tissue
     order = np.random.default_rng(0).permutation(tissue.n_cells)
-    config = TravlrConfig(spatial_dim=8, epochs=30)
+    config = TravlrConfig(estimator=estimator, spatial_dim=8, epochs=30)
     misplaced = tissue.with_(positions=tissue.positions[order])
     _, within = _recovered(misplaced, simulated.truth, config)
     assert abs(within) < 0.25
@@ -59,9 +61,9 @@ def test_coefficients_of_misplaced_cells_are_not_recovered():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_known_coefficients_are_recovered_with_the_fast_profile(seed):
+def test_known_coefficients_are_recovered_by_networks(seed):
     simulated = simulate_tissue(1500, 150, seed=seed)
-    overall, within = _recovered(simulated.tissue, simulated.truth, TravlrConfig.fast())
+    overall, within = _recovered(simulated.tissue, simulated.truth, TravlrConfig(estimator="network"))
     assert overall >= 0.8
     assert within >= 0.7
 

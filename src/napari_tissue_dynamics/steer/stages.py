@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator
+from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator, torch_threads_for
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.batches import Communities
@@ -354,7 +354,8 @@ def _epoch(
     parts = stage.step(phase, epoch)
     while not journey.stopped:
         try:
-            next(parts)
+            with torch_threads_for(stage.problem.u.numel()):
+                next(parts)
         except StopIteration as end:
             loss: float = end.value
             return loss
