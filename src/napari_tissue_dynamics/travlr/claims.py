@@ -14,7 +14,8 @@ import time
 import uuid
 from platform import node
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+
+from napari_tissue_dynamics.travlr.tensor_file import safe_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ class Claims:
 
     def take(self, target: str) -> bool:
         """Claim a gene; False when another run has it."""
-        base = quote(target, safe="").replace(".", "%2E")
+        base = safe_name(target)
         names = (name.rpartition(".") for name in os.listdir(self._folder))
         numbers = sorted(int(number) for stem, _, number in names if stem == base)
         if numbers and not self._left_behind(self._folder / f"{base}.{numbers[-1]}"):

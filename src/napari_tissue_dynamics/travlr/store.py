@@ -19,7 +19,7 @@ import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from napari_tissue_dynamics.data.beta_factors import BetaFactors
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.run_record import RunRecord
-from napari_tissue_dynamics.travlr.tensor_file import TensorFile, write_tensors
+from napari_tissue_dynamics.travlr.tensor_file import TensorFile, safe_name, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -206,12 +206,12 @@ class BetaStore:
         header["fields"] = values
         header["shape"] = list(fit.coefficients.shape)
         write_tensors(self._file(fit.target), arrays, header)
-        (self.path / FAILED / f"{_safe(fit.target)}.json").unlink(missing_ok=True)
+        (self.path / FAILED / f"{safe_name(fit.target)}.json").unlink(missing_ok=True)
         return self.gene(fit.target)
 
     def write_failure(self, target: str, reason: str) -> None:
         """Keep why a gene has no fit."""
-        with replacing(self.path / FAILED / f"{_safe(target)}.json") as temporary:
+        with replacing(self.path / FAILED / f"{safe_name(target)}.json") as temporary:
             temporary.write_text(json.dumps({"target": target, "reason": reason}))
 
     def gene(self, target: str) -> GeneFit:
@@ -271,7 +271,7 @@ class BetaStore:
             yield fit, fit.coefficients.values(cells=cells)
 
     def _file(self, target: str) -> Path:
-        return self.path / GENES / f"{_safe(target)}{ENDING}"
+        return self.path / GENES / f"{safe_name(target)}{ENDING}"
 
     def _coefficients(self, fit: GeneFit, header: dict[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the arrays that hold the coefficients; columns of zeros are left out."""
@@ -324,11 +324,6 @@ def _parts_of(fit: GeneFit) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         else:
             values[entry.name] = value
     return arrays, values
-
-
-def _safe(gene: str) -> str:
-    """Return a gene name as a file name: everything but letters, digits and ``_.-~`` is percent-encoded."""
-    return quote(gene, safe="").replace(".", "%2E")
 
 
 def _write_cells(path: Path, tissue: Tissue) -> None:

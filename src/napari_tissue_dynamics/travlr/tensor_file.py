@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
 
 import numpy as np
 
@@ -29,6 +30,11 @@ NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
 # The first eight bytes say how long the description of the tensors is; more than this is no such file.
 LENGTH_BYTES = 8
 LONGEST_DESCRIPTION = 100_000_000
+
+
+def safe_name(name: str) -> str:
+    """Return a name as a file name: everything but letters, digits and ``_-~`` is percent-encoded."""
+    return quote(name, safe="").replace(".", "%2E")
 
 
 def write_tensors(path: Path, arrays: Mapping[str, Rows], header: Mapping[str, object]) -> None:
@@ -61,8 +67,8 @@ def write_tensors(path: Path, arrays: Mapping[str, Rows], header: Mapping[str, o
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(len(text).to_bytes(LENGTH_BYTES, "little") + text)
         for _, array in ordered:
-            for row in array if np.ndim(array[0] if len(array) else 0) else [array]:
-                file.write(np.ascontiguousarray(row).data if len(row) else b"")
+            for row in [array] if isinstance(array, np.ndarray) else array:
+                file.write(np.ascontiguousarray(row).data if row.size else b"")
 
 
 def _kind(array: Rows) -> np.dtype[Any]:
