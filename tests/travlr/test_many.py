@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.travlr import many, workers
 from napari_tissue_dynamics.travlr.claims import Claims
 from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.keep import Keep
 from napari_tissue_dynamics.travlr.many import Place, fit_genes, fit_genes_steps, in_words
 from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 from napari_tissue_dynamics.travlr.store import BetaStore, StoredCoefficients
@@ -317,6 +319,20 @@ def test_memory_does_not_grow_with_the_genes(tissue, network, tmp_path, monkeypa
     assert len(tables) == len(found.genes) == 4
     assert max(alive) <= 1  # the table of a gene is gone when the next one is made
     assert all(isinstance(gene.coefficients, StoredCoefficients) for gene in found.genes)
+
+
+def test_smooth_genes_hold_their_functions_once(tissue, network, tmp_path):
+    smooth = TravlrConfig(held_out=False, permutations=0, score_threshold=-100)
+    alone = fit(tissue, TARGETS, network, smooth)
+    kept = fit_genes(tissue, TARGETS, network, smooth, place=Place(store=tmp_path / "run"))
+    assert len(list((tmp_path / "run" / "bases").iterdir())) == 1
+    for target in TARGETS:
+        np.testing.assert_allclose(kept[target].betas, alone[target].betas, rtol=1e-5, atol=1e-6)
+    held = Keep(None, None)
+    for gene in alone.genes:  # as they come out of other processes
+        held.write(pickle.loads(pickle.dumps(gene)), "")
+    bases = [gene.coefficients.basis for gene in held.fits.values()]
+    assert all(basis is bases[0] for basis in bases)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(12.4, "12 s"), (800, "13 min"), (11100, "3 h 5 min")])
