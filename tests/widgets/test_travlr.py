@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.progress import Progress
-from napari_tissue_dynamics.travlr import training
+from napari_tissue_dynamics.travlr import TravlrConfig, training
 from napari_tissue_dynamics.travlr.pairs import bundled_pairs
 from napari_tissue_dynamics.widgets.travlr import TravlrDock
 
@@ -165,3 +166,66 @@ def test_legend_is_symmetric_around_zero(dock, viewer, tissue, monkeypatch, fini
     finish(dock)
     scale = viewer.layers[0].metadata[PLUGIN]["legend"].scale
     assert scale.low == -scale.high
+
+
+def test_default_fit_says_how_cells_left_out_are_predicted_and_masks_what_is_not_supported(
+    dock, viewer, workspace, simulated, finish
+):
+    dock.form.set_value(TravlrConfig())
+    dock.panel.button.click()
+    finish(dock)
+    assert not dock.message.text()
+    gene = workspace.regulation.genes[0]
+    assert f"of cells left out {np.mean(gene.held_out_r2):.2f}" in dock.summary.text()
+    assert "supported in some type" in dock.summary.text()
+    name = f"beta {gene.target} ← {gene.strongest}"
+    shown = np.asarray(viewer.layers[name].features[name])
+    assert np.isfinite(shown).all()
+    assert dock.supported.isEnabled()
+    dock.supported.click()
+    masked = np.asarray(viewer.layers[name].features[name])
+    expected = gene.supported(gene.strongest, simulated.tissue.cell_types)
+    np.testing.assert_array_equal(np.isfinite(masked), expected)
+    dock.supported.click()
+    np.testing.assert_array_equal(np.asarray(viewer.layers[name].features[name]), shown)
+
+
+def test_genes_kept_in_a_folder_open_again(dock, workspace, simulated, tmp_path, finish, monkeypatch):
+    folder = tmp_path / "genes"
+    dock.form.set_value(TravlrConfig())
+    dock.many.store.set_path(folder)
+    dock.start()
+    finish(dock)
+    assert not dock.message.text()
+    fitted = workspace.regulation
+    assert fitted.targets == simulated.truth.targets[:2]
+    workspace.set_regulation(None)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    dock.many.open_button.click()
+    finish(dock)
+    assert set(workspace.regulation.targets) == set(fitted.targets)
+    for target in fitted.targets:
+        np.testing.assert_array_equal(workspace.regulation[target].betas, fitted[target].betas)
+
+
+def test_a_folder_without_betas_and_a_wrong_address_give_a_sentence(dock, workspace, tmp_path, finish):
+    dock.open_betas(tmp_path)
+    finish(dock)
+    assert str(tmp_path) in dock.message.text()
+    assert workspace.regulation is None
+    dock.many.scheduler.setText("somewhere")
+    dock.start()
+    assert "tcp://host:8786" in dock.message.text()
+
+
+def test_all_measured_genes_can_be_targets(dock, workspace, finish):
+    dock.form.set_value(TravlrConfig(permutations=0, held_out=False))
+    dock.network.targets.set_genes([])
+    dock.many.all_genes.setChecked(True)
+    dock.network.regulators.set_genes(workspace.tissue.genes[:2])
+    dock.start()
+    finish(dock)
+    assert not dock.message.text()
+    assert len(workspace.regulation.genes) == workspace.tissue.n_genes
+    assert "genes" in dock.summary.text()
+    assert not dock.supported.isEnabled()

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.beta_factors import Coefficients
+    from napari_tissue_dynamics.data.tissue import Labels
+
+# Largest false discovery rate at which a modulator counts as supported.
+FALSE_DISCOVERY_RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,14 +103,63 @@ class GeneFit:
         DataError
             If the gene has no such modulator.
         """
-        if modulator != "beta0" and modulator not in self.modulators:
-            raise DataError(
-                f"{modulator!r} is no modulator of {self.target}; it has {', '.join(self.modulators) or 'none'}."
-            )
-        column = 0 if modulator == "beta0" else 1 + self.modulators.index(modulator)
+        column = self.beta_column(modulator)
         if isinstance(self.coefficients, np.ndarray):
             return self.coefficients[:, column]
         return self.coefficients.values(columns=slice(column, column + 1))[:, 0]
+
+    def beta_column(self, modulator: str) -> int:
+        """Return the column of one modulator (or of ``"beta0"``).
+
+        Raises
+        ------
+        DataError
+            If the gene has no such modulator.
+        """
+        if modulator == "beta0":
+            return 0
+        if modulator not in self.modulators:
+            raise DataError(
+                f"{modulator!r} is no modulator of {self.target}; it has {', '.join(self.modulators) or 'none'}."
+            )
+        return 1 + self.modulators.index(modulator)
+
+    def supported(self, modulator: str, labels: Labels | None, rate: float = FALSE_DISCOVERY_RATE) -> NDArray[np.bool_]:
+        """Return in which cells the data support the modulator: those of types with a small false discovery rate.
+
+        Parameters
+        ----------
+        modulator
+            A modulator; the intercept counts as supported everywhere.
+        labels
+            Cell types of the tissue that was fitted, None where there are none.
+        rate
+            Largest false discovery rate.
+
+        Returns
+        -------
+        (cells,).
+
+        Raises
+        ------
+        DataError
+            If the gene has no such modulator, or its modulators were not tested.
+        """
+        n_cells = self.coefficients.shape[0]
+        if modulator == "beta0":
+            return np.ones(n_cells, dtype=np.bool_)
+        self.beta_column(modulator)
+        if self.false_discovery is None:
+            raise DataError(
+                f"Whether {modulator} is supported as a modulator of {self.target} was not tested. "
+                "Fit with the smooth estimator and permutations above 0."
+            )
+        passed = self.false_discovery[:, self.modulators.index(modulator)] <= rate
+        if labels is None:
+            return np.full(n_cells, bool(passed.any()))
+        known = dict(zip(self.clusters, passed.tolist(), strict=True))
+        by_code = np.array([*(known.get(name, False) for name in labels.categories), False])
+        return np.asarray(by_code[labels.codes])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

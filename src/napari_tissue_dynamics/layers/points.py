@@ -162,12 +162,34 @@ def latent_time_points(tissue: Tissue, time: NDArray[np.floating[Any]]) -> Layer
     return value_points(tissue, time, name="latent time", kind="latent time", scale=TIME_SCALE, note=note)
 
 
-def beta_points(tissue: Tissue, fit: GeneFit, modulator: str) -> LayerData:
-    """Return the cells colored by one regulatory coefficient, with limits symmetric around zero."""
+def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only: bool = False) -> LayerData:
+    """Return the cells colored by one regulatory coefficient, with limits symmetric around zero.
+
+    Parameters
+    ----------
+    tissue
+        The tissue that was fitted.
+    fit
+        One of its genes.
+    modulator
+        A modulator of the gene, or ``"beta0"``.
+    supported_only
+        Leave cells without a color whose type the data do not support the modulator in, at a false discovery rate of
+        10 %.
+
+    Raises
+    ------
+    DataError
+        If the gene has no such modulator, or its modulators were not tested.
+    """
     values = fit.beta(modulator)
     name = f"beta {fit.target} ← {modulator}"
     note = f"above 0 raises {fit.target}, below 0 lowers it"
-    return value_points(tissue, values, name=name, kind="beta", scale=diverging_scale(values), note=note)
+    scale = diverging_scale(values)
+    if supported_only:
+        values = np.where(fit.supported(modulator, tissue.cell_types), values, np.float32(np.nan))
+        note += "; gray where not supported (false discovery rate above 10 %)"
+    return value_points(tissue, values, name=name, kind="beta", scale=scale, note=note)
 
 
 def _bare(tissue: Tissue) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -186,7 +186,7 @@ def smooth_gene_steps(
     if tested is None:
         return None
     kept = np.array([r2 >= config.score_threshold for r2 in fitted.r2])
-    return _gene_fit(target, design, fitted, chosen, kept, held_out, tested)
+    return _gene_fit(target, design, fitted, chosen, kept, held_out, tested if config.permutations else None)
 
 
 def _means_only(target: str, design: Design, place: SmoothPlace) -> GeneFit:
@@ -276,7 +276,7 @@ def _gene_fit(
     chosen: NDArray[np.intp],
     kept: NDArray[np.bool_],
     held_out: Mapping[str, tuple[float, ...]],
-    tested: Floats,
+    tested: Floats | None,
 ) -> GeneFit:
     place, types, columns = fitted.place, len(fitted.place.clusters), 1 + len(design.names)
     weights, deviations = np.zeros((types, fitted.layout.functions, columns)), np.zeros((types, columns))
@@ -286,7 +286,8 @@ def _gene_fit(
     for c in np.flatnonzero(kept).tolist():
         weights[c][:, where] = fitted.weights(c)
         deviations[c, where] = fitted.deviations(c)
-        probabilities[c, chosen] = tested[c]
+        if tested is not None:
+            probabilities[c, chosen] = tested[c]
     factors = BetaFactors(
         basis=place.values,
         codes=place.codes,
@@ -303,7 +304,7 @@ def _gene_fit(
         held_out_r2=held_out["random"],
         blocked_r2=held_out["blocked"],
         deviations=deviations.astype(np.float32),
-        false_discovery=false_discovery_rates(probabilities),
+        false_discovery=None if tested is None else false_discovery_rates(probabilities),
     )
 
 

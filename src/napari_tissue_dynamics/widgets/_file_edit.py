@@ -1,4 +1,4 @@
-"""A field for one file: typed, browsed or dropped."""
+"""A field for one file or folder: typed, browsed or dropped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FileEdit(QWidget):
     what
         What the file is, for the dialog and for screen readers.
     pattern
-        Filter of the dialog, ``"AnnData (*.h5ad)"``.
+        Filter of the dialog, ``"AnnData (*.h5ad)"``; empty to ask for a folder.
     parent
         The Qt parent.
     """
@@ -33,7 +33,7 @@ class FileEdit(QWidget):
         self.line = QLineEdit()
         self.line.setAcceptDrops(False)
         self.browse = QPushButton("Browse …")
-        self.browse.setToolTip(f"Look for the file: {what}.")
+        self.browse.setToolTip(f"Look for the {'file' if pattern else 'folder'}: {what}.")
         self.browse.setAccessibleName(f"Browse: {what}")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -67,6 +67,9 @@ class FileEdit(QWidget):
     def _browse(self) -> None:
         path = self.path()
         folder = "" if path is None else str(path.parent)
-        name, _ = QFileDialog.getOpenFileName(self, f"Choose: {self._what}", folder, self._pattern)
+        if self._pattern:
+            name, _ = QFileDialog.getOpenFileName(self, f"Choose: {self._what}", folder, self._pattern)
+        else:
+            name = QFileDialog.getExistingDirectory(self, f"Choose: {self._what}", folder)
         if name:
             self.set_path(Path(name))

@@ -92,15 +92,20 @@ class NetworkForm(QWidget):
         self.targets.offer(genes)
         self.regulators.offer(genes)
 
-    def value(self) -> NetworkChoice:
+    def value(self, all_genes: Sequence[str] = ()) -> NetworkChoice:
         """Return what is chosen.
+
+        Parameters
+        ----------
+        all_genes
+            Targets in place of those that are named.
 
         Raises
         ------
         DataError
             If no target is named or the pairs shall come from a file that is not.
         """
-        targets = self.targets.genes()
+        targets = tuple(all_genes) or self.targets.genes()
         if not targets:
             raise DataError("No target gene is named. Type at least one gene into 'Target genes'.")
         pairs: str | Path | None = {BUNDLED: "bundled", NO_PAIRS: "none"}.get(self.pairs.currentText())

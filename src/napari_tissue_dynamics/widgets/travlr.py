@@ -4,36 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_tissue_dynamics.compute import worker_threads
-from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import beta_points
+from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
+from napari_tissue_dynamics.widgets._many_form import ManyForm
 from napari_tissue_dynamics.widgets._network_form import NetworkForm
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
+from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
 
     import napari
 
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import Progress, StopToken
+    from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.widgets._jobs import Report, Steps
+    from napari_tissue_dynamics.widgets._many_form import ManyChoice
     from napari_tissue_dynamics.widgets._network_form import NetworkChoice
 
-ESSENTIAL = ("seed_estimator", "epochs", "radius", "small_types", "device", "seed")
+ESSENTIAL = ("estimator", "radius", "impute", "small_types", "seed")
 PREVIEW = "preview"
 """Key of the layer that shows a finished gene while others are still being fitted."""
+
+
+SUPPORTED_TIP = (
+    "Gray out the cell types in which the modulator is not told from chance, at a false discovery rate of 10 %."
+)
+NOT_TESTED = "The modulators of this gene were not tested; fit with the smooth estimator and permutations above 0."
 
 
 class TravlrDock(Dock):
@@ -52,12 +63,17 @@ class TravlrDock(Dock):
         self.network = NetworkForm()
         self.form: Form[TravlrConfig] = Form(TravlrConfig, ESSENTIAL)
         self.panel = RunPanel("Fit SpaceTravLR", "Estimate what every modulator does to the targets in every cell.")
+        self.many = ManyForm()
         self.target, self.modulator = QComboBox(), QComboBox()
+        self.supported = QCheckBox("Only where supported")
+        self.supported.setAccessibleName("Only where supported")
         self.summary = sentences("Result of SpaceTravLR")
         self._arrange()
         self.pin(self.panel, self.start)
         self.target.currentTextChanged.connect(self._offer_modulators)
         self.modulator.textActivated.connect(self._modulator_chosen)
+        self.supported.clicked.connect(self._modulator_chosen)
+        self.many.open_requested.connect(self.open_betas)
         self.target.textActivated.connect(self._modulator_chosen)
         listen(self, self.workspace.tissue_changed, self._refresh)
         listen(self, self.workspace.running_changed, self._refresh)
@@ -72,7 +88,8 @@ class TravlrDock(Dock):
             self.show_error("There is no tissue to fit. Load a file first.")
             return
         try:
-            choice = self.network.value()
+            many = self.many.value()
+            choice = self.network.value(tissue.genes if many.all_genes else ())
         except DataError as error:
             self.show_error(str(error))
             return
@@ -84,7 +101,7 @@ class TravlrDock(Dock):
 
         self.run(
             "Fitting SpaceTravLR",
-            _fitting(tissue, choice, config),
+            _fitting(tissue, choice, config, many),
             done,
             panel=self.panel,
             reported=self._preview,
@@ -97,6 +114,14 @@ class TravlrDock(Dock):
         self.workspace.set_regulation(field, config)
         self._draw_first(field)
 
+    def open_betas(self, folder: Path) -> None:
+        """Open the betas in a folder as those of the tissue, in a worker."""
+        tissue = self.workspace.tissue
+        if tissue is None:
+            self.show_error("There is no tissue that betas could belong to. Load its file first.")
+            return
+        self.run("Opening betas", _opening(tissue, folder), self.show_result, panel=self.panel)
+
     def show_beta(self, target: str, modulator: str) -> None:
         """Draw the coefficients of one modulator of one fitted target."""
         tissue, field = self.workspace.tissue, self.workspace.regulation
@@ -104,7 +129,7 @@ class TravlrDock(Dock):
             self.show_error("There is no fitted gene to draw. Fit SpaceTravLR first.")
             return
         try:
-            data = beta_points(tissue, field[target], modulator)
+            data = beta_points(tissue, field[target], modulator, supported_only=self._masked(field[target]))
         except DataError as error:
             self.show_error(str(error))
             return
@@ -116,12 +141,15 @@ class TravlrDock(Dock):
         open_legend(self.viewer)
 
     def _arrange(self) -> None:
-        for widget in (self.network, self.form, self.summary):
+        tip = "All genes, a folder to keep them in, processes or a cluster, and folders to open."
+        many = Section("Many genes", self.many, tip)
+        for widget in (self.network, self.form, many, self.summary):
             self.column.addWidget(widget)
         choice = rows()
         add_row(choice, "Show target", self.target, "A fitted gene.")
         add_row(choice, "Show modulator", self.modulator, "Whose coefficients are drawn in the tissue.")
         self.column.addLayout(choice)
+        self.column.addWidget(self.supported)
         self.column.addStretch()
 
     def _draw_first(self, field: RegulationField) -> None:
@@ -131,9 +159,13 @@ class TravlrDock(Dock):
         shown = [key for key in self.workspace.layer_ids if key in fitted]
         for key in shown:
             gene, name = fitted[key]
-            _viewer.show(self.viewer, self.workspace, beta_points(self._tissue(), gene, name))
+            data = beta_points(self._tissue(), gene, name, supported_only=self._masked(gene))
+            _viewer.show(self.viewer, self.workspace, data)
         if not shown and field.genes:
             self.show_beta(field.genes[0].target, field.genes[0].strongest)
+
+    def _masked(self, gene: GeneFit) -> bool:
+        return self.supported.isChecked() and gene.false_discovery is not None
 
     def _tissue(self) -> Tissue:
         tissue = self.workspace.tissue
@@ -171,8 +203,11 @@ class TravlrDock(Dock):
         if field is not None and target:
             self.modulator.addItems(_names(field[target]))
             self.modulator.setCurrentText(field[target].strongest)
+        tested = field is not None and bool(target) and field[target].false_discovery is not None
+        self.supported.setEnabled(tested)
+        self.supported.setToolTip(SUPPORTED_TIP if tested else NOT_TESTED)
 
-    def _modulator_chosen(self, _: str) -> None:
+    def _modulator_chosen(self, _: object) -> None:
         self.show_beta(self.target.currentText(), self.modulator.currentText())
 
     def _refresh(self, *_: object) -> None:
@@ -193,27 +228,71 @@ class TravlrDock(Dock):
         return ""
 
 
+MANY_GENES = 6
+"""Genes up to which the summary has a sentence about each."""
+
+
 def summary(field: RegulationField) -> str:
     """Return how well the genes were fitted, in words."""
+    if len(field.genes) > MANY_GENES:
+        return _summary_of_many(field)
+    return " ".join(_in_words(gene) for gene in field.genes)
+
+
+def _in_words(gene: GeneFit) -> str:
+    known = _mean(gene.fit_r2)
+    quality = "no cell type could be fitted" if known is None else f"R² {known:.2f}"
+    unseen, blocked = _mean(gene.held_out_r2), _mean(gene.blocked_r2)
+    if unseen is not None:
+        quality += f", of cells left out {unseen:.2f}"
+    if blocked is not None:
+        quality += f", of pieces of tissue left out {blocked:.2f}"
+    if gene.false_discovery is not None:
+        number = int((gene.false_discovery <= FALSE_DISCOVERY_RATE).any(axis=0).sum())
+        quality += f"; {number} supported in some type"
+    return f"{gene.target}: {len(gene.modulators)} modulators, {quality}."
+
+
+def _summary_of_many(field: RegulationField) -> str:
     import numpy as np
 
-    parts = []
-    for gene in field.genes:
-        known = [r2 for r2 in gene.fit_r2 if np.isfinite(r2)]
-        quality = f"R² {np.mean(known):.2f}" if known else "no cell type could be fitted"
-        parts.append(f"{gene.target}: {len(gene.modulators)} modulators, {quality}.")
-    return " ".join(parts)
+    scores = [score for gene in field.genes if (score := _mean(gene.held_out_r2 or gene.fit_r2)) is not None]
+    middle = f"; median R² of cells left out {np.median(scores):.2f}" if scores else ""
+    failed = f" {len(field.failed)} genes have no fit." if field.failed else ""
+    return f"{len(field.genes)} genes{middle}.{failed}"
+
+
+def _mean(scores: Sequence[float]) -> float | None:
+    import numpy as np
+
+    known = [score for score in scores if np.isfinite(score)]
+    return float(np.mean(known)) if known else None
 
 
 def _names(gene: GeneFit) -> tuple[str, ...]:
     return ("beta0", *gene.modulators)
 
 
-def _fitting(tissue: Tissue, choice: NetworkChoice, config: TravlrConfig) -> Steps:
+def _fitting(tissue: Tissue, choice: NetworkChoice, config: TravlrConfig, many: ManyChoice) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, RegulationField]:
-        from napari_tissue_dynamics.workflow import regulation_steps
+        from napari_tissue_dynamics.workflow import many_genes_steps, regulation_steps
 
         network = choice.network(tissue.genes)
-        return (yield from regulation_steps(tissue, choice.targets, network, config, stop))
+        if many.usual:
+            return (yield from regulation_steps(tissue, choice.targets, network, config, stop))
+        from napari_tissue_dynamics.travlr.many import Place
+
+        place = Place(store=many.store, processes=many.processes, scheduler=many.scheduler or None)
+        return (yield from many_genes_steps(tissue, choice.targets, network, config, stop, place=place))
+
+    return steps
+
+
+def _opening(tissue: Tissue, folder: Path) -> Steps:
+    def steps(_: StopToken) -> Generator[Progress, None, RegulationField]:
+        from napari_tissue_dynamics.workflow import open_betas
+
+        yield Progress("reading betas", 0, 1, 0.0)
+        return open_betas(folder, tissue)
 
     return steps
