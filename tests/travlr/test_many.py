@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import platform
 import signal
 import threading
 import time
@@ -212,11 +214,15 @@ def test_processes_one_of_which_is_killed(tissue, network, expected, tmp_path, m
         return original(self, k)
 
     monkeypatch.setattr(workers.LocalProcesses, "_look", look)
+    left, used = tmp_path / "run" / ".scratch-left", tmp_path / "run" / ".scratch-used"
+    for folder, process in ((left, 4194305), (used, os.getpid())):
+        folder.mkdir(parents=True)
+        (folder / "owner.json").write_text(json.dumps([platform.node(), process]))
     found = fit_genes(tissue, TARGETS, network, SEED_ONLY, place=Place(store=tmp_path / "run", processes=2))
     assert killed
     assert_same(found, expected)
     assert not made[0].running
-    assert not list((tmp_path / "run").glob(".scratch*"))
+    assert list((tmp_path / "run").glob(".scratch*")) == [used]  # of a run that is alive
 
 
 def test_processes_stop_within_a_second(tissue, network):

@@ -50,7 +50,7 @@ class Claims:
         path = self._folder / f"{base}.{numbers[-1] + 1 if numbers else 0}"
         try:
             with path.open("x") as file:
-                json.dump([node(), os.getpid()], file)
+                file.write(owner())
         except FileExistsError:
             return False
         self._mine[target] = path
@@ -82,17 +82,22 @@ class Claims:
         probe = self._folder / f".{uuid.uuid4().hex}"
         try:
             probe.touch()
-            return probe.stat().st_mtime - path.stat().st_mtime > STALE_SECONDS or _is_gone(path.read_text())
+            return probe.stat().st_mtime - path.stat().st_mtime > STALE_SECONDS or is_gone(path.read_text())
         except FileNotFoundError:  # released just now
             return False
         finally:
             probe.unlink(missing_ok=True)
 
 
-def _is_gone(claim: str) -> bool:
-    """Return whether the process that made a claim was one of this machine and has ended."""
+def owner() -> str:
+    """Return this machine and process."""
+    return json.dumps([node(), os.getpid()])
+
+
+def is_gone(owner: str) -> bool:
+    """Return whether a process of :func:`owner` was one of this machine and has ended."""
     try:
-        host, process = json.loads(claim)
+        host, process = json.loads(owner)
     except ValueError:  # being written
         return False
     if host != node() or os.name != "posix":

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
+from napari_tissue_dynamics.travlr.claims import is_gone, owner
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.context import context_steps
 from napari_tissue_dynamics.travlr.keep import Keep
@@ -35,6 +36,7 @@ CHOICE_SHARE, CONTEXT_SHARE = 0.02, 0.08
 SECONDS_TO_POLL = 0.1
 # A gene whose process died is fitted once more.
 ATTEMPTS = 2
+SCRATCH, OWNER = ".scratch-", "owner.json"
 ELSEWHERE = "another run of this folder is fitting it"
 
 
@@ -267,12 +269,22 @@ def _scratch(place: Place) -> Iterator[Path | None]:
     if place.store is None:
         folder = Path(tempfile.mkdtemp(prefix="tissue-dynamics-"))
     else:
-        folder = Path(place.store).absolute() / f".scratch-{uuid.uuid4().hex[:8]}"
+        _sweep(Path(place.store))
+        folder = Path(place.store).absolute() / f"{SCRATCH}{uuid.uuid4().hex[:8]}"
         folder.mkdir()
+        (folder / OWNER).write_text(owner())
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(store: Path) -> None:
+    """Remove what runs of this machine have left behind that were killed."""
+    for folder in store.glob(f"{SCRATCH}*"):
+        with suppress(OSError):
+            if is_gone((folder / OWNER).read_text()):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _workers(
