@@ -339,3 +339,26 @@ def test_many_genes_of_the_command_line(tmp_path, capsys):
     code, message = run_and_read(capsys, *command[:-2], "--targets", gene, "--resume")
     assert code == 2
     assert "--store" in message
+
+
+def test_an_interrupted_run_keeps_its_genes_and_gives_the_others_back(tmp_path, capsys, monkeypatch):
+    from napari_tissue_dynamics.travlr import many
+
+    path, store = tmp_path / "in.h5ad", tmp_path / "run"
+    simulated = simulate_tissue(100, 40, seed=0)
+    main(["simulate", str(path), "--cells", "100", "--genes", "40"])
+    targets = ",".join(simulated.truth.targets)
+    regulators = ",".join(simulated.truth.regulators[simulated.truth.targets[0]])
+    command = ["travlr", path, "--targets", targets, "--regulators", regulators, "--pairs", "none", "--store", store]
+    settings = ["--estimator", "network", "--epochs", "0", "--score-threshold", "-100"]
+
+    class Interrupted(many.InProcess):
+        def submit(self, chosen):
+            if chosen.target != simulated.truth.targets[0]:
+                raise KeyboardInterrupt
+            super().submit(chosen)
+
+    monkeypatch.setattr(many, "InProcess", Interrupted)
+    assert run_and_read(capsys, *command, *settings) == (130, "tissue-dynamics: stopped")
+    assert len(list((store / "genes").iterdir())) == 1
+    assert not list((store / "claims").iterdir())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.many import Place
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 NAMED = 5
 """So many genes without a fit are named."""
 PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
@@ -35,13 +35,17 @@ PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0, or 2 when the input cannot be used."""
+    """Run the command; return its exit code: 0, 2 when the input cannot be used, 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except TissueDynamicsError as error:
         print(f"tissue-dynamics: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:  # what was finished by then is kept where the command keeps it
+        _end_report()
+        print("tissue-dynamics: stopped", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -298,6 +299,7 @@ def _serve(connection: Connection, shared: Path, config: TravlrConfig, threads: 
 
     from napari_tissue_dynamics.travlr.shared_file import open_shared
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands genes in
     torch.set_num_threads(threads)
     context = open_shared(shared)
     with threadpool_limits(threads):
