@@ -287,12 +287,27 @@ def test_the_modulators_that_act_are_chosen_among_many():
     assert set(np.argsort(found.effects)[-3:].tolist()) == {70, 71, 72}
 
 
+def test_of_modulators_that_are_nearly_the_same_one_is_chosen():
+    positions, codes, x, y, _ = tissue(n=1000, modulators=6)
+    rng = np.random.default_rng(2)
+    copies = x[:, [0] * 9] * rng.normal(1, 0.01, (1000, 9)).astype(np.float32)
+    many = np.concatenate([x, copies], axis=1)
+    basis = SmoothBasis.over(positions, 4)
+    z = np.column_stack([np.ones(1000), (many - many.mean(axis=0)) / many.std(axis=0)]).astype(np.float32)
+    target = (y - y.mean()).astype(np.float64)
+    chosen = drained(screened_steps(z, basis.values(positions), target, codes, basis.wave_numbers, 6)).tolist()
+    assert len({0, *range(6, 15)} & set(chosen)) == 1
+    assert {1, 2} <= set(chosen)
+
+
 def test_odd_tissues_are_fitted():
     positions, codes, x, y, _ = tissue(n=300)
     alone = codes.copy()
     alone[:] = np.where(np.arange(300) == 7, 1, 0)
     found = fitted(positions, alone, x, y, TravlrConfig())
     np.testing.assert_allclose(found.betas[7], [y[7], *[0] * x.shape[1]], rtol=1e-5)
+    assert (found.false_discovery[1] == 1).all()
+    assert found.false_discovery[0].min() < 0.01
     untyped = codes.copy()
     untyped[:50] = -1
     assert not fitted(positions, untyped, x, y).betas[:50].any()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FOLDS = 5
+# Cells that a type needs for a test.
+FEWEST_CELLS = 10
 # Pieces of tissue along each side that are held out as a whole.
 TILES = 5
 
@@ -175,8 +177,10 @@ def null_probabilities(
 
     Returns
     -------
-    (modulators,) probabilities; 1 where a modulator has no coefficients.
+    (modulators,) probabilities; 1 where a modulator has no coefficients, and in types of fewer than ten cells.
     """
+    if len(sample.residual) < FEWEST_CELLS:
+        return np.ones(layout.modulators)
     active = found.columns
     modulator = active // layout.functions
     common, own = prior_variances(layout, found.variances)
@@ -197,8 +201,9 @@ def null_probabilities(
         block = covariance[rows[:, None], rows]
         statistic = (means[rows] * np.linalg.solve(block, means[rows])).sum(axis=0)
         chance = statistic[1:]
-        mean, spread = float(chance.mean()), max(float(chance.var()), 1e-12)
-        result[k] = gammaincc(mean**2 / spread, float(statistic[0]) * mean / spread)
+        mean, spread = float(chance.mean()), float(chance.var())
+        if spread > 0:
+            result[k] = gammaincc(mean**2 / spread, float(statistic[0]) * mean / spread)
     return result
 
 

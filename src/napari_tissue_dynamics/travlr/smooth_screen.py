@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 # Modulators are added in this many rounds, each judged on what those before leave unexplained.
 ROUNDS = 3
+# Correlation within cell types above which two modulators count as one.
+ALIKE = 0.95
 # Half waves of the maps while choosing, and steps of their variances.
 WAVES = 2
 STEPS = 4
@@ -33,7 +35,8 @@ def screened_steps(
     r"""Choose at most ``most`` modulators.
 
     A modulator is judged by :math:`\sum_j w_j (\sum_i \phi_{ij} z_{ik} r_i)^2` over the broad functions, relative to
-    what it would be if the residual :math:`r` were noise.
+    what it would be if the residual :math:`r` were noise. Of modulators that are nearly the same in all cells, as are
+    pairs of one receptor with ligands from the same places, only the best is chosen: the data cannot tell them apart.
 
     Parameters
     ----------
@@ -69,8 +72,7 @@ def screened_steps(
     for round_ in range(ROUNDS):
         scores = _scores(z[:, 1:], functions, residual)
         scores[chosen] = -np.inf
-        wanted = -(-most * (round_ + 1) // ROUNDS) - len(chosen)
-        chosen += np.argsort(-scores, kind="stable")[:wanted].tolist()
+        _take(chosen, z[:, 1:], scores, -(-most * (round_ + 1) // ROUNDS))
         yield (round_ + 0.5) / ROUNDS
         if round_ + 1 < ROUNDS:
             columns = z[:, [0, *(1 + k for k in chosen)]]
@@ -85,6 +87,17 @@ def screened_steps(
                     break
             residual = np.where(codes >= 0, y - predictions(columns, functions, codes, weights), 0.0)
     return np.array(sorted(chosen), dtype=np.intp)
+
+
+def _take(chosen: list[int], z: NDArray[np.float32], scores: Floats, most: int) -> None:
+    """Add the modulators with the highest scores to ``chosen`` until there are ``most``, without near copies."""
+    length = np.maximum(np.sqrt((z.astype(np.float64) ** 2).sum(axis=0)), np.finfo(np.float64).tiny)
+    for k in np.argsort(-scores, kind="stable").tolist():
+        if len(chosen) >= most or not np.isfinite(scores[k]):
+            return
+        alike = np.abs(z[:, k] @ z[:, chosen]) / (length[k] * length[chosen])
+        if not np.any(alike > ALIKE):
+            chosen.append(k)
 
 
 def _scores(z: NDArray[np.float32], functions: NDArray[np.float32], residual: Floats) -> Floats:
