@@ -29,3 +29,35 @@ def tissue() -> Tissue:
 @pytest.fixture
 def network() -> RegulatoryNetwork:
     return RegulatoryNetwork({"Axin2": ("Sox2", "Pax6"), "Lef1": ("Pax6",)}, pairs=(("Wnt5a", "Fzd2"),))
+
+
+ESTIMATOR_GENES = ["Sox2", "Pax6", "Wnt5a", "Fzd2", "Dll1", "Notch1", "Lef1", "Axin2", "Gata3", "Vegfa"]
+
+
+def _cells(n=120, seed=0, labels=(0, 1, 2), dimensions=2):
+    """An AnnData whose Axin2 follows Sox2, ever more so along x."""
+    import anndata
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    expression = rng.gamma(2.0, 0.5, (n, len(ESTIMATOR_GENES))).astype(np.float32)
+    xy = rng.uniform(0, 200, (n, dimensions))
+    noise = 0.05 * rng.normal(size=n)
+    expression[:, ESTIMATOR_GENES.index("Axin2")] = 0.3 + (0.5 + xy[:, 0] / 200) * expression[:, 0] + noise
+    kinds = np.array(labels, dtype=object)[rng.integers(0, len(labels), n)]
+    if all(isinstance(label, int) for label in labels):
+        kinds = kinds.astype(int)
+    adata = anndata.AnnData(
+        np.zeros((n, len(ESTIMATOR_GENES)), dtype=np.float32),
+        obs=pd.DataFrame({"cell_type_int": kinds}, index=[f"cell{k}" for k in range(n)]),
+        var=pd.DataFrame(index=ESTIMATOR_GENES),
+    )
+    adata.layers["imputed_count"] = expression
+    adata.obsm["spatial"] = xy
+    return adata
+
+
+@pytest.fixture(scope="session")
+def make_cells():
+    """A function that makes a small AnnData for the estimator, alike for the same arguments."""
+    return _cells

@@ -62,9 +62,9 @@ def test_every_network_sees_every_kind_of_map(vision, maps):
 
 
 def test_a_transformer_learns_where_regulation_varies():
-    niche = _niche(pixels=16)
+    niche = _niche(pixels=8)
     x, y = _data(niche)
-    config = TravlrConfig(spatial_dim=16, epochs=60, batch_size=30, vision_model="transformer", solver="path")
+    config = TravlrConfig(spatial_dim=8, epochs=50, batch_size=30, vision_model="transformer", solver="path")
     fitted, _ = _drain(type_steps(x, y, GROUPS, niche, config, 3))
     assert fitted.fit_r2 > fitted.seed_r2
     assert np.corrcoef(fitted.betas[:, 1], niche.positions[:, 0])[0, 1] > 0.8
@@ -72,20 +72,20 @@ def test_a_transformer_learns_where_regulation_varies():
 
 def test_a_transformer_of_volumes_is_refused():
     with pytest.raises(DataError, match="flat maps only"):
-        new_network(_niche(dimensions=3), np.ones(3), TravlrConfig(vision_model="transformer"), 0)
+        new_network((1, 8, 8, 8), 2, np.ones(3), TravlrConfig(vision_model="transformer"), 0, torch.device("cpu"))
 
 
 def test_own_statistics_of_a_batch_are_those_of_all_cells_asked_for():
     niche = _niche()
-    network = new_network(niche, np.ones(3), TravlrConfig(spatial_dim=8), 0)
+    network = new_network(niche.seen, 2, np.ones(3), TravlrConfig(spatial_dim=8), 0, niche.device)
     nn.init.uniform_(network.cnn[0].norm.running_mean)  # must not matter
     kept = network.cnn[0].norm.running_mean.clone()
     found = betas_of(network, niche, "batch")
+    torch.testing.assert_close(network.cnn[0].norm.running_mean, kept)
     network.train()
     with torch.no_grad():
         expected = network(niche.images(torch.arange(90)), niche.neighbors)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
-    torch.testing.assert_close(kept, kept)
     assert not np.allclose(found, betas_of(network, niche), atol=1e-3)
 
 
@@ -117,3 +117,10 @@ def test_no_epochs_are_the_seed_or_a_network_that_was_not_trained():
     bent, _ = _drain(type_steps(x, y, GROUPS, niche, config, 0, PROFILES["0.1.21"]))
     assert bent.network is not None
     assert bent.betas[:, 1].std() > 0
+
+
+def test_modulators_that_may_not_act_have_no_coefficient():
+    niche, x, y, config = _seeded(epochs=2, score_threshold=-1.0)
+    fitted, _ = _drain(type_steps(x, y, GROUPS, niche, config, 0, allowed=np.array([False, True])))
+    assert not fitted.betas[:, 1].any()
+    assert fitted.betas[:, 2].any()

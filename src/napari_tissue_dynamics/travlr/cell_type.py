@@ -59,6 +59,7 @@ def type_steps(
     config: TravlrConfig,
     seed: int,
     profile: CompatibilityProfile = DOC,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> Generator[Step, None, TypeFit]:
     """Fit one gene in one cell type.
 
@@ -76,18 +77,22 @@ def type_steps(
         Of every random number.
     profile
         Gates, group penalty and batch norm of a version of SpaceTravLR.
+    allowed
+        (modulators,) which may act in this type, None for all; the coefficients of the others are 0.
 
     Yields
     ------
     A :class:`Step`, without a loss while the seed is fitted.
     """
     wide = y.astype(np.float64)
-    seeding = seed_steps(x.astype(np.float64), wide, groups, config, profile.group_scaling)
+    kept = np.arange(x.shape[1]) if allowed is None else np.flatnonzero(allowed)
+    seeding = seed_steps(x[:, kept].astype(np.float64), wide, groups[kept], config, profile.group_scaling)
+    anchors = np.zeros(1 + x.shape[1])
     while True:
         try:
             yield Step(SEED_SHARE * next(seeding))
         except StopIteration as end:
-            anchors: NDArray[np.float64] = end.value
+            anchors[[0, *(1 + kept)]] = end.value
             break
     seed_r2 = r_squared(wide, anchors[0] + x @ anchors[1:])
     gate = config.score_threshold if profile.seed_gate is None else profile.seed_gate
@@ -119,7 +124,7 @@ def _trained(
     profile: CompatibilityProfile,
 ) -> Generator[Step, None, tuple[Network, tuple[float, ...]]]:
     if not config.epochs:
-        return new_network(niche, anchors, config, seed), ()
+        return new_network(niche.seen, niche.neighbors.shape[1], anchors, config, seed, niche.device), ()
     training = training_steps(niche, x, y, anchors, config, seed, profile.batch_norm)
     losses: list[float] = []
     while True:

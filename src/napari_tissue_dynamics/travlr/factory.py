@@ -107,16 +107,24 @@ class RegulatoryFactory:
         """
         import torch
 
-        wanted = [k for k in self._by_target.get(target_gene, ()) if self._rows.p[k] <= alpha]
-        names = self._measured(adata, self._rows.source[wanted], target_gene)
-        self.regulator_dict = {}
-        for label in encode(adata.obs[self.annot])[1]:
-            own = {
-                self._rows.source[k] for k in wanted if self._rows.cluster[k] in (self._cluster_of(label), EVERYWHERE)
-            }
-            mask = torch.tensor([1.0, *(float(name in own) for name in names)])
-            self.regulator_dict[label] = mask
+        by_type = self.regulators_by_type(adata, target_gene, encode(adata.obs[self.annot])[1], alpha)
+        names = sorted(set().union(*by_type.values()))
+        self.regulator_dict = {
+            label: torch.tensor([1.0, *(float(name in own) for name in names)]) for label, own in by_type.items()
+        }
         return names
+
+    def regulators_by_type(
+        self, adata: AnnData, target_gene: str, labels: Iterable[Label], alpha: float = ALPHA
+    ) -> dict[Label, set[str]]:
+        """Return the measured regulators of a gene with p <= alpha in each of these cell types."""
+        wanted = [k for k in self._by_target.get(target_gene, ()) if self._rows.p[k] <= alpha]
+        found: dict[Label, set[str]] = {}
+        for label in labels:
+            kinds = (self._cluster_of(label), EVERYWHERE)
+            names = [self._rows.source[k] for k in wanted if self._rows.cluster[k] in kinds]
+            found[label] = set(self._measured(adata, names, target_gene))
+        return found
 
     def get_training_genes(
         self, links: Mapping[Any, pd.DataFrame] | pd.DataFrame | None, kos: Iterable[str], n_propagation: int = 3

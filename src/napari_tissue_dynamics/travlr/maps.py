@@ -148,8 +148,30 @@ def neighbor_count_steps(
     return counts
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MinMax:
+    """The range of each column, to scale the same columns of other cells alike.
+
+    Parameters
+    ----------
+    low, span
+        (columns,) smallest value, and how far the largest lies above.
+    """
+
+    low: Floats
+    span: Floats
+
+    @classmethod
+    def of(cls, counts: NDArray[np.floating]) -> MinMax:
+        """Return the range over all cells."""
+        low = np.asarray(counts.min(axis=0), dtype=np.float64)
+        return cls(low, counts.max(axis=0) - low)
+
+    def scaled(self, counts: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the columns scaled to 0 ... 1; a column that was constant becomes 0."""
+        return ((counts - self.low) / np.where(self.span > 0, self.span, 1)).astype(np.float32)
+
+
 def min_max_scaled(counts: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the columns scaled to 0 ... 1 over all cells; a constant column becomes 0."""
-    low = counts.min(axis=0)
-    span = counts.max(axis=0) - low
-    return ((counts - low) / np.where(span > 0, span, 1)).astype(np.float32)
+    return MinMax.of(counts).scaled(counts)

@@ -89,12 +89,12 @@ class Niche:
             maps = self.stored[cells.to(self.device)]
         else:
             maps = torch.as_tensor(self.maps.images(self.positions[cells.numpy()]), device=self.device)
-        return maps.to(memory_format=self.memory_format)
+        return maps.to(memory_format=_memory_format(self.seen))
 
     @property
-    def memory_format(self) -> torch.memory_format:
-        """Order of the numbers in memory; channels last is a quarter faster on a CPU."""
-        return torch.channels_last if len(self.maps.shape) == 2 else torch.channels_last_3d
+    def seen(self) -> tuple[int, ...]:
+        """Channels and pixels of the maps of one cell."""
+        return (self.maps.channels, *self.maps.shape)
 
     @property
     def chunk(self) -> int:
@@ -102,24 +102,50 @@ class Niche:
         return max(1, ACTIVATION_CHUNK // (max(16, self.maps.channels) * int(np.prod(self.maps.shape))))
 
 
-def new_network(niche: Niche, anchors: NDArray[np.floating], config: TravlrConfig, seed: int) -> Network:
+def new_network(
+    seen: tuple[int, ...],
+    n_types: int,
+    anchors: NDArray[np.floating],
+    config: TravlrConfig,
+    seed: int,
+    device: torch.device,
+) -> Network:
     """Return the network that the settings ask for, with its first weights.
+
+    Parameters
+    ----------
+    seen
+        Channels and pixels of the maps of one cell: (channels, pixels, pixels[, pixels]).
+    n_types
+        Number of cell types.
+    anchors
+        (1 + modulators,) seed coefficients.
+    config
+        Says which network.
+    seed
+        Of the weights.
+    device
+        Where it computes.
 
     Raises
     ------
     DataError
         If a transformer is asked for that cannot see such maps.
     """
-    n_types, channels, shape = niche.neighbors.shape[1], niche.maps.channels, niche.maps.shape
     with seeded_initialisation(seed):
         network: Network
         if config.vision_model == "transformer":
-            if len(shape) != 2:
+            if len(seen) != 3:
                 raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
-            network = CellularViT(anchors, n_types, shape[0], channels)
+            network = CellularViT(anchors, n_types, seen[1], seen[0])
         else:
-            network = CellularNicheNetwork(anchors, n_types, config.activation, len(shape), channels)
-    return network.to(niche.device, memory_format=niche.memory_format)
+            network = CellularNicheNetwork(anchors, n_types, config.activation, len(seen) - 1, seen[0])
+    return network.to(device, memory_format=_memory_format(seen))
+
+
+def _memory_format(seen: tuple[int, ...]) -> torch.memory_format:
+    """Return the order of the numbers in memory; channels last is a quarter faster on a CPU."""
+    return torch.channels_last if len(seen) == 3 else torch.channels_last_3d
 
 
 def training_steps(
@@ -160,7 +186,7 @@ def training_steps(
     -------
     The trained network.
     """
-    network = new_network(niche, anchors, config, seed)
+    network = new_network(niche.seen, niche.neighbors.shape[1], anchors, config, seed, niche.device)
     draws = torch_generator(seed)
     features, observed = torch.as_tensor(x, device=niche.device), torch.as_tensor(y, device=niche.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -63,18 +64,35 @@ def read_pairs(path: str | Path) -> tuple[LigandReceptor, ...]:
     DataError
         If the file cannot be read, lacks a column or has no pair.
     """
-    table = read_table(path)
+    return pairs_in(read_table(path), Path(path).name)
+
+
+def pairs_in(table: pd.DataFrame, name: str) -> tuple[LigandReceptor, ...]:
+    """Return the ligand-receptor pairs of a table, see :func:`read_pairs`.
+
+    Parameters
+    ----------
+    table
+        The pairs.
+    name
+        What to call the table in a sentence.
+
+    Raises
+    ------
+    DataError
+        If it lacks a column or has no pair.
+    """
     renamed = {old: new for old, new in ALIASES.items() if old in table and new not in table}
     table = table.rename(columns=renamed)
-    missing = [name for name in ("ligand", "receptor") if name not in table]
+    missing = [column for column in ("ligand", "receptor") if column not in table]
     if missing:
         raise DataError(
-            f"{Path(path).name} has no column {' and '.join(missing)}; its columns are "
+            f"{name} has no column {' and '.join(missing)}; its columns are "
             f"{', '.join(map(str, table.columns)) or 'none'}. Name the columns ligand and receptor."
         )
     pairs = _from_table(table)
     if not pairs:
-        raise DataError(f"{Path(path).name} has no ligand-receptor pair; at least one row was expected.")
+        raise DataError(f"{name} has no ligand-receptor pair; at least one row was expected.")
     return pairs
 
 
@@ -102,8 +120,7 @@ def bundled_pairs(species: Species) -> tuple[LigandReceptor, ...]:
             "The installed liana has no table resource/omni_resource.csv. "
             "Run 'pip install liana==1.10.0', or choose a CSV with columns ligand and receptor."
         )
-    table = read_table(path).rename(columns=ALIASES)
-    return _from_table(table[table["resource"] == RESOURCES[species]])
+    return _resource(path, RESOURCES[species])
 
 
 def species_of(genes: Iterable[str]) -> Species:
@@ -130,6 +147,12 @@ def select_pairs(pairs: Iterable[LigandReceptor], genes: Iterable[str], target: 
         if pair.ligand in known and pair.receptor in known:
             first.setdefault((pair.ligand, pair.receptor), pair)
     return tuple(first.values())
+
+
+@cache
+def _resource(path: Path, name: str) -> tuple[LigandReceptor, ...]:
+    table = read_table(path).rename(columns=ALIASES)
+    return _from_table(table[table["resource"] == name])
 
 
 def _from_table(table: pd.DataFrame) -> tuple[LigandReceptor, ...]:

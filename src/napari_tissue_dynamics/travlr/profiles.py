@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.lasso import GroupScaling
     from napari_tissue_dynamics.travlr.maps import MapKind
     from napari_tissue_dynamics.travlr.module import Activation
-    from napari_tissue_dynamics.travlr.signals import Kernel
+    from napari_tissue_dynamics.travlr.signals import Diffusion, Kernel
 
 ProfileName = Literal["doc", "0.1.21", "0.1.16", "rust"]
 
@@ -26,6 +26,8 @@ class CompatibilityProfile:
     ----------
     kernel
         Fall-off of a ligand with distance.
+    diffusion
+        Whether ligands of large tissues may be summed on a grid.
     default_scale
         Factor of received ligands where ``scale_factor`` is left at the page's default 1.
     scale_used
@@ -60,6 +62,7 @@ class CompatibilityProfile:
     """
 
     kernel: Kernel = "gaussian"
+    diffusion: Diffusion = "auto"
     default_scale: float = 1.0
     scale_used: bool = True
     filter_receptors: bool = False
@@ -82,6 +85,7 @@ DOC = CompatibilityProfile()
 PROFILES: Mapping[ProfileName, CompatibilityProfile] = {
     "doc": DOC,
     "0.1.21": CompatibilityProfile(
+        diffusion="exact",
         default_scale=100.0,
         filter_receptors=True,
         seed_gate=0.15,
@@ -96,6 +100,7 @@ PROFILES: Mapping[ProfileName, CompatibilityProfile] = {
     ),
     "0.1.16": CompatibilityProfile(
         kernel="truncated",
+        diffusion="exact",
         scale_used=False,
         seed_gate=0.15,
         below_gate="zero",
@@ -108,6 +113,7 @@ PROFILES: Mapping[ProfileName, CompatibilityProfile] = {
         keep_constant_pairs=True,
     ),
     "rust": CompatibilityProfile(
+        diffusion="exact",
         below_gate="zero",
         solver="path",
         group_scaling="direct",
