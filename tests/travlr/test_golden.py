@@ -299,7 +299,7 @@ for vision in ("cnn", "transformer"):
 
 def test_11_a_pickle_or_a_changed_file_is_refused(tmp_path):
     adata = _random(60)
-    estimator = _make(adata)
+    estimator = _make(adata, radius=np.int64(50))
     estimator.fit(num_epochs=0)
     estimator.export(tmp_path)
     path = tmp_path / "T_estimator.pkl"

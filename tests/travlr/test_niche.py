@@ -15,6 +15,7 @@ from napari_tissue_dynamics.travlr.maps import min_max_scaled, neighbor_count_st
 from napari_tissue_dynamics.travlr.niche import Niche, betas_of, new_network
 from napari_tissue_dynamics.travlr.profiles import PROFILES, CompatibilityProfile
 from napari_tissue_dynamics.travlr.seeds import r_squared
+from napari_tissue_dynamics.travlr.training import fit
 
 GROUPS = np.zeros(2, dtype=np.int8)
 
@@ -124,3 +125,17 @@ def test_modulators_that_may_not_act_have_no_coefficient():
     fitted, _ = _drain(type_steps(x, y, GROUPS, niche, config, 0, allowed=np.array([False, True])))
     assert not fitted.betas[:, 1].any()
     assert fitted.betas[:, 2].any()
+
+
+def test_settings_reach_the_fit_of_many_genes(tissue, network):
+    betas = {
+        (vision, maps): fit(
+            tissue,
+            ["Axin2"],
+            network,
+            TravlrConfig(estimator="network", spatial_dim=8, epochs=2, vision_model=vision, maps=maps),
+        )["Axin2"].betas
+        for vision, maps in [("cnn", "position"), ("transformer", "position"), ("cnn", "density")]
+    }
+    assert len({found.tobytes() for found in betas.values()}) == 3
+    np.testing.assert_array_equal(betas["cnn", "position"].shape, (120, 4))

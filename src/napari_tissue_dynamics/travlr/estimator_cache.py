@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tissue_dynamics.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -35,9 +37,26 @@ def digest(*parts: Any) -> str:
             found.update(f"{part.dtype} {part.shape}".encode())
             found.update(np.ascontiguousarray(part).data)
         else:
-            found.update(json.dumps(part).encode())
+            found.update(json_text(part))
         found.update(b"\x1f")
     return found.hexdigest()
+
+
+def json_text(value: Any) -> bytes:
+    """Return a value as JSON; numbers of numpy count as those of Python.
+
+    Raises
+    ------
+    DataError
+        If a part is anything else.
+    """
+    return json.dumps(value, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise DataError(f"{value!r} was given; a number, text or truth value was expected.")
 
 
 class Mirror:

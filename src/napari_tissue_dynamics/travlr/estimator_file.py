@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.data.anndata_write import replacing
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.travlr.estimator_cache import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ def write_estimator(path: Path, header: Mapping[str, Any], tensors: Mapping[str,
     """
     from safetensors.torch import save
 
-    text = json.dumps({"format": FORMAT, **header}).encode()
+    text = json_text({"format": FORMAT, **header})
     numbers = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -171,9 +171,15 @@ def resolve(source: Source, request: Request) -> tuple[Candidates, Regulators | 
 def regulators_by_type(
     source: Source, found: Candidates, grn: Regulators | None, further: Sequence[str]
 ) -> dict[Label, NDArray[np.bool_]]:
-    """Return which modulators may act in each cell type; ``further`` regulators and all pairs act in every type."""
+    """Return which modulators may act in each cell type; ``further`` regulators and all pairs act in every type.
+
+    Raises
+    ------
+    DataError
+        If the regulators do not come from links of cell types.
+    """
     if not isinstance(grn, RegulatoryFactory):
-        return {}
+        raise DataError("cluster_masks needs the links of the cell types, which a file of an estimator does not have.")
     by_type = grn.regulators_by_type(source.adata, found.base.target, source.labels)
     free = set(further)
     masks = {}
