@@ -98,7 +98,7 @@ class TravlrConfig:
     impute: bool = False
     estimator: Literal["smooth", "network"] = "smooth"
     waves: Annotated[int, Interval(ge=0, le=16)] = 0
-    max_modulators: Annotated[int, Ge(0)] = 40
+    max_modulators: Annotated[int, Ge(0)] = 32
     held_out: bool = True
     permutations: Annotated[int, Interval(ge=0, le=10000)] = 100
     seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"

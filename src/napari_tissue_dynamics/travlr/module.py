@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from napari_tissue_dynamics.travlr.fused_block import fused
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -123,7 +125,8 @@ class _Block(nn.Module):
         self.pool = (nn.MaxPool2d if flat else nn.MaxPool3d)(2)
 
     def forward(self, image: Tensor) -> Tensor:
+        rising = float(self.activation.weight.detach()) >= 0  # so the maximum may come first and leaves less to do
+        if rising and isinstance(self.norm, nn.BatchNorm2d) and image.device.type == "cpu":
+            return self.activation(fused(image, self.convolution, self.norm))
         image = self.norm(self.convolution(image))
-        if float(self.activation.weight.detach()) >= 0:  # rising, so the maximum may come first and leaves less to do
-            return self.activation(self.pool(image))
-        return self.pool(self.activation(image))
+        return self.activation(self.pool(image)) if rising else self.pool(self.activation(image))

@@ -42,10 +42,11 @@ WAVES = ((2500, 4), (15000, 6), (np.inf, 8))
 WAVES_3D = ((2500, 3), (15000, 4), (np.inf, 5))
 # Numbers of (cells, modulators) held at once.
 CHUNK = 2**23
-# Half waves that the deviation of a type may have, and how many functions all types together: the more types there
-# are, the fewer cells each has.
+# Half waves that the deviation of a type may have, how many functions all types together (the more types there are,
+# the fewer cells each has), and how many columns these make with all modulators, which is what a fit costs.
 TYPE_WAVES = 4
 TYPE_FUNCTIONS = 90
+TYPE_COLUMNS = 2200
 # Shares of the whole fit of a gene that are done when its modulators are chosen, its coefficients found, and each
 # set of cells held out.
 CHOSEN, LEARNED, HELD_OUT = 0.1, 0.6, (0.75, 0.9)
@@ -94,7 +95,8 @@ class SmoothPlace:
         types, broad = len(self.clusters), 0
         for waves in range(TYPE_WAVES + 1):
             functions = int((self.wave_numbers <= waves + 1e-9).sum())
-            if types > 1 and (waves == 0 or types * functions <= TYPE_FUNCTIONS):
+            affordable = types * functions <= min(TYPE_FUNCTIONS, TYPE_COLUMNS / modulators)
+            if types > 1 and (waves == 0 or affordable):
                 broad = functions
         return Layout(modulators, len(self.wave_numbers), broad, self.wave_numbers)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tissue_dynamics.travlr.smooth_model import Layout, coefficients, learn_steps, moments
+from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps, moments
 from napari_tissue_dynamics.travlr.smooth_quality import predictions
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 # Modulators are added in this many rounds, each judged on what those before leave unexplained.
 ROUNDS = 3
+# Candidates that get a broad map, for each modulator that is kept.
+CANDIDATES = 2
 # Correlation within cell types above which two modulators count as one.
 ALIKE = 0.95
 # Half waves of the maps while choosing, and steps of their variances.
@@ -35,7 +37,8 @@ def screened_steps(
     r"""Choose at most ``most`` modulators.
 
     A modulator is judged by :math:`\sum_j w_j (\sum_i \phi_{ij} z_{ik} r_i)^2` over the broad functions, relative to
-    what it would be if the residual :math:`r` were noise. Of modulators that are nearly the same in all cells, as are
+    what it would be if the residual :math:`r` were noise, and twice as many as are wanted get a broad map each; the
+    strongest of them are kept. Of modulators that are nearly the same in all cells, as are
     pairs of one receptor with ligands from the same places, only the best is chosen: the data cannot tell them apart.
 
     Parameters
@@ -68,25 +71,26 @@ def screened_steps(
     functions, types = basis[:, broad], int(codes.max()) + 1
     layout_waves = wave_numbers[broad]
     chosen: list[int] = []
+    strength = np.zeros(0)
     residual = np.where(codes >= 0, y, 0.0)
-    for round_ in range(ROUNDS):
+    for number in range(1, ROUNDS + 1):
         scores = _scores(z[:, 1:], functions, residual)
         scores[chosen] = -np.inf
-        _take(chosen, z[:, 1:], scores, -(-most * (round_ + 1) // ROUNDS))
-        yield (round_ + 0.5) / ROUNDS
-        if round_ + 1 < ROUNDS:
-            columns = z[:, [0, *(1 + k for k in chosen)]]
-            layout = Layout(columns.shape[1], len(layout_waves), 0, layout_waves)
-            data = moments(columns, functions, y, codes, types)
-            learning = learn_steps(data, layout, steps=STEPS)
-            while True:
-                try:
-                    yield (round_ + 0.5 + 0.5 * next(learning)) / ROUNDS
-                except StopIteration as end:
-                    weights = coefficients(data, layout, end.value.variances)
-                    break
-            residual = np.where(codes >= 0, y - predictions(columns, functions, codes, weights), 0.0)
-    return np.array(sorted(chosen), dtype=np.intp)
+        _take(chosen, z[:, 1:], scores, CANDIDATES * most * number // ROUNDS)
+        columns = z[:, [0, *(1 + k for k in chosen)]]
+        layout = Layout(columns.shape[1], len(layout_waves), 0, layout_waves)
+        data = moments(columns, functions, y, codes, types)
+        learning = learn_steps(data, layout, steps=STEPS)
+        while True:
+            try:
+                yield (number - 1 + next(learning)) / ROUNDS
+            except StopIteration as end:
+                found = end.value
+                break
+        strength = found.variances.groups[1:].sum(axis=1)
+        residual = np.where(codes >= 0, y - predictions(columns, functions, codes, found.by_type), 0.0)
+    strongest = np.argsort(-strength, kind="stable")[:most]
+    return np.sort(np.array(chosen, dtype=np.intp)[strongest])
 
 
 def _take(chosen: list[int], z: NDArray[np.float32], scores: Floats, most: int) -> None:
