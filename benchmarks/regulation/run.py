@@ -49,8 +49,12 @@ def command(method, folder, options):
 def run_method(method, folder, made, case, seed, options):
     """Run one method on one tissue; return its row of results."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    used = run_measured([str(word) for word in command(method, folder, options)], folder / "usage.json", environment)
     row = {"case": case, "seed": seed, "method": method}
+    words = [str(word) for word in command(method, folder, options)]
+    try:
+        used = run_measured(words, folder / "usage.json", environment)
+    except FileNotFoundError:
+        return {**row, "error": "ended from outside"}
     if used["exit"]:
         return {**row, "error": used["output"]}
     found = read_result(folder / f"{method}.npz")
