@@ -55,14 +55,11 @@ def main():
     for gene in field.genes:
         many = np.array([sizes[name] >= FEWEST_CELLS for name in gene.clusters])
         weight = np.array([sizes[name] for name in gene.clusters])[many]
-        scores = [
-            np.average(np.array(r2)[many], weights=weight) for r2 in (gene.fit_r2, gene.held_out_r2, gene.blocked_r2)
-        ]
+        kinds = (gene.fit_r2, gene.held_out_r2, gene.blocked_r2)
+        scores = [f"{np.average(np.array(r2)[many], weights=weight):.2f}" for r2 in kinds]
         supported = int((gene.false_discovery[many] <= 0.1).any(axis=0).sum())
         strongest = ", ".join(gene.modulators[k] for k in np.argsort(gene.effects)[::-1][:4])
-        print(
-            f"| {gene.target} | {len(gene.modulators)} | {' | '.join(f'{s:.2f}' for s in scores)} | {supported} | {strongest} |"
-        )
+        print("|", " | ".join([gene.target, str(len(gene.modulators)), *scores, str(supported), strongest]), "|")
     assert len(modulator_table(field.genes[0], tissue))
 
 
