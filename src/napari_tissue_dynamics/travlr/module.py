@@ -99,12 +99,18 @@ class CellularNicheNetwork(nn.Module):
         )
         self.activation = ACTIVATIONS[activation]
 
-    def forward(self, maps: Tensor, neighbors: Tensor) -> Tensor:
-        """Return the coefficients of each cell."""
+    def forward(self, maps: Tensor, neighbors: Tensor, moments: Tensor | None = None) -> Tensor:
+        """Return the coefficients of each cell; ``moments`` of the maps save the first block some work."""
         if self.seed_only:
             return self.anchors.expand(len(neighbors), -1)
-        niche = self.cnn(maps).flatten(2).mean(dim=2) + self.mlp(neighbors)  # (cells, 64)
+        niche = self.look(maps, moments) + self.mlp(neighbors)  # (cells, 64)
         return self.anchors * self.activation(self.head(niche))
+
+    def look(self, maps: Tensor, moments: Tensor | None = None) -> Tensor:
+        """Return what the convolutions see, (cells, 64)."""
+        for block in self.cnn:
+            maps, moments = block(maps, moments), None
+        return maps.flatten(2).mean(dim=2)
 
 
 def predict(betas: Tensor, x: Tensor) -> Tensor:
@@ -124,9 +130,9 @@ class _Block(nn.Module):
         self.activation = nn.PReLU(init=SLOPE)
         self.pool = (nn.MaxPool2d if flat else nn.MaxPool3d)(2)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, moments: Tensor | None = None) -> Tensor:
         rising = float(self.activation.weight.detach()) >= 0  # so the maximum may come first and leaves less to do
         if rising and isinstance(self.norm, nn.BatchNorm2d) and image.device.type == "cpu":
-            return self.activation(fused(image, self.convolution, self.norm))
+            return self.activation(fused(image, self.convolution, self.norm, moments))
         image = self.norm(self.convolution(image))
         return self.activation(self.pool(image)) if rising else self.pool(self.activation(image))

@@ -11,6 +11,7 @@ from torch import nn
 
 from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.travlr.fused_block import cell_moments
 from napari_tissue_dynamics.travlr.module import CellularNicheNetwork, predict
 from napari_tissue_dynamics.travlr.vit import CellularViT
 
@@ -55,8 +56,8 @@ class Niche:
         What the network sees of the cells.
     device
         Where to compute.
-    stored
-        The maps of all cells where they are small enough to be kept.
+    stored, moments
+        The maps of all cells where they are small enough to be kept, and their sums for the first convolution.
     """
 
     positions: NDArray[np.float64]
@@ -64,6 +65,7 @@ class Niche:
     maps: Maps
     device: torch.device
     stored: Tensor | None = None
+    moments: Tensor | None = None
 
     @classmethod
     def of(
@@ -75,10 +77,12 @@ class Niche:
     ) -> Niche:
         """Return the niche; maps that are small enough are drawn once, others whenever they are needed."""
         counts = torch.as_tensor(neighbors, device=device)
-        stored = None
+        stored = moments = None
         if len(positions) * maps.channels * int(np.prod(maps.shape)) <= STORED_MAPS:
             stored = torch.as_tensor(maps.images(positions), device=device)
-        return cls(positions, counts, maps, device, stored)
+            if maps.channels == 1 and len(maps.shape) == 2 and device.type == "cpu":
+                moments = cell_moments(stored)
+        return cls(positions, counts, maps, device, stored, moments)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -196,10 +200,11 @@ def training_steps(
     for _ in range(config.epochs):
         for cells in torch.randperm(len(niche), generator=draws).tensor_split(n_batches):
             maps = niche.images(cells)
+            moments = None if niche.moments is None else niche.moments[cells]
             if config.rotate_maps:
-                maps = _rotated(maps, draws)
+                maps, moments = _rotated(maps, draws), None
             on_device = cells.to(niche.device)
-            betas = _forward(network, maps, niche.neighbors[on_device], draws)
+            betas = _forward(network, maps, niche.neighbors[on_device], moments, draws)
             loss = nn.functional.mse_loss(predict(betas, features[on_device]), observed[on_device])
             yield Step((done + 0.5) / total, latest)
             optimizer.zero_grad(set_to_none=True)
@@ -252,10 +257,12 @@ def betas_of(network: Network, niche: Niche, batch_norm: BatchNorm = "all_cells"
             return result
 
 
-def _forward(network: Network, maps: Tensor, neighbors: Tensor, draws: torch.Generator) -> Tensor:
+def _forward(
+    network: Network, maps: Tensor, neighbors: Tensor, moments: Tensor | None, draws: torch.Generator
+) -> Tensor:
     """Return the coefficients; dropout draws from the fit's own random numbers."""
     if isinstance(network, CellularNicheNetwork):
-        betas: Tensor = network(maps, neighbors)
+        betas: Tensor = network(maps, neighbors, moments)
         return betas
     with seeded_initialisation(int(torch.randint(LARGEST_SEED, (1,), generator=draws))):
         return network(maps, neighbors)
@@ -275,7 +282,7 @@ def _recalibrate_steps(
     network.train()
     for cells in torch.arange(len(niche)).tensor_split(n_batches):
         with torch.no_grad():
-            network.cnn(niche.images(cells))
+            network.look(niche.images(cells))
         yield Step(1.0, latest)
 
 
