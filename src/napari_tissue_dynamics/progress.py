@@ -92,6 +92,16 @@ def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progr
             report(progress)
 
 
+def drained(steps: Generator[object, None, Result]) -> Result:
+    """Run any generator to its end and return what it returns; its reports are not looked at."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
 def part_of(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
     """Pass on the reports of one part of a longer work, whose share of the whole lies between ``start`` and ``end``."""
     while True:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.travlr.design import SMALLEST_DEVIATION, above_zero
 from napari_tissue_dynamics.travlr.estimator_cache import (
     PAIR_PRODUCTS,
@@ -153,13 +154,7 @@ def neighbor_counts(source: Source, radius: float) -> pd.DataFrame:
 
 def count_neighbors(source: Source, radius: float) -> NDArray[np.float64]:
     """Return the counts of neighbors of each type, (cells, types)."""
-    steps = neighbor_count_steps(source.positions, source.codes, len(source.labels), radius)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: NDArray[np.float64] = end.value
-            return result
+    return drained(neighbor_count_steps(source.positions, source.codes, len(source.labels), radius))
 
 
 class _Products:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.travlr.cell_type import TypeFit, seed_of, type_steps
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.estimator_state import Trained, data_fingerprint
@@ -190,13 +191,7 @@ def held_out_score(cells: Cells, k: int, config: TravlrConfig, profile: Compatib
         return float("nan")
     x, y = cells.x[rows].astype(np.float64), cells.y[rows].astype(np.float64)
     kept = np.flatnonzero(cells.allowed.get(cells.labels[k], np.ones(x.shape[1], dtype=np.bool_)))
-    steps = seed_steps(x[~out][:, kept], y[~out], cells.groups[kept], config, profile.group_scaling)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            anchors = end.value
-            break
+    anchors = drained(seed_steps(x[~out][:, kept], y[~out], cells.groups[kept], config, profile.group_scaling))
     return r_squared(y[out], anchors[0] + x[out][:, kept] @ anchors[1:])
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tissue_dynamics.progress import drained
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -85,13 +87,7 @@ def sparse_group_lasso(
     tolerance: float = TOLERANCE,
 ) -> Floats:
     """Run :func:`sparse_group_lasso_steps` to the end."""
-    steps = sparse_group_lasso_steps(x, y, groups, penalties, iterations=iterations, tolerance=tolerance)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Floats = end.value
-            return result
+    return drained(sparse_group_lasso_steps(x, y, groups, penalties, iterations=iterations, tolerance=tolerance))
 
 
 def sparse_group_lasso_steps(

@@ -11,6 +11,7 @@ from torch import nn
 
 from napari_tissue_dynamics.compute import seeded_initialisation, torch_generator
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.travlr.fused_block import cell_moments
 from napari_tissue_dynamics.travlr.module import CellularNicheNetwork, predict
 from napari_tissue_dynamics.travlr.vit import CellularViT
@@ -248,13 +249,7 @@ def betas_steps(
 
 def betas_of(network: Network, niche: Niche, batch_norm: BatchNorm = "all_cells") -> NDArray[np.float32]:
     """Run :func:`betas_steps` to the end."""
-    steps = betas_steps(network, niche, batch_norm)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: NDArray[np.float32] = end.value
-            return result
+    return drained(betas_steps(network, niche, batch_norm))
 
 
 def _forward(
