@@ -56,6 +56,8 @@ PREVIEW_CELLS = 10_000
 PREVIEW_CANDIDATES = 15
 PREVIEW_SHARE = 0.1
 
+NOT_BEGUN = "The run was stopped before it began; earlier results are unchanged."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VelocityResult:
@@ -498,7 +500,7 @@ def regulation_steps(
     FitError
         If the work was ended before it began.
     """
-    yield from _loading(stop)
+    yield from _ready(config, stop)
     from napari_tissue_dynamics import travlr
 
     return (yield from travlr.fit_steps(tissue, targets, network, config, stop))
@@ -539,7 +541,7 @@ def many_genes_steps(
         raise DataError(
             f"{place.store} holds fitted genes already. Go on with that run (resume), or choose another folder."
         )
-    yield from _loading(stop)
+    yield from _ready(config, stop)
     return (yield from fit_genes_steps(tissue, targets, network, config, stop, place=place))
 
 
@@ -620,6 +622,14 @@ def export_betas_steps(path: Path, folder: Path, stop: StopToken | None = None) 
     return (yield from export_legacy_steps(BetaStore.open(path), folder, stop))
 
 
+def _ready(config: TravlrConfig, stop: StopToken | None) -> Generator[Progress, None, None]:
+    """Load what the estimator needs; only networks need torch."""
+    if config.estimator == "network":
+        yield from _loading(stop)
+    elif stopped(stop):
+        raise FitError(NOT_BEGUN)
+
+
 def _loading(stop: StopToken | None) -> Generator[Progress, None, None]:
     """Load torch, which takes seconds the first time, without keeping a person who wants to stop."""
     steps = in_background(load_torch)
@@ -629,7 +639,7 @@ def _loading(stop: StopToken | None) -> Generator[Progress, None, None]:
         except StopIteration:
             return
         yield Progress("loading torch", 0, 1, 0.0)
-    raise FitError("The run was stopped before it began; earlier results are unchanged.")
+    raise FitError(NOT_BEGUN)
 
 
 def _wait(

@@ -188,7 +188,7 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
     scale = diverging_scale(values)
     if supported_only:
         values = np.where(fit.supported(modulator, tissue.cell_types), values, np.float32(np.nan))
-        note += "; gray where not supported (false discovery rate above 10 %)"
+        note += "; gray: not supported"
     return value_points(tissue, values, name=name, kind="beta", scale=scale, note=note)
 
 

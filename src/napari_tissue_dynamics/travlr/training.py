@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
-from napari_tissue_dynamics.travlr.cell_type import SEED_SHARE, TypeFit, seed_of, type_steps
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.context import Context, context_steps
 from napari_tissue_dynamics.travlr.plan import make_plan
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.travlr.design import Modulators
+    from napari_tissue_dynamics.travlr.design import Design, Modulators
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
 # Share of the whole fit that ligands and neighbors take.
@@ -122,6 +121,15 @@ def gene_steps(
     target, design = chosen.target, context.design(chosen)
     if config.estimator == "smooth":
         return (yield from smooth_gene_steps(target, design, context.smooth_place(config), config, stop))
+    return (yield from _network_gene_steps(target, design, context, config, stop))
+
+
+def _network_gene_steps(
+    target: str, design: Design, context: Context, config: TravlrConfig, stop: StopToken | None
+) -> Generator[Progress, None, GeneFit | None]:
+    """Fit one gene by a seed and a network in each cell type."""
+    from napari_tissue_dynamics.travlr.cell_type import SEED_SHARE, TypeFit, seed_of, type_steps  # imports torch
+
     betas = np.zeros((len(context.codes), 1 + len(design.names)), dtype=np.float32)
     seed_r2, fit_r2 = [], []
     members, niches = context.members, context.niches(config)

@@ -106,7 +106,7 @@ class TravlrDock(Dock):
             panel=self.panel,
             reported=self._preview,
             ended=lambda: _viewer.remove(viewer, workspace, lambda key: key == PREVIEW),
-            threads=worker_threads,
+            threads=worker_threads if config.estimator == "network" else None,
         )
 
     def show_result(self, field: RegulationField, config: TravlrConfig | None = None) -> None:
