@@ -190,7 +190,7 @@ def _tissue(
     return Tissue(
         cells=tuple(f"cell_{i:05d}" for i in range(n_cells)),
         genes=tuple(f"gene_{i:03d}" for i in range(n_genes)),
-        positions=_principal_components(np.log1p(s)),
+        positions=principal_plane(np.log1p(s)),
         spliced=sparse.csr_array(s.astype(np.float32)),
         unspliced=sparse.csr_array(u.astype(np.float32)),
         unit="embedding",
@@ -204,7 +204,7 @@ def _noisy(rna: NDArray[np.float64], level: float, rng: np.random.Generator) -> 
     return np.maximum(rng.normal(rna, spread), 0.0)
 
 
-def _principal_components(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def principal_plane(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the first two principal components of the cells, (cells, 2); each grows with its largest loading."""
     centered = values - values.mean(axis=0)
     last = values.shape[1] - 1

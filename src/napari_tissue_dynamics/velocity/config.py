@@ -1,0 +1,90 @@
+"""Settings of the kinetic velocity models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, Interval
+
+Model: TypeAlias = Literal["steady_state", "stochastic", "dynamical"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KineticsConfig:
+    """Settings of one fit of a kinetic velocity model.
+
+    Numbers that scVelo 0.3.4 has too are the same; :meth:`as_scvelo` also takes its scaling, moments and units.
+
+    Parameters
+    ----------
+    model
+        ``steady_state``: slope of unspliced over spliced RNA in the extreme cells. ``stochastic``: the same from first
+        and second moments. ``dynamical``: the whole course of induction and repression of each gene.
+    n_neighbors
+        Similar cells, the cell itself included, that the graph of cells joins.
+    n_pcs
+        Principal components that similarity is judged by.
+    min_shared_counts
+        Genes with fewer counts in cells that have both kinds of RNA are left out; 0 keeps all.
+    n_top_genes
+        At most this many highly variable genes are fitted.
+    depth
+        ``separate``: each kind of RNA of a cell is divided by its own total. ``common``: both by one factor, so that
+        their ratio stays, for data whose share of unspliced RNA is no matter of how they were made.
+    similarity
+        ``roots``: cells are alike whose square roots of both kinds of RNA are alike, every gene with the same variance.
+        ``logarithms``: those of the logarithms of the spliced RNA.
+    moments
+        ``smooth``: counts are drawn towards functions that change slowly over the graph of cells, each gene as far as
+        its noise asks for. ``neighbors``: plain means over the neighbors.
+    smooth_components
+        Number of such functions.
+    extremes
+        Cells that the slope is fitted to, steady-state and stochastic model: those with most ``spliced`` RNA, which is
+        stationary where it is largest, or with most of ``both`` kinds together.
+    quantile
+        Share of the cells below the upper extreme; with an offset, as many above the lower one.
+    fit_offset
+        Fit a line with an intercept, steady-state and stochastic model.
+    min_r2
+        Genes whose line or curve explains less of the unspliced RNA are no velocity genes.
+    min_likelihood
+        Genes below this likelihood are no velocity genes, dynamical model.
+    max_iter
+        Most rounds of expectation and maximisation, dynamical model.
+    fit_scaling
+        Let the scales of unspliced and spliced RNA differ, dynamical model.
+    shared_time
+        Bring the rates of all genes to one unit, that of the latent time all genes share; else the splicing rate of
+        each gene is 1 (steady-state, stochastic) or its time runs to 20 (dynamical).
+    device
+        ``cpu`` computes with numpy; ``auto`` and ``cuda`` fit the curves of the dynamical model with torch.
+    seed
+        Seed of the cells that curves are fitted to.
+    """
+
+    model: Model = "dynamical"
+    n_neighbors: Annotated[int, Interval(ge=3, le=500)] = 30
+    n_pcs: Annotated[int, Interval(ge=2, le=200)] = 30
+    min_shared_counts: Annotated[int, Ge(0)] = 20
+    n_top_genes: Annotated[int, Interval(ge=2, le=50000)] = 2000
+    depth: Literal["separate", "common"] = "separate"
+    similarity: Literal["roots", "logarithms"] = "roots"
+    moments: Literal["smooth", "neighbors"] = "smooth"
+    smooth_components: Annotated[int, Interval(ge=2, le=200)] = 30
+    extremes: Literal["spliced", "both"] = "spliced"
+    quantile: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95
+    fit_offset: bool = False
+    min_r2: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    min_likelihood: Annotated[float, Interval(ge=0, le=1)] = 0.001
+    max_iter: Annotated[int, Interval(ge=1, le=200)] = 10
+    fit_scaling: bool = True
+    shared_time: bool = True
+    device: Literal["cpu", "auto", "cuda"] = "cpu"
+    seed: Annotated[int, Ge(0)] = 0
+
+    @classmethod
+    def as_scvelo(cls, model: Model = "dynamical") -> KineticsConfig:
+        """Return the settings under which a model is that of scVelo 0.3.4, with its moments and units."""
+        return cls(model=model, similarity="logarithms", moments="neighbors", extremes="both", shared_time=False)
