@@ -79,8 +79,8 @@ def test_stop_before_the_fit_begins(kind):
 def test_stop_is_seen_while_torch_loads():
     code = (
         "import sys, time\n"
-        "from napari_tissue_dynamics.workflow import _loading\n"
-        "steps = _loading(None); next(steps); start = time.monotonic()\n"
+        "from napari_tissue_dynamics.workflow.running import loading\n"
+        "steps = loading(None); next(steps); start = time.monotonic()\n"
         "looks = 1 + sum(1 for _ in steps)\n"
         "assert 'torch' in sys.modules\n"
         "print(looks, time.monotonic() - start)"
@@ -140,14 +140,14 @@ def test_progress_rises_to_the_end(tissue, field):
 def test_arrows_stay_within_experts_or_cell_types(tissue, field):
     for within, labels in (("expert", field.expert), ("cell type", tissue.cell_types.codes)):
         config = ProjectionConfig(within=within)
-        drawn = run_to_end(workflow._arrows(tissue, field, config, None))
+        drawn = run_to_end(workflow.picture._arrows(tissue, field, config, None))
         assert (labels[drawn.graph.neighbors] == labels[:, None]).all()
         assert run_to_end(picture_steps(tissue, field, projection=config)).projection == config
 
 
 def test_neighbors_of_the_arrows_can_be_chosen(tissue, field):
     for name in ("tissue", "expression"):
-        drawn = run_to_end(workflow._arrows(tissue, field, ProjectionConfig(neighbors=name), None))
+        drawn = run_to_end(workflow.picture._arrows(tissue, field, ProjectionConfig(neighbors=name), None))
         np.testing.assert_array_equal(drawn.arrows, project(field, tissue.positions, neighbors=name).arrows)
 
 
@@ -166,13 +166,13 @@ def test_experts_that_are_missing_are_said(tissue, field):
 
 def test_checks_of_large_tissues_are_bounded(tissue, field, monkeypatch):
     graph = project(field, tissue.positions).graph
-    monkeypatch.setattr(workflow, "MOST_CHECKED", N * 30 * G)
-    same, full = workflow._affordable(field, graph, 0)
+    monkeypatch.setattr(workflow.picture, "MOST_CHECKED", N * 30 * G)
+    same, full = workflow.picture._affordable(field, graph, 0)
     assert same is field
     assert full.neighbors.shape == (N, 30)
-    monkeypatch.setattr(workflow, "MOST_CHECKED", N * 10 * G // 2)
-    monkeypatch.setattr(workflow, "FEWEST_GENES", 15)
-    light, fewer = workflow._affordable(field, graph, 0)
+    monkeypatch.setattr(workflow.picture, "MOST_CHECKED", N * 10 * G // 2)
+    monkeypatch.setattr(workflow.picture, "FEWEST_GENES", 15)
+    light, fewer = workflow.picture._affordable(field, graph, 0)
     assert (light.gene_weight > 0).sum() == G // 2
     np.testing.assert_array_equal(fewer.neighbors, graph.neighbors[:, :10])
     result = run_to_end(picture_steps(tissue, field))
@@ -216,7 +216,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
         return field
 
     monkeypatch.setitem(steer.__dict__, "apply_model", apply_model)
-    monkeypatch.setattr(workflow, "load_torch", lambda: None)
+    monkeypatch.setattr(workflow.running, "load_torch", lambda: None)
     config, reports = ProjectionConfig(within="expert"), []
     result = workflow.apply(tissue, tmp_path / "m", reports.append, projection=config, device="cpu")
     assert asked == [(tmp_path / "m", tissue, "cpu")]
@@ -232,7 +232,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
 def test_stop_is_seen_while_a_network_is_applied(tissue, monkeypatch, tmp_path):
     release, stop = threading.Event(), threading.Event()
     monkeypatch.setitem(steer.__dict__, "apply_model", lambda *_: release.wait(10))
-    monkeypatch.setattr(workflow, "load_torch", lambda: None)
+    monkeypatch.setattr(workflow.running, "load_torch", lambda: None)
     steps = workflow.apply_steps(tissue, tmp_path / "m", stop)
     next(steps)
     stop.set()
@@ -286,7 +286,7 @@ def fit_with_snapshots(field, snapshots, pause=0.0):
 def test_snapshots_become_previews_and_what_is_given_is_handed_on(tissue, field, monkeypatch, tmp_path):
     fit = fit_with_snapshots(field, 3, pause=0.3)
     monkeypatch.setitem(steer.__dict__, "fit_steps", fit)
-    monkeypatch.setattr(workflow, "load_torch", lambda: None)
+    monkeypatch.setattr(workflow.running, "load_torch", lambda: None)
     reports = []
     origin = Origin(roots=np.arange(3))
     files = {"checkpoint": tmp_path / "state", "model": tmp_path / "model"}
@@ -303,8 +303,8 @@ def test_snapshots_become_previews_and_what_is_given_is_handed_on(tissue, field,
 
 def test_previews_take_a_tenth_of_the_time_at_most(field, tissue, monkeypatch):
     clock = itertools.count()  # every look at the clock is a second later: a preview takes one second
-    monkeypatch.setattr(workflow.time, "monotonic", lambda: float(next(clock)))
-    previews = workflow._Previews(tissue.positions)
+    monkeypatch.setattr(workflow.preview.time, "monotonic", lambda: float(next(clock)))
+    previews = workflow.preview.Previews(tissue.positions)
     made = [previews.of(field) is not None for _ in range(40)]
     seconds = next(clock)
     assert made[0]
@@ -312,8 +312,8 @@ def test_previews_take_a_tenth_of_the_time_at_most(field, tissue, monkeypatch):
 
 
 def test_preview_of_many_cells_draws_an_even_selection(field, tissue, monkeypatch):
-    monkeypatch.setattr(workflow, "PREVIEW_CELLS", 50)
-    preview = workflow._Previews(tissue.positions).of(field)
+    monkeypatch.setattr(workflow.preview, "PREVIEW_CELLS", 50)
+    preview = workflow.preview.Previews(tissue.positions).of(field)
     drawn = np.flatnonzero(np.abs(preview.arrows).any(axis=1))
     assert 45 <= len(drawn) <= 50
     assert np.diff(drawn).max() <= 2 * N / 50

@@ -1,0 +1,33 @@
+"""What one press of a Run button does, as one call: the docks and the command line share it."""
+
+from napari_tissue_dynamics.workflow.files import checks_of, in_words, save
+from napari_tissue_dynamics.workflow.picture import picture_steps
+from napari_tissue_dynamics.workflow.regulation import (
+    betas_table,
+    export_betas_steps,
+    many_genes_steps,
+    open_betas,
+    regulation_steps,
+)
+from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
+from napari_tissue_dynamics.workflow.steer import apply, apply_steps, origin_of, velocity, velocity_steps
+
+__all__ = [
+    "PROJECTION",
+    "VelocityPreview",
+    "VelocityResult",
+    "apply",
+    "apply_steps",
+    "betas_table",
+    "checks_of",
+    "export_betas_steps",
+    "in_words",
+    "many_genes_steps",
+    "open_betas",
+    "origin_of",
+    "picture_steps",
+    "regulation_steps",
+    "save",
+    "velocity",
+    "velocity_steps",
+]

@@ -1,0 +1,126 @@
+"""Save results, and say them in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+    from napari_tissue_dynamics.steer.config import SteerConfig
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.workflow.results import VelocityResult
+
+
+def save(
+    path: Path,
+    tissue: Tissue,
+    *,
+    source: Path | None = None,
+    velocity: VelocityResult | None = None,
+    regulation: RegulationField | None = None,
+    settings: Sequence[SteerConfig | TravlrConfig] = (),
+    overwrite_source: bool = False,
+) -> Path:
+    """Write results beside everything the source file has.
+
+    Parameters
+    ----------
+    path
+        Where to write; replaced as a whole, or not at all.
+    tissue
+        The tissue that was fitted.
+    source
+        The file the tissue was read from; its content is kept.
+    velocity, regulation
+        What to write.
+    settings
+        Settings of the fits, for the record.
+    overwrite_source
+        Allow ``path`` to be the source itself.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    from napari_tissue_dynamics.data.anndata_io import write_h5ad
+
+    made = [*settings, *([] if velocity is None else [velocity.projection])]
+    write_h5ad(
+        path,
+        tissue,
+        source=source,
+        velocity=None if velocity is None else velocity.field,
+        projections=None if velocity is None else {tissue.basis: velocity.arrows},
+        checks=None if velocity is None else checks_of(velocity),
+        regulation=regulation,
+        provenance={"settings": {type(each).__name__: asdict(each) for each in made}},
+        overwrite_source=overwrite_source,
+    )
+    return path
+
+
+def in_words(result: VelocityResult, config: SteerConfig | None = None) -> str:
+    """Return in a few sentences what a velocity is and how far it can be trusted.
+
+    Parameters
+    ----------
+    result
+        The velocity and its picture.
+    config
+        Settings of the fit, if there was one.
+    """
+    field = result.field
+    said = []
+    if field.expert_probability is not None and field.expert is not None:
+        number = field.expert_probability.shape[1]
+        found = config is not None and not config.n_experts
+        noun = "expert" if config is None or config.faithful else "kinetic regime"
+        used = len(np.unique(field.expert))
+        empty = f", {number - used} of them with no cells" if used < number else ""
+        said.append(f"{number} {noun}{'' if number == 1 else 's'}{' found' if found else ''}{empty}.")
+    said.append(f"{len(field.genes)} genes in {field.n_cells} cells.")
+    if result.null is not None:
+        said.append(
+            f"{result.null.fraction_above:.0%} of the arrows are longer than shuffled velocities draw them "
+            f"({LEVEL:.0%} is chance)."
+        )
+    if result.spread is not None:
+        said.append(
+            f"Median agreement of a direction over samples of the genes: {np.nanmedian(result.spread):.2f} "
+            f"(1 is sure, noise has {RANDOM_AGREEMENT:.2f})."
+        )
+    said.append(f"Mean agreement of a velocity with those of similar cells: {float(result.confidence.mean()):.2f}.")
+    if field.time is not None:
+        said.append(f"Latent time from {np.nanmin(field.time):.2f} to {np.nanmax(field.time):.2f}.")
+    return " ".join(said)
+
+
+def checks_of(velocity: VelocityResult) -> VelocityChecks:
+    """Return what is kept in a file of how far a velocity can be trusted."""
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+
+    graph, experts = velocity.graph, velocity.experts
+    return VelocityChecks(
+        confidence=velocity.confidence,
+        direction_confidence=velocity.spread,
+        p_value=None if velocity.null is None else velocity.null.p_value,
+        neighbors=None if graph is None else graph.neighbors,
+        cosines=None if graph is None else graph.cosines,
+        self_transition=None if graph is None else graph.self_transition,
+        tables={} if experts is None else {"summary": experts.summary(), "genes": experts.gene_table()},
+    )

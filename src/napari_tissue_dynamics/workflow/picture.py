@@ -1,0 +1,169 @@
+"""Draw velocities into the tissue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import Progress, part_of
+from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
+from napari_tissue_dynamics.workflow.running import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.analysis.experts import ExpertStatistics
+    from napari_tissue_dynamics.analysis.projection import Neighbors, Projection, ProjectionConfig
+    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.progress import StopToken
+
+CANDIDATES = 30
+# Bootstrap and null take this many cells × candidates × genes in full (20 000 × 30 × 1000, half a minute); of larger
+# tissues fewer candidates and genes are taken, but not fewer than these.
+MOST_CHECKED = 600_000_000
+FEWEST_CANDIDATES = 10
+FEWEST_GENES = 200
+
+
+def picture_steps(
+    tissue: Tissue,
+    field: VelocityField,
+    stop: StopToken | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    seed: int = 0,
+) -> Generator[Progress, None, VelocityResult]:
+    """Draw velocities into the tissue and find out how far they can be trusted.
+
+    Of large tissues the bootstrap and the null of the arrows take fewer candidates and a random part of the genes,
+    so that their time is bounded; directions then seem less sure than they are.
+
+    Parameters
+    ----------
+    tissue
+        Where the cells lie.
+    field
+        Velocities of these cells.
+    stop
+        Ends the work early; there is no result then.
+    projection
+        Settings of the arrows.
+    seed
+        Seed of bootstrap and null.
+
+    Yields
+    ------
+    How far the work is. Once the arrows are made, a ``snapshot`` is a :class:`VelocityPreview` with them.
+
+    Returns
+    -------
+    The velocities and their picture.
+
+    Raises
+    ------
+    DataError
+        If there are no experts or cell types that arrows could stay within.
+    FitError
+        If the work was ended early.
+    """
+    from napari_tissue_dynamics.analysis.confidence import confidence
+    from napari_tissue_dynamics.analysis.permutation import arrow_null_steps
+    from napari_tissue_dynamics.analysis.projection import on_grid
+    from napari_tissue_dynamics.analysis.uncertainty import direction_spread_steps
+
+    places = tissue.positions
+    drawn = yield from part_of(_arrows(tissue, field, projection, stop), 0.0, 0.2)
+    grid = on_grid(places, drawn.arrows)
+    first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
+    yield Progress("arrows", 1, 1, 0.2, snapshot=first)
+    graph = yield from part_of(_similar_cells(field, stop), 0.2, 0.4)
+    light, steps = _affordable(field, drawn.graph, seed)
+    spread = yield from part_of(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
+    null = yield from part_of(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
+    agreement = yield from wait("confidence", lambda: confidence(field.spliced, graph.neighbors), 0.9, stop)
+    experts = yield from wait("experts", lambda: _experts(tissue, field), 0.95, stop)
+    return VelocityResult(
+        field,
+        drawn.arrows,
+        grid,
+        agreement,
+        spread=spread.agreement,
+        null=null,
+        experts=experts,
+        graph=graph,
+        projection=projection,
+    )
+
+
+def _arrows(
+    tissue: Tissue, field: VelocityField, config: ProjectionConfig, stop: StopToken | None
+) -> Generator[Progress, None, Projection]:
+    from napari_tissue_dynamics.analysis.projection import project_steps
+
+    near: Neighbors = "tissue" if tissue.has_tissue else "expression"
+    if config.neighbors != "auto":
+        near = config.neighbors
+    labels = None
+    if config.within == "cell type":
+        labels = cell_types_of(tissue)
+    elif config.within == "expert":
+        labels = field.expert
+        if labels is None:
+            raise DataError(
+                f"The {field.model} model has no experts that arrows could stay within. Let them go anywhere."
+            )
+    return (yield from project_steps(field, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
+
+
+def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:
+    """Return the types of the cells, (n,), that arrows could stay within.
+
+    Raises
+    ------
+    DataError
+        If the tissue has none.
+    """
+    if tissue.cell_types is None:
+        raise DataError(
+            f"{tissue.source} has no cell types that arrows could stay within. "
+            "Choose a column of cell types when loading it, or let arrows go anywhere."
+        )
+    return tissue.cell_types.codes
+
+
+def _similar_cells(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
+    from napari_tissue_dynamics.analysis.projection import candidates, comparable, expression_space
+    from napari_tissue_dynamics.analysis.transitions import velocity_graph_steps
+
+    similar = yield from wait("similar cells", lambda: candidates(expression_space(field), CANDIDATES), 0.0, stop)
+    return (yield from velocity_graph_steps(*comparable(field), similar, stop, weight=field.gene_weight))
+
+
+def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
+    from napari_tissue_dynamics.analysis.experts import expert_statistics
+
+    if field.expert_probability is None:
+        return None
+    return expert_statistics(field, tissue.positions if tissue.has_tissue else None, tissue.cell_types)
+
+
+def _affordable(field: VelocityField, graph: VelocityGraph, seed: int) -> tuple[VelocityField, VelocityGraph]:
+    """Return field and graph, with fewer candidates and with genes of weight zero if there are too many numbers."""
+    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+
+    n_cells, k = graph.neighbors.shape
+    n_genes = len(field.genes)
+    k = min(k, max(FEWEST_CANDIDATES, MOST_CHECKED // (n_cells * n_genes)))
+    most = max(FEWEST_GENES, MOST_CHECKED // (n_cells * k))
+    if most < n_genes:
+        weight = np.ones(n_genes, np.float32) if field.gene_weight is None else field.gene_weight.copy()
+        weight[np.random.default_rng(seed).permutation(n_genes)[most:]] = 0
+        field = replace(field, gene_weight=weight)
+    return field, VelocityGraph(graph.neighbors[:, :k], graph.cosines[:, :k])

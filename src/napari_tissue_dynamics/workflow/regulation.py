@@ -1,0 +1,171 @@
+"""Fit SpaceTravLR to one gene or many, and open what was fitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.progress import Progress, stopped
+from napari_tissue_dynamics.workflow.running import NOT_BEGUN, loading
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.many import Place
+    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+
+# So many modulators are named where one is not found.
+NAMED = 30
+
+
+def regulation_steps(
+    tissue: Tissue,
+    targets: Sequence[str],
+    network: RegulatoryNetwork,
+    config: TravlrConfig,
+    stop: StopToken | None = None,
+) -> Generator[Progress, None, RegulationField]:
+    """Fit SpaceTravLR; as :func:`napari_tissue_dynamics.travlr.fit_steps`, but can be stopped while torch loads.
+
+    Raises
+    ------
+    DataError
+        If the tissue cannot be used.
+    FitError
+        If the work was ended before it began.
+    """
+    yield from _ready(config, stop)
+    from napari_tissue_dynamics import travlr
+
+    return (yield from travlr.fit_steps(tissue, targets, network, config, stop))
+
+
+def many_genes_steps(
+    tissue: Tissue,
+    targets: Sequence[str],
+    network: RegulatoryNetwork,
+    config: TravlrConfig,
+    stop: StopToken | None = None,
+    *,
+    place: Place,
+    resume: bool = True,
+) -> Generator[Progress, None, RegulationField]:
+    """Fit many genes of SpaceTravLR; as :func:`napari_tissue_dynamics.travlr.many.fit_genes_steps`.
+
+    Parameters
+    ----------
+    tissue, targets, network, config, stop
+        As for one gene.
+    place
+        Where genes are fitted and kept.
+    resume
+        Whether to go on with (or join) a run that the store holds; otherwise a store with genes is an error.
+
+    Raises
+    ------
+    DataError
+        If the tissue cannot be used, or the store holds genes or another run.
+    FitError
+        If the work was ended before it began, or nothing is left to work with.
+    """
+    from napari_tissue_dynamics.travlr.many import fit_genes_steps
+    from napari_tissue_dynamics.travlr.store import holds_genes
+
+    if place.store is not None and not resume and holds_genes(place.store):
+        raise DataError(
+            f"{place.store} holds fitted genes already. Go on with that run (resume), or choose another folder."
+        )
+    yield from _ready(config, stop)
+    return (yield from fit_genes_steps(tissue, targets, network, config, stop, place=place))
+
+
+def open_betas(path: Path, tissue: Tissue) -> RegulationField:
+    """Open the genes in a folder: a run of this program, or one of the Python or Rust SpaceTravLR.
+
+    Coefficients stay in their files until they are asked for.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no run, or a run on other cells.
+    """
+    from napari_tissue_dynamics.travlr.foreign import open_run
+    from napari_tissue_dynamics.travlr.store import BetaStore, is_store
+
+    if not is_store(path):
+        return open_run(path, tissue)
+    store = BetaStore.open(path)
+    if store.cells != tissue.cells:
+        raise DataError(
+            f"The genes in {path} were fitted on {len(store.cells)} other cells than the {tissue.n_cells} of "
+            f"{tissue.source}, or on the same in another order. Load the tissue of that run."
+        )
+    return store.field()
+
+
+def betas_table(path: Path, gene: str, modulator: str | None = None) -> pd.DataFrame:
+    """Return the betas of one gene of a run, one row per cell (or cell type, where the run has these only).
+
+    Parameters
+    ----------
+    path
+        Folder of a run of this program, or of the Python or Rust SpaceTravLR.
+    gene
+        The target.
+    modulator
+        The only modulator (or ``beta0``) that is wanted; None for all.
+
+    Raises
+    ------
+    DataError
+        If there is no such run, gene or modulator.
+    """
+    import pandas as pd
+
+    from napari_tissue_dynamics.travlr.foreign import read_table_of
+    from napari_tissue_dynamics.travlr.store import BetaStore, is_store
+
+    column = None if modulator is None else modulator if modulator == "beta0" else f"beta_{modulator}"
+    if is_store(path):
+        store = BetaStore.open(path)
+        fit = store.gene(gene)
+        index = pd.Index(store.cells, dtype=object)
+        if modulator is not None:
+            return pd.DataFrame({column: fit.beta(modulator)}, index=index)
+        return pd.DataFrame(fit.betas, index=index, columns=pd.Index(fit.columns, dtype=object))
+    table = read_table_of(path, gene)
+    if column is None:
+        return table
+    if column not in table:
+        known = ", ".join(name.removeprefix("beta_") for name in table.columns[:NAMED])
+        raise DataError(f"{modulator!r} is no modulator of {gene} in {path}; it has {known}.")
+    return table[[column]]
+
+
+def export_betas_steps(path: Path, folder: Path, stop: StopToken | None = None) -> Generator[Progress, None, int]:
+    """Write the genes of a run as ``<gene>_betadata.parquet``; returns how many.
+
+    Raises
+    ------
+    DataError
+        If there is no run, or the folder cannot be written.
+    """
+    from napari_tissue_dynamics.travlr.legacy import export_legacy_steps
+    from napari_tissue_dynamics.travlr.store import BetaStore
+
+    return (yield from export_legacy_steps(BetaStore.open(path), folder, stop))
+
+
+def _ready(config: TravlrConfig, stop: StopToken | None) -> Generator[Progress, None, None]:
+    """Load what the estimator needs; only networks need torch."""
+    if config.estimator == "network":
+        yield from loading(stop)
+    elif stopped(stop):
+        raise FitError(NOT_BEGUN)
