@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import operator
 import sys
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.commands.options import (
+    add_files,
+    add_origin,
+    add_reading,
+    add_settings,
+    end_report,
+    names,
+    out,
+    read,
+    report,
+    settings_of,
+)
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.simulate import SimulatedTissue
     from napari_tissue_dynamics.data.simulate_velocity import SimulatedVelocity
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import Progress
     from napari_tissue_dynamics.travlr.many import Place
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
 BAD_INPUT, INTERRUPTED = 2, 130
 NAMED = 5
 """So many genes without a fit are named."""
-PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
-"""By settings: the option with their starting values, and the names of these."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tissue-dynamics: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:  # what was finished by then is kept where the command keeps it
-        _end_report()
+        end_report()
         print("tissue-dynamics: stopped", file=sys.stderr)
         return INTERRUPTED
     return 0
@@ -61,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("file", nargs="?", type=Path, help="a spatial .h5ad; a simulated tissue when left out")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for result and screenshots")
     demo.add_argument("--no-window", action="store_true", help="close the viewer after the screenshots")
-    _add_reading(demo)
+    add_reading(demo)
     _add_network(demo)
     demo.add_argument(
         "--small-types", choices=("refuse", "mean"), default="refuse", help="what to do about types of a single cell"
@@ -73,11 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     look.set_defaults(run=_look)
 
     steer = commands.add_parser("steer", help="train STEER and write velocity, time, experts and rates")
-    _add_files(steer)
-    _add_reading(steer)
-    _add_origin(steer)
-    _add_settings(steer, ProjectionConfig, "arrows")
-    _add_settings(steer, SteerConfig)
+    add_files(steer)
+    add_reading(steer)
+    add_origin(steer)
+    add_settings(steer, ProjectionConfig, "arrows")
+    add_settings(steer, SteerConfig)
     files = steer.add_argument_group("files")
     files.add_argument(
         "--checkpoint",
@@ -89,18 +95,18 @@ def _parser() -> argparse.ArgumentParser:
 
     apply = commands.add_parser("apply", help="give a tissue the velocities of a network trained on another")
     apply.add_argument("model", type=Path, help="a trained network, from 'steer --model'")
-    _add_files(apply)
-    _add_reading(apply)
-    _add_settings(apply, ProjectionConfig, "arrows")
+    add_files(apply)
+    add_reading(apply)
+    add_settings(apply, ProjectionConfig, "arrows")
     apply.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
     apply.set_defaults(run=_apply)
 
     travlr = commands.add_parser("travlr", help="fit SpaceTravLR and write the betas of every cell")
-    _add_files(travlr)
-    _add_reading(travlr)
+    add_files(travlr)
+    add_reading(travlr)
     _add_network(travlr)
     _add_many(travlr)
-    _add_settings(travlr, TravlrConfig)
+    add_settings(travlr, TravlrConfig)
     travlr.set_defaults(run=_travlr)
 
     betas = commands.add_parser("betas", help="write the betas of one gene of a run as a table")
@@ -114,11 +120,6 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_simulate(commands.add_parser("simulate", help="write a simulated tissue with what is true in it"))
     return parser
-
-
-def _add_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="a spatial .h5ad")
-    parser.add_argument("--out", type=Path, help="where to write; <FILE>_result.h5ad when left out")
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
@@ -143,26 +144,6 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
         help="benchmarks: noise of the publication, counts as of a real tissue, or none",
     )
     parser.set_defaults(run=_simulate)
-
-
-def _add_origin(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("where time begins").add_mutually_exclusive_group()
-    group.add_argument("--root-type", metavar="NAME", help="cell type with which time begins (improved profile)")
-    group.add_argument("--root-cell", metavar="ID", help="cells with which time begins, comma-separated")
-    group.add_argument("--stage", metavar="COLUMN", help="obs column with the known stage of the cells")
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("reading")
-    group.add_argument("--spliced", default="spliced", help="layer with spliced counts")
-    group.add_argument("--unspliced", default="unspliced", help="layer with unspliced counts")
-    group.add_argument("--expression", help="layer (or X) with the expression that regulation is fitted to")
-    group.add_argument("--spatial", help="obsm key of the coordinates")
-    group.add_argument("--cell-type", help="obs column with the cell types")
-    group.add_argument("--library", help="image library in uns['spatial']")
-    group.add_argument("--image", type=Path, help="image file of the tissue")
-    group.add_argument("--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates")
-    group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
 
 
 def _add_many(parser: argparse.ArgumentParser) -> None:
@@ -190,74 +171,6 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tf-ligands", type=Path, help="matrix of ligand-target scores (parquet or CSV)")
 
 
-def _add_settings(parser: argparse.ArgumentParser, settings: type[Any], title: str = "settings") -> None:
-    group = parser.add_argument_group(title)
-    if settings in PRESETS:
-        option, starts = PRESETS[settings]
-        group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
-    hints, texts = get_type_hints(settings), parameter_texts(settings)
-    for field in fields(settings):
-        hint = hints[field.name]
-        flag = "--" + field.name.replace("_", "-")
-        text = texts[field.name].replace("%", "%%")
-        choices = get_args(hint) if get_origin(hint) is Literal else None
-        if hint is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-        else:
-            group.add_argument(flag, type=str if choices else hint, choices=choices, default=None, help=text)
-
-
-def _settings(options: argparse.Namespace, settings: type[Any]) -> Any:
-    """Return the starting values with what was given on the command line; checks the ranges the form also has."""
-    from dataclasses import replace
-
-    given = {field.name: getattr(options, field.name) for field in fields(settings)}
-    given = {name: value for name, value in given.items() if value is not None}
-    hints = get_type_hints(settings, include_extras=True)
-    for name, value in given.items():
-        for limit in getattr(hints[name], "__metadata__", ()):
-            _check_limit(name, value, limit)
-    if settings is SteerConfig:
-        start: Any = SteerConfig.schedule(options.schedule, options.profile or SteerConfig().profile)
-    elif settings is TravlrConfig:
-        start = TravlrConfig.profile(options.profile)
-    else:
-        start = settings()
-    return replace(start, **given)
-
-
-def _check_limit(name: str, value: float, limit: Any) -> None:
-    checks: dict[str, tuple[str, Callable[[float, float], bool]]] = {
-        "ge": ("at least", operator.ge),
-        "gt": ("above", operator.gt),
-        "le": ("at most", operator.le),
-        "lt": ("below", operator.lt),
-    }
-    for key, (words, holds) in checks.items():
-        bound = getattr(limit, key, None)
-        if bound is not None and not holds(value, bound):
-            raise DataError(f"--{name.replace('_', '-')} is {value}; it must be {words} {bound}.")
-
-
-def _read(options: argparse.Namespace) -> Tissue:
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
-
-    return read_h5ad(
-        options.file,
-        ReadOptions(
-            spliced=options.spliced,
-            unspliced=options.unspliced,
-            expression=options.expression,
-            spatial=options.spatial,
-            cell_type=options.cell_type,
-            library=options.library,
-            image=options.image,
-            image_pixel_size=options.image_pixel_size,
-            pixel_size_um=options.pixel_size_um,
-        ),
-    )
-
-
 def _network(options: argparse.Namespace, tissue: Tissue, targets: Sequence[str]) -> RegulatoryNetwork:
     from napari_tissue_dynamics.travlr.network import build_network
 
@@ -269,27 +182,6 @@ def _network(options: argparse.Namespace, tissue: Tissue, targets: Sequence[str]
         pairs=options.pairs,
         tf_ligands=options.tf_ligands,
     )
-
-
-def names(text: str | None) -> tuple[str, ...]:
-    """Split a comma-separated list of gene names."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
-
-
-def _out(options: argparse.Namespace) -> Path:
-    given: Path | None = options.out
-    return given if given is not None else options.file.with_name(f"{options.file.stem}_result.h5ad")
-
-
-def _report(progress: Progress) -> None:
-    if sys.stderr.isatty():
-        loss = "" if progress.loss is None else f"  loss {progress.loss:.4g}"
-        print(f"\r\033[K{progress.fraction:5.0%}  {progress.phase}{loss}", end="", file=sys.stderr, flush=True)
-
-
-def _end_report() -> None:
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
 
 
 def _look(options: argparse.Namespace) -> None:
@@ -324,8 +216,8 @@ def _simulated(options: argparse.Namespace) -> SimulatedTissue | SimulatedVeloci
 def _steer(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.workflow import in_words, origin_of, save, velocity
 
-    config, projection = _settings(options, SteerConfig), _settings(options, ProjectionConfig)
-    tissue = _read(options)
+    config, projection = settings_of(options, SteerConfig), settings_of(options, ProjectionConfig)
+    tissue = read(options)
     origin = origin_of(
         tissue,
         root_type=options.root_type,
@@ -336,46 +228,46 @@ def _steer(options: argparse.Namespace) -> None:
     result = velocity(
         tissue,
         config,
-        _report,
+        report,
         origin=origin,
         projection=projection,
         checkpoint=options.checkpoint,
         model=options.model,
     )
-    _end_report()
+    end_report()
     print(in_words(result, config))
-    print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result, settings=[config])}")
+    print(f"wrote {save(out(options), tissue, source=options.file, velocity=result, settings=[config])}")
 
 
 def _apply(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.workflow import apply, in_words, save
 
-    tissue = _read(options)
-    projection = _settings(options, ProjectionConfig)
-    result = apply(tissue, options.model, _report, projection=projection, device=options.device)
-    _end_report()
+    tissue = read(options)
+    projection = settings_of(options, ProjectionConfig)
+    result = apply(tissue, options.model, report, projection=projection, device=options.device)
+    end_report()
     print(in_words(result))
-    print(f"wrote {save(_out(options), tissue, source=options.file, velocity=result)}")
+    print(f"wrote {save(out(options), tissue, source=options.file, velocity=result)}")
 
 
 def _travlr(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.progress import run_to_end
     from napari_tissue_dynamics.workflow import many_genes_steps, regulation_steps, save
 
-    config, place = _settings(options, TravlrConfig), _place(options)
-    tissue = _read(options)
+    config, place = settings_of(options, TravlrConfig), _place(options)
+    tissue = read(options)
     targets = _targets(options, tissue)
     network = _network(options, tissue, targets)
     if place is None:
         steps = regulation_steps(tissue, targets, network, config)
     else:
         steps = many_genes_steps(tissue, targets, network, config, place=place, resume=options.resume)
-    regulation = run_to_end(steps, _report)
-    _end_report()
+    regulation = run_to_end(steps, report)
+    end_report()
     if place is not None:
         _say_genes(regulation, len(targets))
     if place is None or place.store is None or options.out is not None:
-        print(f"wrote {save(_out(options), tissue, source=options.file, regulation=regulation, settings=[config])}")
+        print(f"wrote {save(out(options), tissue, source=options.file, regulation=regulation, settings=[config])}")
     if place is not None and place.store is not None:
         print(f"wrote {place.store}")
         _export(place.store, options.export_legacy)
@@ -423,8 +315,8 @@ def _export(store: Path, folder: Path | None) -> None:
     from napari_tissue_dynamics.workflow import export_betas_steps
 
     if folder is not None:
-        number = run_to_end(export_betas_steps(store, folder), _report)
-        _end_report()
+        number = run_to_end(export_betas_steps(store, folder), report)
+        end_report()
         print(f"wrote {number} tables to {folder}")
 
 
@@ -447,7 +339,7 @@ def _betas(options: argparse.Namespace) -> None:
 def _demo(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.widgets.demo import run_demo
 
-    tissue = None if options.file is None else _read(options)
+    tissue = None if options.file is None else read(options)
     targets = names(options.targets)
     network = None
     if tissue is not None and targets:

@@ -1,0 +1,145 @@
+"""What several commands have in common: files to read and write, settings as options, progress in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import operator
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import Progress
+
+PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
+"""By settings: the option with their starting values, and the names of these."""
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the file to read and the one to write."""
+    parser.add_argument("file", type=Path, help="a spatial .h5ad")
+    parser.add_argument("--out", type=Path, help="where to write; <FILE>_result.h5ad when left out")
+
+
+def add_origin(parser: argparse.ArgumentParser) -> None:
+    """Add where time begins; see :func:`.workflow.origin_of`."""
+    group = parser.add_argument_group("where time begins").add_mutually_exclusive_group()
+    group.add_argument("--root-type", metavar="NAME", help="cell type with which time begins (improved profile)")
+    group.add_argument("--root-cell", metavar="ID", help="cells with which time begins, comma-separated")
+    group.add_argument("--stage", metavar="COLUMN", help="obs column with the known stage of the cells")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add what :func:`read` reads."""
+    group = parser.add_argument_group("reading")
+    group.add_argument("--spliced", default="spliced", help="layer with spliced counts")
+    group.add_argument("--unspliced", default="unspliced", help="layer with unspliced counts")
+    group.add_argument("--expression", help="layer (or X) with the expression that regulation is fitted to")
+    group.add_argument("--spatial", help="obsm key of the coordinates")
+    group.add_argument("--cell-type", help="obs column with the cell types")
+    group.add_argument("--library", help="image library in uns['spatial']")
+    group.add_argument("--image", type=Path, help="image file of the tissue")
+    group.add_argument("--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates")
+    group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: type[Any], title: str = "settings") -> None:
+    """Add one option per field of a settings class, with its description; :func:`settings_of` reads them."""
+    group = parser.add_argument_group(title)
+    if settings in PRESETS:
+        option, starts = PRESETS[settings]
+        group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
+    hints, texts = get_type_hints(settings), parameter_texts(settings)
+    for field in fields(settings):
+        hint = hints[field.name]
+        flag = "--" + field.name.replace("_", "-")
+        text = texts[field.name].replace("%", "%%")
+        choices = get_args(hint) if get_origin(hint) is Literal else None
+        if hint is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            group.add_argument(flag, type=str if choices else hint, choices=choices, default=None, help=text)
+
+
+def settings_of(options: argparse.Namespace, settings: type[Any]) -> Any:
+    """Return the starting values with what was given on the command line; checks the ranges the form also has."""
+    from dataclasses import replace
+
+    given = {field.name: getattr(options, field.name) for field in fields(settings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    hints = get_type_hints(settings, include_extras=True)
+    for name, value in given.items():
+        for limit in getattr(hints[name], "__metadata__", ()):
+            _check_limit(name, value, limit)
+    if settings is SteerConfig:
+        start: Any = SteerConfig.schedule(options.schedule, options.profile or SteerConfig().profile)
+    elif settings is TravlrConfig:
+        start = TravlrConfig.profile(options.profile)
+    else:
+        start = settings()
+    return replace(start, **given)
+
+
+def _check_limit(name: str, value: float, limit: Any) -> None:
+    checks: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+        "ge": ("at least", operator.ge),
+        "gt": ("above", operator.gt),
+        "le": ("at most", operator.le),
+        "lt": ("below", operator.lt),
+    }
+    for key, (words, holds) in checks.items():
+        bound = getattr(limit, key, None)
+        if bound is not None and not holds(value, bound):
+            raise DataError(f"--{name.replace('_', '-')} is {value}; it must be {words} {bound}.")
+
+
+def read(options: argparse.Namespace) -> Tissue:
+    """Return the tissue of the file."""
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+
+    return read_h5ad(
+        options.file,
+        ReadOptions(
+            spliced=options.spliced,
+            unspliced=options.unspliced,
+            expression=options.expression,
+            spatial=options.spatial,
+            cell_type=options.cell_type,
+            library=options.library,
+            image=options.image,
+            image_pixel_size=options.image_pixel_size,
+            pixel_size_um=options.pixel_size_um,
+        ),
+    )
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Split a comma-separated list of gene names."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def out(options: argparse.Namespace) -> Path:
+    """Return the file to write."""
+    given: Path | None = options.out
+    return given if given is not None else options.file.with_name(f"{options.file.stem}_result.h5ad")
+
+
+def report(progress: Progress) -> None:
+    """Show how far the work is, in a terminal."""
+    if sys.stderr.isatty():
+        pass
+
+
+def end_report() -> None:
+    """Take the line of :func:`report` away."""
+    if sys.stderr.isatty():
+        pass
