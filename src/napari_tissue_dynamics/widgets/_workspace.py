@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from psygnal import Signal
 
-from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.widgets._undo import UndoStack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import napari
+    from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.regulation_field import RegulationField
@@ -47,6 +52,14 @@ class Workspace:
         ``unique_id`` of the napari layer drawn for each of our keys.
     legend_opened
         Whether the legend has been opened in this viewer before.
+    current_cell
+        Index of the cell that was clicked last, or None.
+    selection
+        (cells,) mask of the selected cells, read-only, or None when no cell is selected.
+    hidden
+        Categories that are out of sight, by the name of their column.
+    undo
+        What can be taken back: selections and hidden categories.
     """
 
     tissue_changed = Signal()
@@ -54,6 +67,9 @@ class Workspace:
     regulation_changed = Signal()
     running_changed = Signal(str)
     legend_changed = Signal()
+    cell_changed = Signal()
+    selection_changed = Signal()
+    hidden_changed = Signal()
 
     def __init__(self) -> None:
         self.tissue: Tissue | None = None
@@ -67,6 +83,10 @@ class Workspace:
         self.running = ""
         self.layer_ids: dict[str, str] = {}
         self.legend_opened = False
+        self.current_cell: int | None = None
+        self.selection: NDArray[np.bool_] | None = None
+        self.hidden: Mapping[str, frozenset[str]] = {}
+        self.undo = UndoStack()
         self._folder: Path | None = None
         self._models = 0
 
@@ -75,9 +95,14 @@ class Workspace:
         self.tissue, self.source, self.contents = tissue, source, contents
         self.velocity = self.regulation = None
         self.velocity_config = self.regulation_config = self.velocity_model = None
+        self.current_cell, self.selection, self.hidden = None, None, {}
+        self.undo.clear()
         self.tissue_changed.emit()
         self.velocity_changed.emit()
         self.regulation_changed.emit()
+        self.cell_changed.emit()
+        self.selection_changed.emit()
+        self.hidden_changed.emit()
 
     def set_velocity(
         self, velocity: VelocityResult, config: SteerConfig | None = None, model: Path | None = None
@@ -90,6 +115,67 @@ class Workspace:
         """Replace the regulation of the tissue."""
         self.regulation, self.regulation_config = regulation, config
         self.regulation_changed.emit()
+
+    def pick(self, cell: int | None) -> None:
+        """Make a cell, counted from 0, the one that is looked at; None for no cell.
+
+        Raises
+        ------
+        DataError
+            If there is no such cell.
+        """
+        n_cells = 0 if self.tissue is None else self.tissue.n_cells
+        if cell is not None and not 0 <= cell < n_cells:
+            raise DataError(f"There is no cell {cell}; the tissue has {n_cells} cells, counted from 0. Choose another.")
+        if cell != self.current_cell:
+            self.current_cell = cell
+            self.cell_changed.emit()
+
+    def select(self, mask: NDArray[np.bool_] | None, words: str = "selection") -> None:
+        """Replace the selection; the undo stack can bring the one before back.
+
+        Parameters
+        ----------
+        mask
+            (cells,) which cells are selected; None or a mask without any cell for no selection. It is copied.
+        words
+            What the step is called by Undo.
+
+        Raises
+        ------
+        DataError
+            If the mask has another number of cells than the tissue.
+        """
+        before, after = self.selection, self._checked(mask)
+        if before is after is None or (before is not None and after is not None and np.array_equal(before, after)):
+            return
+        self._set_selection(after)
+        self.undo.add(words, lambda: self._set_selection(before), lambda: self._set_selection(after))
+
+    def hide(self, column: str, names: Iterable[str], words: str = "hidden categories") -> None:
+        """Put exactly these categories of a column out of sight; the undo stack can bring the ones before back."""
+        before, after = self.hidden, {**self.hidden, column: frozenset(names)}
+        if before.get(column, frozenset()) != after[column]:
+            self._set_hidden(after)
+            self.undo.add(words, lambda: self._set_hidden(before), lambda: self._set_hidden(after))
+
+    def _checked(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        if mask is None:
+            return None
+        n_cells = 0 if self.tissue is None else self.tissue.n_cells
+        checked = np.array(mask, dtype=np.bool_)
+        if checked.shape != (n_cells,):
+            raise DataError(f"The selection is {checked.shape}; ({n_cells},) was expected, one truth value per cell.")
+        checked.flags.writeable = False
+        return checked if checked.any() else None
+
+    def _set_selection(self, mask: NDArray[np.bool_] | None) -> None:
+        self.selection = mask
+        self.selection_changed.emit()
+
+    def _set_hidden(self, hidden: Mapping[str, frozenset[str]]) -> None:
+        self.hidden = hidden
+        self.hidden_changed.emit()
 
     def new_model(self) -> Path:
         """Return where the network of a next fit can be written to; it is gone when the workspace is."""
