@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.travlr import smooth_model
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.design import Design
 from napari_tissue_dynamics.travlr.smooth import SmoothPlace, smooth_gene_steps
@@ -139,6 +140,23 @@ def test_coefficients_and_covariance_are_those_of_one_big_regression(types):
     np.testing.assert_allclose(coefficients(data, layout, variances), found.by_type, rtol=1e-3, atol=1e-4)
     inside = spreads[:, found.columns[:, None], found.columns]
     np.testing.assert_allclose(found.covariance, inside, rtol=1e-2, atol=1e-4 * np.abs(inside).max())
+
+
+@pytest.mark.parametrize("types", [1, 3])
+def test_what_a_step_needs_is_that_of_the_whole_covariance(types):
+    """One step of MacKay's rules with the covariances of one big regression, noise and all."""
+    z, basis, y, codes, layout, data = small_problem(types)
+    variances = start(data, layout)
+    solved = smooth_model._solve(data, layout, variances)
+    means, spreads = dense_solution(z, basis, y, codes, layout, variances)
+    np.testing.assert_allclose(solved.means, means[:, solved.columns], rtol=1e-2, atol=1e-3 * np.abs(means).max())
+    freedom = [np.trace(data.gram[c] @ spreads[c]) / variances.noise[c] for c in range(types)]
+    np.testing.assert_allclose(solved.freedom, freedom, rtol=1e-3)
+    wide = np.array([np.outer(a, b).ravel() for a, b in zip(z, basis, strict=True)])
+    weight = 1 / variances.noise[codes]
+    total = sum(((wide @ spreads[c]) * wide * weight[:, None])[codes == c].sum() for c in range(types))
+    freed = solved.common_freed.sum() + solved.type_freed.sum()
+    np.testing.assert_allclose(freed, total, rtol=1e-3)  # all that is taken up, counted by cells and by coefficients
 
 
 def test_variances_learned_have_a_higher_likelihood_than_the_first():

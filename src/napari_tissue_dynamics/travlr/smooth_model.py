@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
+from scipy.linalg import blas, cho_solve, cholesky, lapack
 
 from napari_tissue_dynamics.compute import one_blas_thread
 
@@ -69,6 +69,8 @@ class Moments:
 
     def of(self, columns: NDArray[np.intp]) -> Moments:
         """Return the same of some columns only."""
+        if len(columns) == self.cross.shape[1]:
+            return self
         return Moments(self.gram[:, columns[:, None], columns], self.cross[:, columns], self.power, self.cells)
 
 
@@ -206,18 +208,23 @@ def learn_steps(
 @one_blas_thread()
 def posterior(data: Moments, layout: Layout, variances: Variances) -> Posterior:
     """Return the coefficients for given variances, with their covariance."""
-    solved = _solve(data, layout, variances)
-    by_type = _spread_out(solved.means, solved.columns, layout)
-    return Posterior(by_type, solved.covariance, solved.columns, variances)
+    reduced = _eliminated(data, layout, variances)
+    by_type = _spread_out(_means(reduced), reduced.columns, layout)
+    return Posterior(by_type, _covariances(reduced), reduced.columns, variances)
 
 
 @one_blas_thread()
 def coefficients(data: Moments, layout: Layout, variances: Variances) -> Floats:
     """Return the (types, modulators, functions) coefficients alone, for a third of the work."""
     reduced = _eliminated(data, layout, variances)
-    common = cho_solve((cholesky(reduced.matrix, lower=True), True), reduced.right)
-    means = [reduced.mean(common, block.deviation(common)) for block in reduced.blocks]
-    return _spread_out(np.array(means), reduced.columns, layout)
+    return _spread_out(_means(reduced), reduced.columns, layout)
+
+
+def _means(reduced: _Reduced) -> Floats:
+    """Return the coefficients that are not 0, (types, columns)."""
+    factor = cholesky(reduced.matrix, lower=True, check_finite=False)
+    common = cho_solve((factor, True), reduced.right)
+    return np.array([reduced.mean(common, block.deviation(common)) for block in reduced.blocks])
 
 
 def _spread_out(means: Floats, columns: NDArray[np.intp], layout: Layout) -> Floats:
@@ -245,10 +252,16 @@ class _Block:
     factor: Floats
     half: Floats
     own: Floats
+    left: Floats  # what the type says of the common part: W - B T⁻¹ B'
 
     def deviation(self, common: Floats) -> Floats:
         """Return the whitened deviation that goes with a whitened common part."""
-        return np.asarray(solve_triangular(self.factor, self.own - self.half @ common, lower=True, trans="T"))
+        return np.asarray(_solved_back(self.factor, (self.own - self.half @ common)[:, None])[:, 0])
+
+    @property
+    def link(self) -> Floats:
+        """T⁻¹ B'."""
+        return _solved_back(self.factor, self.half)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,31 +290,48 @@ def _eliminated(data: Moments, layout: Layout, variances: Variances) -> _Reduced
     scale = np.sqrt(common[columns]).astype(np.float32)
     broad = np.flatnonzero(own[columns] > 0)
     type_scale = np.sqrt(own[columns][broad]).astype(np.float32)
+    relative = type_scale / scale[broad]
     part = data.of(columns)
+    scales = scale * scale[:, None]
     matrix, right, blocks = np.eye(len(columns), dtype=np.float32), np.zeros(len(columns), dtype=np.float32), []
     for c, noise in enumerate(variances.noise.astype(np.float32)):
-        white = part.gram[c] / noise * scale * scale[:, None]
+        white = part.gram[c] * scales
+        white *= 1 / noise
         cross = part.cross[c] / noise
-        relative = type_scale / scale[broad]
-        between = white[broad] * relative[:, None]
-        own_block = between[:, broad] * relative + np.eye(len(broad), dtype=np.float32)
-        factor = cholesky(own_block, lower=True)
-        half = solve_triangular(factor, between, lower=True)
-        from_own = solve_triangular(factor, cross[broad] * type_scale, lower=True)
-        matrix += white - half.T @ half
+        between = white[broad]
+        between *= relative[:, None]
+        own_block = between[:, broad] * relative
+        own_block.flat[:: len(broad) + 1] += 1
+        factor = cholesky(own_block, lower=True, overwrite_a=True, check_finite=False)
+        half = _solved(factor, between)
+        from_own = _solved(factor, (cross[broad] * type_scale)[:, None])[:, 0]
+        white -= half.T @ half
+        matrix += white
         right += scale * cross - half.T @ from_own
-        blocks.append(_Block(factor, half, from_own))
+        blocks.append(_Block(factor, half, from_own, white))
     return _Reduced(columns, broad, scale, type_scale, matrix, right, blocks)
+
+
+def _solved(factor: Floats, right: Floats) -> Floats:
+    """Return L⁻¹ ``right``; (rows, many) arrays are passed on as they lie in memory, without a copy."""
+    trsm = blas.strsm if factor.dtype == np.float32 else blas.dtrsm
+    return np.asarray(trsm(1.0, factor, right.T, side=1, lower=1, trans_a=1).T)
+
+
+def _solved_back(factor: Floats, right: Floats) -> Floats:
+    """Return L'⁻¹ ``right``."""
+    trsm = blas.strsm if factor.dtype == np.float32 else blas.dtrsm
+    return np.asarray(trsm(1.0, factor, right.T, side=1, lower=1).T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solved:
-    """One solution: what a posterior has, and what the next step needs."""
+    """One solution: what the next step needs."""
 
     columns: NDArray[np.intp]
     broad: NDArray[np.intp]
     means: Floats  # (types, columns)
-    covariance: Floats  # (types, columns, columns)
+    freedom: Floats  # (types,) degrees of freedom that each type has taken up
     common_size: Floats  # whitened mean² of the common part
     common_freed: Floats  # 1 - its whitened variance
     type_size: Floats  # the same of the deviations, summed over types
@@ -309,31 +339,52 @@ class _Solved:
 
 
 def _solve(data: Moments, layout: Layout, variances: Variances) -> _Solved:
+    """Return the coefficients and what is known of their spread, without the covariances.
+
+    The degrees of freedom of a type, tr(G C) / noise with its moments G and the covariance C of its coefficients, are
+    tr((W - B T⁻¹ B') M⁻¹) for the common part, with M the matrix of the reduced equations, plus those of its deviation.
+    """
     reduced = _eliminated(data, layout, variances)
-    broad, scale, type_scale = reduced.broad, reduced.scale, reduced.type_scale
-    common_cov = _inverse(reduced.matrix)
-    common = common_cov @ reduced.right
-    common_scaled = common_cov * scale * scale[:, None]
-    means, covariances = [], []
+    inverse = symmetric_inverse(reduced.matrix)
+    common = inverse @ reduced.right
+    broad = reduced.broad
+    means, freedom = [], np.zeros(len(reduced.blocks))
     type_size, type_freed = np.zeros(len(broad)), np.zeros(len(broad))
-    for block in reduced.blocks:
-        deviation = block.deviation(common)
-        link = solve_triangular(block.factor, block.half, lower=True, trans="T")  # T⁻¹ B'
-        mixed = link @ common_cov  # minus the covariance of the deviation and the common part
-        own_cov = cho_solve((block.factor, True), np.eye(len(broad), dtype=np.float32)) + mixed @ link.T
-        covariance = common_scaled.copy()
-        mixed_scaled = mixed * type_scale[:, None] * scale
-        covariance[broad] -= mixed_scaled
-        covariance[:, broad] -= mixed_scaled.T
-        covariance[broad[:, None], broad] += own_cov * type_scale * type_scale[:, None]
+    for c, block in enumerate(reduced.blocks):
+        deviation, link = block.deviation(common), block.link
+        own = (_lower_inverse(block.factor) ** 2).sum(axis=0) + ((link @ inverse) * link).sum(axis=1)
         means.append(reduced.mean(common, deviation))
-        covariances.append(covariance)
+        freedom[c] = np.vdot(block.left, inverse) + (1 - own).sum()
         type_size += deviation**2
-        type_freed += 1 - np.diag(own_cov)
-    freed = 1 - np.diag(common_cov)
-    return _Solved(
-        reduced.columns, broad, np.array(means), np.array(covariances), common**2, freed, type_size, type_freed
-    )
+        type_freed += 1 - own
+    freed = 1 - np.diag(inverse)
+    return _Solved(reduced.columns, broad, np.array(means), freedom, common**2, freed, type_size, type_freed)
+
+
+def _covariances(reduced: _Reduced) -> Floats:
+    """Return the covariances of the coefficients of each type, (types, columns, columns)."""
+    broad, scale, type_scale = reduced.broad, reduced.scale, reduced.type_scale
+    inverse = symmetric_inverse(reduced.matrix)
+    common = inverse * scale * scale[:, None]
+    covariances = []
+    for block in reduced.blocks:
+        link = block.link
+        mixed = link @ inverse  # minus the covariance of the deviation and the common part
+        whole = _lower_inverse(block.factor)
+        own = whole.T @ whole + mixed @ link.T
+        covariance = common.copy()
+        mixed *= type_scale[:, None] * scale
+        covariance[broad] -= mixed
+        covariance[:, broad] -= mixed.T
+        covariance[broad[:, None], broad] += own * type_scale * type_scale[:, None]
+        covariances.append(covariance)
+    return np.array(covariances)
+
+
+def _lower_inverse(factor: Floats) -> Floats:
+    """Return the inverse of a lower triangular matrix."""
+    inverse, _ = (lapack.strtri if factor.dtype == np.float32 else lapack.dtrtri)(factor, lower=1)
+    return np.asarray(np.tril(inverse))
 
 
 def _updated(data: Moments, layout: Layout, old: Variances, solved: _Solved, total: float) -> Variances:
@@ -386,14 +437,14 @@ def _noise(data: Moments, old: Variances, solved: _Solved) -> Floats:
     for c, cells in enumerate(part.cells):
         mean = solved.means[c]
         left = part.power[c] - 2 * mean @ part.cross[c] + mean @ part.gram[c] @ mean
-        left += float((part.gram[c] * solved.covariance[c]).sum())
+        left += old.noise[c] * solved.freedom[c]
         # with few cells the type borrows from what was before
         noise[c] = (max(left, 0.0) + 2 * old.noise[c]) / (cells + 2)
     return np.maximum(noise, 1e-8 * max(float(data.power.sum() / max(data.cells.sum(), 1)), SMALLEST))
 
 
-def _inverse(matrix: Floats) -> Floats:
+def symmetric_inverse(matrix: Floats) -> Floats:
     """Return the inverse of a symmetric positive matrix."""
-    factor = cholesky(matrix, lower=True)
-    half, _ = (lapack.spotri if factor.dtype == np.float32 else lapack.dpotri)(factor, lower=1)
+    factor = cholesky(matrix, lower=True, check_finite=False)
+    half, _ = (lapack.spotri if factor.dtype == np.float32 else lapack.dpotri)(factor, lower=1, overwrite_c=1)
     return np.tril(half) + np.tril(half, -1).T

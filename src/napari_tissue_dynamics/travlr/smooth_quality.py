@@ -11,7 +11,7 @@ from scipy.special import gammaincc
 
 from napari_tissue_dynamics.compute import one_blas_thread
 from napari_tissue_dynamics.travlr.seeds import r_squared
-from napari_tissue_dynamics.travlr.smooth_model import coefficients, moments, prior_variances
+from napari_tissue_dynamics.travlr.smooth_model import coefficients, moments, prior_variances, symmetric_inverse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -184,12 +184,12 @@ def null_probabilities(
     active = found.columns
     modulator = active // layout.functions
     common, own = prior_variances(layout, found.variances)
-    prior = (common + own)[active]
-    noise = found.variances.noise[c]
-    scale = np.sqrt(prior)
-    gram = data.gram[c][np.ix_(active, active)]
-    covariance = np.linalg.inv(gram / noise * scale * scale[:, None] + np.eye(len(active)))
-    freedom = float(np.trace(np.eye(len(active)) - covariance))
+    noise = np.float32(found.variances.noise[c])
+    scale = np.sqrt((common + own)[active]).astype(np.float32)
+    white = data.gram[c][active[:, None], active] / noise * scale * scale[:, None]
+    white.flat[:: len(active) + 1] += 1
+    covariance = symmetric_inverse(white)
+    freedom = float((1 - np.diag(covariance)).sum())
     cells = len(sample.residual)
     inflated = sample.residual * np.sqrt(cells / max(cells - freedom, 1.0))
     permuted = np.stack([rng.permutation(inflated) for _ in range(sample.draws)], axis=1)
