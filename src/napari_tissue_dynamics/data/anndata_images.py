@@ -87,6 +87,22 @@ def microns_per_pixel(table: Table, library: str | None = None) -> float | None:
     return found.pop() if len(found) == 1 else None
 
 
+def other_pixel_sizes(table: Table) -> tuple[float, ...]:
+    """Return sides of an image pixel that may be right when the images of a file do not fit the positions.
+
+    Positions are stored in pixels of the reduced image, in pixels of the full one, or in µm, and the scale factors say
+    how these are related.
+    """
+    sizes = {1.0}
+    for name in libraries_of(table):
+        scales = (table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", f"tissue_{n}_scalef") for n in ("hires", "lowres"))
+        sizes |= {1 / float(scale) for scale in scales if scale is not None and float(scale) > 0}
+        micrometres = table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", "microns_per_pixel")
+        if micrometres is not None and float(micrometres) > 0:
+            sizes |= {size * float(micrometres) for size in sizes}
+    return tuple(sorted(sizes))
+
+
 def image_file(path: Path, pixel_size: float = 1.0, full_pixel: float = 1.0) -> Histology:
     """Read an image file.
 

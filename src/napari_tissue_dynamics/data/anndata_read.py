@@ -19,6 +19,7 @@ from napari_tissue_dynamics.data.anndata_images import (
 from napari_tissue_dynamics.data.anndata_labels import cell_types_of
 from napari_tissue_dynamics.data.anndata_positions import find_positions, offset_of
 from napari_tissue_dynamics.data.anndata_table import MemoryTable, X, open_table, reading
+from napari_tissue_dynamics.data.placement import Placement, moved
 from napari_tissue_dynamics.data.tissue import Histology, Tissue
 from napari_tissue_dynamics.errors import DataError
 
@@ -55,6 +56,8 @@ class ReadOptions:
         Length of one unit of the positions in µm; positions and images are then in µm.
     library
         Only this image library, None for all.
+    placement
+        How the images are moved; None moves them as the file notes, which is not at all unless we wrote it.
     """
 
     spliced: str = keys.SPLICED
@@ -66,6 +69,7 @@ class ReadOptions:
     image_pixel_size: float | None = None
     pixel_size_um: float | None = None
     library: str | None = None
+    placement: Placement | None = None
 
 
 def read_h5ad(path: str | Path, options: ReadOptions = ReadOptions()) -> Tissue:
@@ -191,7 +195,7 @@ def _histology(
         size = 1.0 if options.image_pixel_size is None else options.image_pixel_size
         in_micrometres = unit == "um" and factor == 1.0
         images = (image_file(Path(file), size, size if in_micrometres else 1.0),)
-    return tuple(
+    scaled = (
         replace(
             one,
             pixel_size=one.pixel_size * factor,
@@ -199,6 +203,13 @@ def _histology(
         )
         for one in images
     )
+    return tuple(_placed(table, options, one) for one in scaled)
+
+
+def _placed(table: Table, options: ReadOptions, image: Histology) -> Histology:
+    noted = table.uns(keys.IMAGE_PLACEMENT, image.name)
+    placement = options.placement or (Placement.parse(str(noted)) if noted is not None else Placement())
+    return image if placement == Placement() else moved(image, placement)
 
 
 def _matrices(table: Table, options: ReadOptions) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.anndata_from_tissue import new_anndata
 from napari_tissue_dynamics.data.anndata_results import (
     add_checks,
@@ -19,6 +20,7 @@ from napari_tissue_dynamics.data.anndata_results import (
     drop_velocity,
 )
 from napari_tissue_dynamics.data.anndata_table import open_table
+from napari_tissue_dynamics.data.placement import Placement
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def write_h5ad(
     with replacing(target) as temporary:
         if origin is not None:
             shutil.copyfile(origin, temporary)
+            _note_placements(temporary, tissue)
         else:
             new_anndata(tissue).write_h5ad(temporary)
         _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, provenance)
@@ -115,6 +118,20 @@ def _add_results(
             drop_regulation(file)
             add_regulation(file, tissue, regulation)
         add_provenance(file, tissue, velocity, regulation, provenance)
+
+
+def _note_placements(path: Path, tissue: Tissue) -> None:
+    """Note how images were moved in a copy of the source, whose pixels stay as they are."""
+    import anndata.io
+    import h5py
+
+    noted = {image.name: str(image.placement) for image in tissue.histology if image.placement != Placement()}
+    where = f"uns/{keys.IMAGE_PLACEMENT}"
+    with h5py.File(path, "r+") as file:
+        if where in file:
+            del file[where]
+        if noted:
+            anndata.io.write_elem(file, where, noted)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import sparse
 
+from napari_tissue_dynamics.data.placement import Placement
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,12 +70,15 @@ class Histology:
         Side of one image pixel in the unit of the cell positions.
     origin
         (x, y) of the *centre* of the first pixel, in the unit of the cell positions.
+    placement
+        How the image was moved from where the file has it.
     """
 
     name: str
     image: NDArray[np.generic]
     pixel_size: float
     origin: tuple[float, float]
+    placement: Placement = Placement()
 
     def __post_init__(self) -> None:
         if self.image.ndim not in (2, 3):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_tissue_dynamics.analysis.alignment import ImageCheck
     from napari_tissue_dynamics.data.anndata_io import ReadOptions
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.tissue import Tissue
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 
 class Opened(NamedTuple):
-    """A tissue, the file it came from and what else that file holds; no file for a sample."""
+    """A tissue, the file it came from, what else that file holds, and where its images show tissue.
+
+    There is no file for a sample.
+    """
 
     tissue: Tissue
     path: Path | None
     contents: Contents | None
+    images: ImageCheck | None = None
 
 
 def opening(source: str, options: ReadOptions | None = None) -> Steps:
@@ -43,7 +48,8 @@ def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Open
     names = {options["name"] for _, options, _ in layers}
     another = opened.path is None or opened.path != workspace.source
     _viewer.remove(viewer, workspace, lambda key: another or key not in names)
-    workspace.set_tissue(*opened)
+    workspace.set_tissue(opened.tissue, opened.path, opened.contents)
+    workspace.image_check = opened.images
     _viewer.adopt(viewer, workspace)
     for data in layers:
         _viewer.show(viewer, workspace, data)
@@ -60,16 +66,23 @@ def shown_source(viewer: napari.viewer.Viewer) -> str:
 
 def _reading(path: Path, options: ReadOptions | None) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, Opened]:
+        from napari_tissue_dynamics.analysis.alignment import image_check
         from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
         from napari_tissue_dynamics.data.anndata_look import contents
 
         yield Progress(f"Reading {path.name}", 0, 1, 0.0)
         found = contents(path)
-        return Opened(read_h5ad(path, options or ReadOptions()), path, found)
+        tissue = read_h5ad(path, options or ReadOptions())
+        if tissue.histology:
+            yield Progress("Finding the tissue in the image", 9, 10)
+        return Opened(tissue, path, found, image_check(tissue, path))
 
     return steps
 
 
 def _simulating(stop: StopToken) -> Generator[Progress, None, Opened]:
+    from napari_tissue_dynamics.analysis.alignment import image_check
+
     yield Progress("Simulating a tissue", 0, 1, 0.0)
-    return Opened(sample(), None, None)
+    tissue = sample()
+    return Opened(tissue, None, None, image_check(tissue))

@@ -1,0 +1,107 @@
+"""How an image was moved under the cells: flipped, its axes swapped, enlarged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from napari_tissue_dynamics.data.tissue import Histology
+
+WORDS = {"swap": "swap", "flip-x": "flip_x", "flip-y": "flip_y"}
+SCALE = "scale"
+AS_IT_IS = "as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A move of an image: x and y swapped first, then mirrored, then enlarged about the zero of the coordinates.
+
+    The image moves and the cells stay, so that distances, neighbours and results remain what they are. There are
+    eight ways to lay a picture without enlarging it, and the three switches reach them all.
+
+    Parameters
+    ----------
+    swap
+        Rows become columns: for files that list (row, column) in place of (x, y).
+    flip_x, flip_y
+        Left and right, or top and bottom, change places, inside the frame of the image.
+    scale
+        Factor of the side of a pixel.
+    """
+
+    swap: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise DataError(f"An image cannot be enlarged by {self.scale}; a number above 0 was expected.")
+
+    @classmethod
+    def parse(cls, text: str) -> Placement:
+        """Return the placement that a text names, such as ``"swap, flip-x, scale 0.5"``.
+
+        Raises
+        ------
+        DataError
+            If a word is not known.
+        """
+        found: dict[str, object] = {}
+        for part in (part.strip().lower() for part in text.split(",")):
+            if part in WORDS:
+                found[WORDS[part]] = True
+            elif part.startswith(SCALE):
+                found[SCALE] = _number(part.removeprefix(SCALE).strip(" ="))
+            elif part not in ("", AS_IT_IS):
+                raise DataError(
+                    f"{part!r} is no way to place an image. Give 'swap', 'flip-x', 'flip-y' or 'scale 2', with commas."
+                )
+        return cls(**found)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        parts = [word for word, name in WORDS.items() if getattr(self, name)]
+        parts += [f"{SCALE} {self.scale:.6g}"] if self.scale != 1 else []
+        return ", ".join(parts) or AS_IT_IS
+
+    def then(self, other: Placement) -> Placement:
+        """Return the one placement that does this and then the other."""
+        x, y = (self.flip_y, self.flip_x) if other.swap else (self.flip_x, self.flip_y)
+        scale = float(f"{self.scale * other.scale:.12g}")  # there and back again is exactly as it was
+        return Placement(self.swap != other.swap, x != other.flip_x, y != other.flip_y, scale)
+
+    @property
+    def undone(self) -> Placement:
+        """Return the placement that takes this one back."""
+        x, y = (self.flip_y, self.flip_x) if self.swap else (self.flip_x, self.flip_y)
+        return Placement(self.swap, x, y, 1 / self.scale)
+
+
+def moved(image: Histology, placement: Placement) -> Histology:
+    """Return an image in another place, with all its moves noted."""
+    pixels, (x, y) = image.image, image.origin
+    if placement.swap:
+        pixels, (x, y) = pixels.swapaxes(0, 1), (y, x)
+    if placement.flip_x:
+        pixels = pixels[:, ::-1]
+    if placement.flip_y:
+        pixels = pixels[::-1]
+    return replace(
+        image,
+        image=np.array(pixels, order="C"),
+        pixel_size=image.pixel_size * placement.scale,
+        origin=(x * placement.scale, y * placement.scale),
+        placement=image.placement.then(placement),
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"'scale {text}' names no number. Give a number above 0, such as 'scale 2'.") from None
