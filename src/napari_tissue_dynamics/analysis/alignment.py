@@ -1,4 +1,4 @@
-"""Whether cells and histology coincide: the share of cells that lie on tissue, and which move of the image raises it."""
+"""Whether cells and histology coincide: how many cells lie on tissue, and which move of the image makes it more."""
 
 from __future__ import annotations
 
@@ -142,9 +142,7 @@ class ImageCheck:
         """Return a verdict for every image of a tissue whose outline is known."""
         known = {outline.library: outline for outline in self.outlines}
         return tuple(
-            alignment(
-                tissue.positions, image, known[image.name], expected=self.expected, pixel_sizes=self.pixel_sizes
-            )
+            alignment(tissue.positions, image, known[image.name], expected=self.expected, pixel_sizes=self.pixel_sizes)
             for image in tissue.histology
             if image.name in known
         )
@@ -223,8 +221,7 @@ def alignment(
         return verdict
     present = _score(_on(some, image, mask, Placement())[0], belong)
     tried = [
-        (_score(_on(some, image, mask, move)[0], belong), move)
-        for move in _candidates(image.pixel_size, pixel_sizes)
+        (_score(_on(some, image, mask, move)[0], belong), move) for move in _candidates(image.pixel_size, pixel_sizes)
     ]
     best = max(score for score, _ in tried)
     if best >= present + CLEARLY:
@@ -262,7 +259,7 @@ def _on(
     first = np.array(image.origin[::-1] if move.swap else image.origin) * move.scale
     # The frame begins half a pixel before the centre of the first pixel.
     share = ((xy - first) / (image.pixel_size * move.scale) + 0.5) / (columns, rows)
-    inside = ((share >= 0) & (share < 1)).all(axis=1)
+    inside: NDArray[np.bool_] = np.all((share >= 0) & (share < 1), axis=1)
     column, row = (share[inside] * here.shape[::-1]).astype(np.intp).T
     on = np.zeros(len(xy), dtype=np.bool_)
     on[inside] = here[row, column]

@@ -90,7 +90,7 @@ def _reduced(image: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
             means += kept[row::factor, column::factor]
     means /= min(factor, kept.shape[0]) * min(factor, kept.shape[1])
     low, high = (0.0, 255.0) if image.dtype == np.uint8 else (float(means.min()), float(means.max()))
-    return (means - low) / (high - low if high > low else 1.0)
+    return (means - np.float32(low)) / np.float32(high - low if high > low else 1.0)
 
 
 def _from_glass(gray: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -95,7 +95,9 @@ def other_pixel_sizes(table: Table) -> tuple[float, ...]:
     """
     sizes = {1.0}
     for name in libraries_of(table):
-        scales = (table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", f"tissue_{n}_scalef") for n in ("hires", "lowres"))
+        scales = (
+            table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", f"tissue_{n}_scalef") for n in ("hires", "lowres")
+        )
         sizes |= {1 / float(scale) for scale in scales if scale is not None and float(scale) > 0}
         micrometres = table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", "microns_per_pixel")
         if micrometres is not None and float(micrometres) > 0:

@@ -82,6 +82,9 @@ class Placement:
         return Placement(self.swap, x, y, 1 / self.scale)
 
 
+AS_IN_FILE = Placement()
+
+
 def moved(image: Histology, placement: Placement) -> Histology:
     """Return an image in another place, with all its moves noted."""
     pixels, (x, y) = image.image, image.origin

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.data.placement import Placement
+from napari_tissue_dynamics.data.placement import AS_IN_FILE, Placement
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Histology:
     image: NDArray[np.generic]
     pixel_size: float
     origin: tuple[float, float]
-    placement: Placement = Placement()
+    placement: Placement = AS_IN_FILE
 
     def __post_init__(self) -> None:
         if self.image.ndim not in (2, 3):

@@ -48,8 +48,7 @@ def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Open
     names = {options["name"] for _, options, _ in layers}
     another = opened.path is None or opened.path != workspace.source
     _viewer.remove(viewer, workspace, lambda key: another or key not in names)
-    workspace.set_tissue(opened.tissue, opened.path, opened.contents)
-    workspace.image_check = opened.images
+    workspace.set_tissue(*opened)
     _viewer.adopt(viewer, workspace)
     for data in layers:
         _viewer.show(viewer, workspace, data)
@@ -74,7 +73,7 @@ def _reading(path: Path, options: ReadOptions | None) -> Steps:
         found = contents(path)
         tissue = read_h5ad(path, options or ReadOptions())
         if tissue.histology:
-            yield Progress("Finding the tissue in the image", 9, 10)
+            yield Progress("Finding the tissue in the image", 9, 10, 0.9)
         return Opened(tissue, path, found, image_check(tissue, path))
 
     return steps

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     import napari
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.analysis.alignment import ImageCheck
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.regulation_field import RegulationField
-    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.tissue import Histology, Tissue
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.workflow import VelocityResult
@@ -40,6 +41,8 @@ class Workspace:
         The loaded tissue, or None.
     source, contents
         The file it came from and what that file holds, None for simulated tissues.
+    image_check
+        Where the images of the tissue show tissue, to judge how they lie, or None.
     velocity, regulation
         Results on this tissue, or None.
     velocity_config, regulation_config
@@ -59,7 +62,7 @@ class Workspace:
     hidden
         Categories that are out of sight, by the name of their column.
     undo
-        What can be taken back: selections and hidden categories.
+        What can be taken back: selections, hidden categories and moves of images.
     """
 
     tissue_changed = Signal()
@@ -70,11 +73,13 @@ class Workspace:
     cell_changed = Signal()
     selection_changed = Signal()
     hidden_changed = Signal()
+    images_changed = Signal()
 
     def __init__(self) -> None:
         self.tissue: Tissue | None = None
         self.source: Path | None = None
         self.contents: Contents | None = None
+        self.image_check: ImageCheck | None = None
         self.velocity: VelocityResult | None = None
         self.velocity_config: SteerConfig | None = None
         self.velocity_model: Path | None = None
@@ -90,9 +95,15 @@ class Workspace:
         self._folder: Path | None = None
         self._models = 0
 
-    def set_tissue(self, tissue: Tissue, source: Path | None = None, contents: Contents | None = None) -> None:
+    def set_tissue(
+        self,
+        tissue: Tissue,
+        source: Path | None = None,
+        contents: Contents | None = None,
+        image_check: ImageCheck | None = None,
+    ) -> None:
         """Replace the tissue; results on the previous one are dropped with it."""
-        self.tissue, self.source, self.contents = tissue, source, contents
+        self.tissue, self.source, self.contents, self.image_check = tissue, source, contents, image_check
         self.velocity = self.regulation = None
         self.velocity_config = self.regulation_config = self.velocity_model = None
         self.current_cell, self.selection, self.hidden = None, None, {}
@@ -103,6 +114,13 @@ class Workspace:
         self.cell_changed.emit()
         self.selection_changed.emit()
         self.hidden_changed.emit()
+
+    def set_image(self, image: Histology) -> None:
+        """Put an image in the place of the one of its name; cells and results stay."""
+        if self.tissue is not None:
+            images = tuple(image if each.name == image.name else each for each in self.tissue.histology)
+            self.tissue = self.tissue.with_(histology=images)
+            self.images_changed.emit()
 
     def set_velocity(
         self, velocity: VelocityResult, config: SteerConfig | None = None, model: Path | None = None

@@ -12,6 +12,7 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import category_points, value_points
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._alignment import AlignmentPanel
 from napari_tissue_dynamics.widgets._color_box import ColorBox
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._file_edit import FileEdit
@@ -55,6 +56,7 @@ class LoadDock(Dock):
         self.form = ReadForm()
         self.panel = RunPanel("Load", "Read the tissue and draw it.")
         self.summary = sentences("Summary of the tissue", "No tissue is loaded.")
+        self.align = AlignmentPanel(viewer, self.workspace)
         self.color = ColorBox()
         self.save_button = _button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
         self._arrange()
@@ -109,8 +111,11 @@ class LoadDock(Dock):
         tooltip = "Choose layers, coordinates, cell types and image."
         options = Section("What is read as what", self.form, tooltip)
         self.options = options
+        self.alignment = Section(
+            "Cells and image", self.align, "Flip, swap or enlarge the image until it fits the cells."
+        )
         self.column.addLayout(top)
-        for widget in (self.look_button, options, self.summary):
+        for widget in (self.look_button, options, self.summary, self.align.verdict, self.alignment):
             self.column.addWidget(widget)
         self.column.addLayout(bottom)
         self.column.addWidget(self.save_button)
@@ -130,6 +135,10 @@ class LoadDock(Dock):
     def _loaded(self, opened: Opened) -> None:
         self.options.collapse(animate=False)
         show_tissue(self.viewer, self.workspace, opened)
+
+    def _show_alignment(self) -> None:
+        if self.align.needed:
+            self.alignment.expand(animate=False)
 
     def _recolor(self, found: tuple[str, Labels | Any]) -> None:
         name, values = found
@@ -152,6 +161,7 @@ class LoadDock(Dock):
             columns = (tissue.cell_types.name, *columns)
         self.color.offer(columns, tissue.genes)
         self.summary.setText(summary(tissue))
+        self._show_alignment()
 
     def _running_changed(self, what: str) -> None:
         self.panel.block(f"{what} is still running." if what and not self.is_running else "")
