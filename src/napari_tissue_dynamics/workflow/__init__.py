@@ -1,6 +1,7 @@
 """What one press of a Run button does, as one call: the docks and the command line share it."""
 
 from napari_tissue_dynamics.workflow.files import checks_of, in_words, save
+from napari_tissue_dynamics.workflow.kinetic_models import kinetics, kinetics_steps
 from napari_tissue_dynamics.workflow.picture import picture_steps
 from napari_tissue_dynamics.workflow.regulation import (
     betas_table,
@@ -22,6 +23,8 @@ __all__ = [
     "checks_of",
     "export_betas_steps",
     "in_words",
+    "kinetics",
+    "kinetics_steps",
     "many_genes_steps",
     "open_betas",
     "origin_of",

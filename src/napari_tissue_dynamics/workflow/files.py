@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.velocity.config import KineticsConfig
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 
@@ -28,7 +29,7 @@ def save(
     source: Path | None = None,
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
-    settings: Sequence[SteerConfig | TravlrConfig] = (),
+    settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig] = (),
     overwrite_source: bool = False,
 ) -> Path:
     """Write results beside everything the source file has.
@@ -74,7 +75,7 @@ def save(
     return path
 
 
-def in_words(result: VelocityResult, config: SteerConfig | None = None) -> str:
+def in_words(result: VelocityResult, config: SteerConfig | KineticsConfig | None = None) -> str:
     """Return in a few sentences what a velocity is and how far it can be trusted.
 
     Parameters
@@ -84,16 +85,20 @@ def in_words(result: VelocityResult, config: SteerConfig | None = None) -> str:
     config
         Settings of the fit, if there was one.
     """
+    from napari_tissue_dynamics.steer.config import SteerConfig
+
     field = result.field
     said = []
     if field.expert_probability is not None and field.expert is not None:
         number = field.expert_probability.shape[1]
-        found = config is not None and not config.n_experts
-        noun = "expert" if config is None or config.faithful else "kinetic regime"
+        steer = config if isinstance(config, SteerConfig) else None
+        found = steer is not None and not steer.n_experts
+        noun = "expert" if steer is None or steer.faithful else "kinetic regime"
         used = len(np.unique(field.expert))
         empty = f", {number - used} of them with no cells" if used < number else ""
         said.append(f"{number} {noun}{'' if number == 1 else 's'}{' found' if found else ''}{empty}.")
-    said.append(f"{len(field.genes)} genes in {field.n_cells} cells.")
+    count = "" if field.velocity_genes is None else f", {int(field.velocity_genes.sum())} of them velocity genes,"
+    said.append(f"{len(field.genes)} genes{count} in {field.n_cells} cells.")
     if result.null is not None:
         said.append(
             f"{result.null.fraction_above:.0%} of the arrows are longer than shuffled velocities draw them "
