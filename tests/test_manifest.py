@@ -28,7 +28,7 @@ def test_manifest_is_that_of_the_installed_package():
 
 def test_every_command_can_be_loaded(manifest):
     commands = manifest.contributions.commands
-    assert len({command.id for command in commands}) == len(commands) == 6
+    assert len({command.id for command in commands}) == len(commands)
     assert all(callable(named(command.python_name)) for command in commands)
 
 
@@ -38,7 +38,7 @@ def test_every_contribution_has_its_command(manifest):
     used = [one.command for one in (*given.widgets, *given.readers, *given.sample_data)]
     used += [item.command for items in given.menus.values() for item in items]
     assert set(used) <= known
-    assert len(given.widgets) == 4
+    assert given.widgets
 
 
 def test_menus_are_open_to_plugins(manifest):

@@ -216,7 +216,9 @@ def expression_space(field: VelocityField) -> NDArray[np.float32]:
     return np.asarray(PCA(number, svd_solver="randomized", random_state=0).fit_transform(both), dtype=np.float32)
 
 
-def directions(positions: NDArray[np.float64], cells: slice, neighbors: NDArray[np.int32]) -> NDArray[np.float32]:
+def directions(
+    positions: NDArray[np.float64], cells: slice | NDArray[np.intp], neighbors: NDArray[np.int32]
+) -> NDArray[np.float32]:
     """Return (cells, k, 2 or 3) unit vectors from some cells to their neighbors; zero where both are at one place."""
     steps = positions[neighbors[cells]] - positions[cells, None, :]
     lengths = np.linalg.norm(steps, axis=2, keepdims=True)
@@ -224,7 +226,9 @@ def directions(positions: NDArray[np.float64], cells: slice, neighbors: NDArray[
     return units.astype(np.float32)
 
 
-def less_mean(weights: NDArray[np.float32], cells: slice, neighbors: NDArray[np.int32]) -> NDArray[np.float32]:
+def less_mean(
+    weights: NDArray[np.float32], cells: slice | NDArray[np.intp], neighbors: NDArray[np.int32]
+) -> NDArray[np.float32]:
     """Return weights (cells, k, ...) of steps minus their mean over the candidates that are there."""
     own = np.arange(len(neighbors), dtype=np.int32)[cells, None]
     count = np.maximum((neighbors[cells] != own).sum(axis=1), 1).astype(np.float32)

@@ -48,7 +48,7 @@ class GeneDraws:
     weight: NDArray[np.float32]
     sums: NDArray[np.float32]
 
-    def cosines(self, block: slice, neighbors: NDArray[np.int32]) -> NDArray[np.float32]:
+    def cosines(self, block: slice | NDArray[np.intp], neighbors: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (cells, k, samples) correlations of the velocities of some cells with the steps to neighbors."""
         near, v = neighbors[block], self.velocity[block]
         total = np.maximum(self.weight.sum(axis=0), TINY)
@@ -93,7 +93,10 @@ def genes_to_draw(field: VelocityField) -> NDArray[np.intp]:
 
 
 def expected_steps(
-    odds: NDArray[np.float32], positions: NDArray[np.float64], block: slice, neighbors: NDArray[np.int32]
+    odds: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    block: slice | NDArray[np.intp],
+    neighbors: NDArray[np.int32],
 ) -> NDArray[np.float32]:
     """Return (cells, 2 or 3, samples) arrows of transition weights (cells, k, samples)."""
     arrows: NDArray[np.float32] = np.matmul(

@@ -1,5 +1,6 @@
 """What one press of a Run button does, as one call: the docks and the command line share it."""
 
+from napari_tissue_dynamics.workflow.direction import direction_steps, named_order
 from napari_tissue_dynamics.workflow.files import checks_of, in_words, save
 from napari_tissue_dynamics.workflow.kinetic_models import kinetics, kinetics_steps
 from napari_tissue_dynamics.workflow.picture import picture_steps
@@ -21,11 +22,13 @@ __all__ = [
     "apply_steps",
     "betas_table",
     "checks_of",
+    "direction_steps",
     "export_betas_steps",
     "in_words",
     "kinetics",
     "kinetics_steps",
     "many_genes_steps",
+    "named_order",
     "open_betas",
     "origin_of",
     "picture_steps",

@@ -107,19 +107,42 @@ def _arrows(
 ) -> Generator[Progress, None, Projection]:
     from napari_tissue_dynamics.analysis.projection import project_steps
 
-    near: Neighbors = "tissue" if tissue.has_tissue else "expression"
+    near, labels = _near(tissue, config), _labels(tissue, field, config)
+    return (yield from project_steps(field, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
+
+
+def arrow_space(
+    tissue: Tissue, field: VelocityField, config: ProjectionConfig
+) -> tuple[NDArray[np.floating], NDArray[np.int32] | None]:
+    """Return where the candidates of arrows are looked for, (n, dimensions), and the labels they stay within.
+
+    Raises
+    ------
+    DataError
+        If there are no experts or cell types that arrows could stay within.
+    """
+    from napari_tissue_dynamics.analysis.projection import expression_space
+
+    space = tissue.positions if _near(tissue, config) == "tissue" else expression_space(field)
+    return space, _labels(tissue, field, config)
+
+
+def _near(tissue: Tissue, config: ProjectionConfig) -> Neighbors:
     if config.neighbors != "auto":
-        near = config.neighbors
-    labels = None
+        return config.neighbors
+    return "tissue" if tissue.has_tissue else "expression"
+
+
+def _labels(tissue: Tissue, field: VelocityField, config: ProjectionConfig) -> NDArray[np.int32] | None:
     if config.within == "cell type":
-        labels = cell_types_of(tissue)
-    elif config.within == "expert":
-        labels = field.expert
-        if labels is None:
+        return cell_types_of(tissue)
+    if config.within == "expert":
+        if field.expert is None:
             raise DataError(
                 f"The {field.model} model has no experts that arrows could stay within. Let them go anywhere."
             )
-    return (yield from project_steps(field, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
+        return field.expert
+    return None
 
 
 def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:

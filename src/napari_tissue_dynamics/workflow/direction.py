@@ -1,0 +1,102 @@
+"""Compare a velocity with an order that a person knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.workflow.picture import CANDIDATES, arrow_space
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_tissue_dynamics.analysis.direction_check import DirectionCheck
+    from napari_tissue_dynamics.analysis.named_order import NamedOrder
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.workflow.results import VelocityResult
+
+
+def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Path | None = None) -> NamedOrder:
+    """Return an order of the cells from what a person says.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    types
+        Cell types with arrows between them: ``"Ductal > Ngn3 > Alpha, Beta"``.
+    stage
+        Instead, an obs column with stages.
+    source
+        The file of the tissue, to read that column from.
+
+    Raises
+    ------
+    DataError
+        If nothing or both are given, or one of them says no order.
+    """
+    from napari_tissue_dynamics.analysis.named_order import order_of_stages, order_of_types
+    from napari_tissue_dynamics.data.anndata_look import obs_column
+
+    if bool(types.strip()) == bool(stage):
+        raise DataError("Name either an order of cell types, such as 'A > B > C', or a column of stages.")
+    if stage:
+        if source is None:
+            raise DataError(f"There is no file to read the stage {stage!r} from. Name an order of cell types instead.")
+        return order_of_stages(stage, obs_column(source, stage))
+    if tissue.cell_types is None:
+        raise DataError(f"{tissue.source} has no cell types to order. Choose a column of cell types when loading it.")
+    return order_of_types(tissue.cell_types, types)
+
+
+def direction_steps(
+    tissue: Tissue,
+    result: VelocityResult,
+    order: NamedOrder,
+    stop: StopToken | None = None,
+    *,
+    shuffles: int = 99,
+    seed: int = 0,
+) -> Generator[Progress, None, DirectionCheck]:
+    """Compare a velocity and its arrows with a named order.
+
+    Parameters
+    ----------
+    tissue, result
+        The cells and their velocity.
+    order
+        What is known, see :func:`named_order`.
+    stop
+        Ends the work early.
+    shuffles, seed
+        Number and seed of the shuffled velocities.
+
+    Raises
+    ------
+    DataError
+        If no groups that follow each other have similar cells.
+    """
+    from napari_tissue_dynamics.analysis.direction_check import direction_check_steps
+    from napari_tissue_dynamics.analysis.projection import candidates, expression_space
+
+    yield Progress("similar cells", 0, 1, 0.0)
+    similar = None if result.graph is None else result.graph.neighbors
+    if similar is None:
+        similar = candidates(expression_space(result.field), CANDIDATES)
+    space, labels = arrow_space(tissue, result.field, result.projection)
+    near = candidates(space, CANDIDATES, labels)
+    return (
+        yield from direction_check_steps(
+            result.field,
+            order,
+            similar,
+            positions=tissue.positions,
+            near=near,
+            shuffles=shuffles,
+            seed=seed,
+            stop=stop,
+        )
+    )
