@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.widgets._undo import KEPT_STEPS, UndoStack
 
@@ -67,24 +68,26 @@ def test_a_selection_of_other_cells_is_refused(loaded, tissue):
 
 
 def test_hidden_categories_and_selections_share_one_undo(loaded, heard, tissue):
-    loaded.hide("cell_type", ["A"])
+    types = tissue.cell_types
+    loaded.hide(types, ["A"])
     loaded.select(mask_of(tissue, 3))
-    loaded.hide("cell_type", ["A", "B"])
-    loaded.hide("cell_type", ["B", "A"])  # no step
-    assert loaded.hidden["cell_type"] == {"A", "B"}
+    loaded.hide(types, ["A", "B"])
+    loaded.hide(types, ["B", "A"])  # no step
+    assert loaded.hidden[types.name] == {"A", "B"}
     loaded.undo.undo()
-    assert loaded.hidden["cell_type"] == {"A"}
+    assert loaded.hidden[types.name] == {"A"}
     loaded.undo.undo()
     assert loaded.selection is None
     loaded.undo.undo()
-    assert not loaded.hidden.get("cell_type")
+    assert not loaded.hidden.get(types.name)
     assert heard == ["hidden", "selection", "hidden", "hidden", "selection", "hidden"]
 
 
 def test_another_tissue_has_no_cell_selection_or_past(loaded, tissue):
+    types = tissue.cell_types
     loaded.pick(3)
     loaded.select(mask_of(tissue, 3))
-    loaded.hide("cell_type", ["A"])
+    loaded.hide(types, ["A"])
     loaded.set_tissue(tissue)
     assert (loaded.current_cell, loaded.selection, dict(loaded.hidden)) == (None, None, {})
     assert loaded.undo.undo_words == ""
@@ -97,3 +100,18 @@ def test_old_steps_are_forgotten():
     while stack.undo_words:
         stack.undo()
     assert value == list(reversed(range(10, KEPT_STEPS + 10)))
+
+
+def test_cells_are_seen_that_no_column_hides(loaded, tissue):
+    assert loaded.shown_cells is None
+    types = tissue.cell_types
+    even = Labels("even", np.arange(tissue.n_cells, dtype=np.int32) % 2, ("yes", "no"))
+    loaded.hide(types, types.categories[:1])
+    loaded.hide(even, ["no"])
+    seen = (types.codes != 0) & (np.arange(tissue.n_cells) % 2 == 0)
+    assert 0 < seen.sum() < tissue.n_cells
+    np.testing.assert_array_equal(loaded.shown_cells, seen)
+    loaded.show_all()
+    assert loaded.shown_cells is None
+    loaded.undo.undo()
+    np.testing.assert_array_equal(loaded.shown_cells, seen)

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MapName = Literal["dusk", "balance"]
+MapName = Literal["dusk", "balance", "heather", "gray", "viridis", "cividis", "magma"]
+
+MAPS: dict[MapName, str] = {
+    "dusk": "Violet to yellow, bright at every value: made for a dark canvas.",
+    "viridis": "Dark violet to yellow, as in scanpy and matplotlib.",
+    "cividis": "Blue to yellow, nearly the same for people with and without colour-blindness.",
+    "magma": "Black to light yellow: low values vanish on a dark canvas.",
+    "gray": "Dark to light gray, for print and beside colored layers.",
+    "balance": "Blue, white, orange: for values with a sign, white is the middle.",
+    "heather": "Green, white, violet: for values with a sign, white is the middle.",
+}
+"""The maps that a person can choose from, all even to the eye and safe for colour-blind people, and what they are."""
+FROM_MATPLOTLIB = ("viridis", "cividis", "magma")
 
 # Palette of Okabe and Ito (2008) without black, which is the canvas. What follows was chosen one by one as far as
 # possible (CIEDE2000) from all before, for normal, deuteranope and protanope sight (Machado et al. 2009).
@@ -43,6 +55,14 @@ _ANCHORS: dict[str, tuple[tuple[float, float, float], ...]] = {
         (0.73, 0.06, 0.10),
         (0.50, 0.10, 0.10),
     ),
+    "heather": (
+        (0.50, -0.09, 0.06),
+        (0.73, -0.06, 0.04),
+        (0.96, 0.00, 0.00),
+        (0.73, 0.05, -0.07),
+        (0.50, 0.09, -0.13),
+    ),
+    "gray": ((0.30, 0.0, 0.0), (0.98, 0.0, 0.0)),
 }
 
 
@@ -55,7 +75,7 @@ class ColorScale:
     low, high
         Values at the ends of the map.
     colormap
-        ``"dusk"`` for magnitudes, ``"balance"`` for values with a sign.
+        One of ``MAPS``: ``"dusk"`` for magnitudes, ``"balance"`` for values with a sign.
     """
 
     low: float
@@ -95,7 +115,13 @@ def diverging_scale(values: NDArray[np.floating[Any]], percent: float = 99.0) ->
 
 @cache
 def color_table(name: MapName) -> NDArray[np.float32]:
-    """Return (256, 4) float32 RGBA of a map, interpolated in the perceptual space OKLab."""
+    """Return (256, 4) float32 RGBA of a map; ours are interpolated in the perceptual space OKLab."""
+    if name in FROM_MATPLOTLIB:
+        from matplotlib import colormaps
+
+        listed = np.array(colormaps[name](np.arange(256)), dtype=np.float32)
+        listed.flags.writeable = False
+        return listed
     anchors = np.array(_ANCHORS[name])
     places = np.linspace(0, len(anchors) - 1, 256)
     lab = np.stack([np.interp(places, np.arange(len(anchors)), channel) for channel in anchors.T], axis=1)

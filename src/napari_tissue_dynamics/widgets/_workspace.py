@@ -13,6 +13,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.layers.coloring import shown_cells
 from napari_tissue_dynamics.widgets._undo import UndoStack
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.alignment import ImageCheck
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.regulation_field import RegulationField
-    from napari_tissue_dynamics.data.tissue import Histology, Tissue
+    from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
+    from napari_tissue_dynamics.layers.coloring import Coloring
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.workflow import VelocityResult
@@ -61,6 +63,10 @@ class Workspace:
         (cells,) mask of the selected cells, read-only, or None when no cell is selected.
     hidden
         Categories that are out of sight, by the name of their column.
+    coloring
+        How the Explore dock colors the cells now, or None.
+    palettes
+        Colors that a person gave to categories, ``#rrggbb`` by category, by the name of their column.
     undo
         What can be taken back: selections, hidden categories and moves of images.
     """
@@ -74,6 +80,7 @@ class Workspace:
     selection_changed = Signal()
     hidden_changed = Signal()
     images_changed = Signal()
+    coloring_changed = Signal()
 
     def __init__(self) -> None:
         self.tissue: Tissue | None = None
@@ -91,7 +98,10 @@ class Workspace:
         self.current_cell: int | None = None
         self.selection: NDArray[np.bool_] | None = None
         self.hidden: Mapping[str, frozenset[str]] = {}
+        self.coloring: Coloring | None = None
+        self.palettes: Mapping[str, Mapping[str, str]] = {}
         self.undo = UndoStack()
+        self._hidden_labels: dict[str, Labels] = {}
         self._folder: Path | None = None
         self._models = 0
 
@@ -107,6 +117,8 @@ class Workspace:
         self.velocity = self.regulation = None
         self.velocity_config = self.regulation_config = self.velocity_model = None
         self.current_cell, self.selection, self.hidden = None, None, {}
+        self.coloring, self.palettes = None, {}
+        self._hidden_labels.clear()
         self.undo.clear()
         self.tissue_changed.emit()
         self.velocity_changed.emit()
@@ -114,6 +126,7 @@ class Workspace:
         self.cell_changed.emit()
         self.selection_changed.emit()
         self.hidden_changed.emit()
+        self.coloring_changed.emit()
 
     def set_image(self, image: Histology) -> None:
         """Put an image in the place of the one of its name; cells and results stay."""
@@ -170,12 +183,41 @@ class Workspace:
         self._set_selection(after)
         self.undo.add(words, lambda: self._set_selection(before), lambda: self._set_selection(after))
 
-    def hide(self, column: str, names: Iterable[str], words: str = "hidden categories") -> None:
-        """Put exactly these categories of a column out of sight; the undo stack can bring the ones before back."""
-        before, after = self.hidden, {**self.hidden, column: frozenset(names)}
-        if before.get(column, frozenset()) != after[column]:
+    def hide(self, labels: Labels, names: Iterable[str], words: str = "hidden categories") -> None:
+        """Put exactly these categories out of sight; the undo stack can bring the ones before back.
+
+        Parameters
+        ----------
+        labels
+            The categories of all cells.
+        names
+            Those that are not seen; "unassigned" are the cells without a category.
+        words
+            What the step is called by Undo.
+        """
+        before, after = self.hidden, {**self.hidden, labels.name: frozenset(names)}
+        if before.get(labels.name, frozenset()) != after[labels.name]:
+            self._hidden_labels[labels.name] = labels
             self._set_hidden(after)
             self.undo.add(words, lambda: self._set_hidden(before), lambda: self._set_hidden(after))
+
+    def show_all(self) -> None:
+        """Bring all hidden categories of all columns back."""
+        before, after = self.hidden, dict[str, frozenset[str]]()
+        if any(before.values()):
+            self._set_hidden(after)
+            self.undo.add("show all", lambda: self._set_hidden(before), lambda: self._set_hidden(after))
+
+    @property
+    def shown_cells(self) -> NDArray[np.bool_] | None:
+        """(cells,) which cells are in no hidden category, None when all are seen."""
+        masks = [shown_cells(self._hidden_labels[name], names) for name, names in self.hidden.items() if names]
+        return np.logical_and.reduce(masks) if masks else None
+
+    def set_coloring(self, coloring: Coloring | None) -> None:
+        """Replace how the cells are colored."""
+        self.coloring = coloring
+        self.coloring_changed.emit()
 
     def _checked(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         if mask is None:
