@@ -21,6 +21,7 @@ from napari_tissue_dynamics.commands.options import (
     report,
     settings_of,
 )
+from napari_tissue_dynamics.commands.velocity import add_velocity
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tissue-dynamics",
-        description="RNA velocity (STEER) and spatially varying regulation (SpaceTravLR) of a tissue.",
+        description="RNA velocity (kinetic models, STEER) and spatially varying regulation (SpaceTravLR) of a tissue.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -77,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     look = commands.add_parser("look", help="what a file holds")
     look.add_argument("file", type=Path)
     look.set_defaults(run=_look)
+
+    add_velocity(
+        commands.add_parser("velocity", help="fit a velocity model: steady-state, stochastic, dynamical or STEER")
+    )
 
     steer = commands.add_parser("steer", help="train STEER and write velocity, time, experts and rates")
     add_files(steer)

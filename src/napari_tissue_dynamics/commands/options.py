@@ -15,7 +15,7 @@ from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Progress
@@ -52,14 +52,30 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
 
 
-def add_settings(parser: argparse.ArgumentParser, settings: type[Any], title: str = "settings") -> None:
-    """Add one option per field of a settings class, with its description; :func:`settings_of` reads them."""
+def add_settings(
+    parser: argparse.ArgumentParser, settings: type[Any], title: str = "settings", *, without: Container[str] = ()
+) -> None:
+    """Add one option per field of a settings class, with its description; :func:`settings_of` reads them.
+
+    Parameters
+    ----------
+    parser
+        Where to add them.
+    settings
+        The settings class.
+    title
+        Title of the group of options.
+    without
+        Fields whose options are there already.
+    """
     group = parser.add_argument_group(title)
     if settings in PRESETS:
         option, starts = PRESETS[settings]
         group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
     hints, texts = get_type_hints(settings), parameter_texts(settings)
     for field in fields(settings):
+        if field.name in without:
+            continue
         hint = hints[field.name]
         flag = "--" + field.name.replace("_", "-")
         text = texts[field.name].replace("%", "%%")
