@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tissue_dynamics.errors import TissueDynamicsError
+from napari_tissue_dynamics.widgets._activity import ActivityBar
 from napari_tissue_dynamics.widgets._jobs import start_job
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import opening, show_tissue, shown_source
@@ -109,6 +110,8 @@ class Dock(QWidget):
 
         def prepare(job: Job) -> None:
             self.job = job
+            if getattr(self.viewer, "window", None) is not None:
+                ActivityBar(job, what)
             if panel is not None:
                 panel.follow(job)
             if reported is not None:

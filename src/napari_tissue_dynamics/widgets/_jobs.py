@@ -35,6 +35,10 @@ REPORT_EVERY = 0.2
 """Seconds between two reports; more would queue up in the thread of the window."""
 
 
+PAUSE_LOOK = 0.05
+"""Seconds between two looks at a pause."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """How far a job is.
@@ -76,7 +80,10 @@ class Failed:
 
 
 def guarded(
-    make_steps: Steps, stop: StopToken, threads: Callable[[], int] | None = None
+    make_steps: Steps,
+    stop: StopToken,
+    threads: Callable[[], int] | None = None,
+    pause: StopToken | None = None,
 ) -> Generator[Report | Done | Failed, None, None]:
     """Pass a fit through as messages: reports on a clock, then one :class:`Done` or :class:`Failed`.
 
@@ -88,21 +95,26 @@ def guarded(
         The stop token.
     threads
         Returns how many threads torch may use during the fit; None leaves torch alone (and unloaded).
+    pause
+        While it is set, the fit waits for its next step.
     """
     try:
         with _torch_threads(threads):
-            result = yield from _reports(make_steps(stop))
+            result = yield from _reports(make_steps(stop), stop, pause)
     except Exception as error:  # noqa: BLE001  # whatever escaped here would leave the job running for ever
         yield Failed(explain(error), "".join(traceback.format_exception(error)))
     else:
         yield Done(result)
 
 
-def _reports(steps: Generator[Progress, None, Any]) -> Generator[Report, None, Any]:
+def _reports(
+    steps: Generator[Progress, None, Any], stop: StopToken, pause: StopToken | None
+) -> Generator[Report, None, Any]:
     start = time.monotonic()
     last = 0.0
     pending: list[object] = []
     while True:
+        start += _waited(stop, pause)
         try:
             progress = next(steps)
         except StopIteration as end:
@@ -121,6 +133,14 @@ def _reports(steps: Generator[Progress, None, Any]) -> Generator[Report, None, A
             tuple(pending),
         )
         pending.clear()
+
+
+def _waited(stop: StopToken, pause: StopToken | None) -> float:
+    """Wait while there is a pause and no wish to stop; return the seconds that took."""
+    begun = time.monotonic()
+    while pause is not None and pause.is_set() and not stop.is_set():
+        time.sleep(PAUSE_LOOK)
+    return time.monotonic() - begun
 
 
 def _seconds_left(elapsed: float, fraction: float) -> float | None:
@@ -171,21 +191,34 @@ class Job(QObject):
     failed = Signal(str, str)
     stopped = Signal()
     state_changed = Signal(str)
+    paused_changed = Signal(bool)
     ended = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.state: State = "idle"
         self.token = threading.Event()
+        self._pause = threading.Event()
         self._outcome: Done | Failed | None = None
 
     def start(self, make_steps: Steps, threads: Callable[[], int] | None) -> None:
         """Begin the work in a thread."""
         self._set_state("running")
-        self._worker = create_worker(guarded, make_steps, self.token, threads, _start_thread=False)
+        self._worker = create_worker(guarded, make_steps, self.token, threads, self._pause, _start_thread=False)
         self._worker.yielded.connect(self._take)
         self._worker.finished.connect(self._finish)
         self._worker.start()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the work waits for its next step."""
+        return self._pause.is_set()
+
+    def pause(self, on: bool) -> None:
+        """Let the work wait for its next step, or go on."""
+        if on != self.paused:
+            (self._pause.set if on else self._pause.clear)()
+            self.paused_changed.emit(on)
 
     def stop(self) -> None:
         """Ask the work to end."""

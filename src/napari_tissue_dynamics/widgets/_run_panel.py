@@ -1,11 +1,13 @@
-"""Run button, progress and time left of one job."""
+"""Run and pause buttons, progress, loss and time left of one job."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.widgets._loss_curve import LossCurve
 
 if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets._jobs import Job, Report
@@ -34,7 +36,12 @@ class RunPanel(QWidget):
         self._title, self._tooltip = title, tooltip
         self._state = "idle"
         self._blocked = ""
+        self._job: Job | None = None
         self.button = QPushButton(title)
+        self.pause_button = QPushButton("Pause")
+        self.pause_button.setCheckable(True)
+        self.pause_button.hide()
+        self.curve = LossCurve()
         self.bar = QProgressBar()
         self.bar.setRange(0, STEPS)
         self.bar.setAccessibleName(f"Progress: {title}")
@@ -44,15 +51,22 @@ class RunPanel(QWidget):
         self.status.setAccessibleName(f"Status: {title}")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.button, self.bar, self.status):
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.button, 1)
+        buttons.addWidget(self.pause_button)
+        layout.addLayout(buttons)
+        for widget in (self.bar, self.curve, self.status):
             layout.addWidget(widget)
         self.bar.hide()
         self.button.clicked.connect(self._clicked)
+        self.pause_button.toggled.connect(self._pause)
         self._refresh()
 
     def follow(self, job: Job) -> None:
         """Show where ``job`` is until it ends."""
+        self._job = job
         self.bar.setValue(0)
+        self.curve.clear()
         self.status.setText("Starting …")
         job.state_changed.connect(self._set_state)
         job.reported.connect(self.report)
@@ -69,9 +83,17 @@ class RunPanel(QWidget):
         parts = [report.phase]
         if report.loss is not None:
             parts.append(f"loss {report.loss:.4g}")
+            self.curve.add(report.phase, report.loss)
         if report.seconds_left is not None:
             parts.append(f"about {in_words(report.seconds_left)} left")
-        self.status.setText(" · ".join(parts))
+        if self._job is None or not self._job.paused:
+            self.status.setText(" · ".join(parts))
+
+    def _pause(self, on: bool) -> None:
+        if self._job is not None:
+            self._job.pause(on)
+            self.status.setText("Paused. It waits for its next step." if on else "Going on …")
+        self._refresh()
 
     def _clicked(self) -> None:
         (self.run_requested if self._state == "idle" else self.stop_requested).emit()
@@ -82,6 +104,9 @@ class RunPanel(QWidget):
         if state == "stopping":
             self.status.setText("Stopping …")
         elif state == "idle":
+            self._job = None
+            self.pause_button.setChecked(False)
+            self.curve.clear()
             self.status.clear()
 
     def _refresh(self) -> None:
@@ -93,6 +118,14 @@ class RunPanel(QWidget):
         self.button.setEnabled(self._state != "stopping" and not blocked)
         self.button.setToolTip(blocked or tooltip)
         self.bar.setVisible(self._state != "idle")
+        paused = self.pause_button.isChecked()
+        self.pause_button.setText("Go on" if paused else "Pause")
+        self.pause_button.setAccessibleName(self.pause_button.text())
+        self.pause_button.setToolTip(
+            "Go on with the run." if paused else "Let the run wait, to have the processor for something else."
+        )
+        self.pause_button.setVisible(self._state != "idle")
+        self.pause_button.setEnabled(self._state == "running")
 
 
 def in_words(seconds: float) -> str:

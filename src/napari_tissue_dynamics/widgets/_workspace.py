@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,6 +16,7 @@ from psygnal import Signal
 
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.coloring import shown_cells
+from napari_tissue_dynamics.widgets._runs import Run, kept
 from napari_tissue_dynamics.widgets._undo import UndoStack
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.coloring import Coloring
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.widgets._runs import Kind
     from napari_tissue_dynamics.workflow import VelocityResult
 
 
@@ -51,6 +55,8 @@ class Workspace:
         The settings they were fitted with.
     velocity_model
         File of the network behind the velocity, for other tissues, or None.
+    runs
+        Results on this tissue, the latest last; the oldest give way when they take too much memory.
     running
         What is running, in words; empty when nothing is.
     layer_ids
@@ -74,6 +80,7 @@ class Workspace:
     tissue_changed = Signal()
     velocity_changed = Signal()
     regulation_changed = Signal()
+    runs_changed = Signal()
     running_changed = Signal(str)
     legend_changed = Signal()
     cell_changed = Signal()
@@ -92,6 +99,7 @@ class Workspace:
         self.velocity_model: Path | None = None
         self.regulation: RegulationField | None = None
         self.regulation_config: TravlrConfig | None = None
+        self.runs: tuple[Run, ...] = ()
         self.running = ""
         self.layer_ids: dict[str, str] = {}
         self.legend_opened = False
@@ -115,6 +123,7 @@ class Workspace:
         """Replace the tissue; results on the previous one are dropped with it."""
         self.tissue, self.source, self.contents, self.image_check = tissue, source, contents, image_check
         self.velocity = self.regulation = None
+        self.runs = ()
         self.velocity_config = self.regulation_config = self.velocity_model = None
         self.current_cell, self.selection, self.hidden = None, None, {}
         self.coloring, self.palettes = None, {}
@@ -123,6 +132,7 @@ class Workspace:
         self.tissue_changed.emit()
         self.velocity_changed.emit()
         self.regulation_changed.emit()
+        self.runs_changed.emit()
         self.cell_changed.emit()
         self.selection_changed.emit()
         self.hidden_changed.emit()
@@ -140,12 +150,29 @@ class Workspace:
     ) -> None:
         """Replace the velocity of the tissue."""
         self.velocity, self.velocity_config, self.velocity_model = velocity, config, model
+        self._remember("velocity", velocity, config, model)
         self.velocity_changed.emit()
 
     def set_regulation(self, regulation: RegulationField, config: TravlrConfig | None = None) -> None:
         """Replace the regulation of the tissue."""
         self.regulation, self.regulation_config = regulation, config
+        self._remember("regulation", regulation, config)
         self.regulation_changed.emit()
+
+    def _remember(self, kind: Kind, result: Any, config: Any, model: Path | None = None) -> None:
+        """Keep a result among the runs; the same velocities drawn anew take their own place."""
+        if result is None:
+            return
+        runs = list(self.runs)
+        for index, run in enumerate(runs):
+            if run.kind == kind and _same(run.result, result):
+                runs[index] = replace(run, result=result)
+                break
+        else:
+            number = 1 + max((run.number for run in runs), default=0)
+            runs.append(Run(number, kind, result, config, model, datetime.now().astimezone()))
+        self.runs = kept(tuple(runs))
+        self.runs_changed.emit()
 
     def pick(self, cell: int | None) -> None:
         """Make a cell, counted from 0, the one that is looked at; None for no cell.
@@ -242,8 +269,9 @@ class Workspace:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tissue-dynamics-"))
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        needed = {self.velocity_model, *(run.model for run in self.runs)}
         for old in self._folder.iterdir():
-            if old != self.velocity_model:
+            if old not in needed:
                 old.unlink()
         self._models += 1
         return self._folder / f"{self._models}.safetensors"
@@ -265,6 +293,11 @@ class Workspace:
         """Give the workspace free again."""
         self.running = ""
         self.running_changed.emit("")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two results are of one fit."""
+    return one is other or (hasattr(one, "field") and getattr(other, "field", None) is one.field)
 
 
 _WORKSPACES: WeakKeyDictionary[Any, Workspace] = WeakKeyDictionary()

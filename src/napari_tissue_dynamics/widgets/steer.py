@@ -27,6 +27,7 @@ from napari_tissue_dynamics.widgets._origin_form import OriginForm
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_files import RunFiles
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
+from napari_tissue_dynamics.widgets._runs import RunHistory
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets._velocity_summary import ExpertTable
 from napari_tissue_dynamics.widgets.legend import open_legend
@@ -68,6 +69,7 @@ class SteerDock(Dock):
         self.experts = ExpertNumberPanel()
         self.arrows: Form[ProjectionConfig] = Form(ProjectionConfig, ("neighbors", "within"))
         self.files = RunFiles(self.workspace)
+        self.history = RunHistory(self.workspace, "velocity")
         self.summary = sentences("Result of STEER")
         self.table = ExpertTable()
         self.panel = RunPanel("Train STEER", "Estimate RNA velocity, latent time and experts of every cell.")
@@ -197,6 +199,7 @@ class SteerDock(Dock):
             Section("Number of experts", self.experts, "Show or hide the estimate of the number of experts."),
             Section("How arrows are drawn", self.arrows, "Show or hide how velocities become arrows."),
             Section("State and model", self.files, "Show or hide the files of a run."),
+            Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue."),
             self.summary,
             self.table_section,
         ):
@@ -216,6 +219,7 @@ class SteerDock(Dock):
         self.files.keep.toggled.connect(self._refresh)
         self.files.save_requested.connect(self.save_model)
         self.files.apply_requested.connect(self.apply)
+        self.history.chosen.connect(lambda run: self.show_result(run.result, run.config, run.model))
         listen(self, self.workspace.tissue_changed, self._refresh)
         listen(self, self.workspace.tissue_changed, self._take_tissue)
         listen(self, self.workspace.running_changed, self._refresh)

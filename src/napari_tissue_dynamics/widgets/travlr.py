@@ -21,6 +21,7 @@ from napari_tissue_dynamics.widgets._many_form import ManyForm
 from napari_tissue_dynamics.widgets._network_form import NetworkForm
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
+from napari_tissue_dynamics.widgets._runs import RunHistory
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets.legend import open_legend
 
@@ -64,6 +65,7 @@ class TravlrDock(Dock):
         self.form: Form[TravlrConfig] = Form(TravlrConfig, ESSENTIAL)
         self.panel = RunPanel("Fit SpaceTravLR", "Estimate what every modulator does to the targets in every cell.")
         self.many = ManyForm()
+        self.history = RunHistory(self.workspace, "regulation")
         self.target, self.modulator = QComboBox(), QComboBox()
         self.supported = QCheckBox("Only where supported")
         self.supported.setAccessibleName("Only where supported")
@@ -74,6 +76,7 @@ class TravlrDock(Dock):
         self.modulator.textActivated.connect(self._modulator_chosen)
         self.supported.clicked.connect(self._modulator_chosen)
         self.many.open_requested.connect(self.open_betas)
+        self.history.chosen.connect(lambda run: self.show_result(run.result, run.config))
         self.target.textActivated.connect(self._modulator_chosen)
         listen(self, self.workspace.tissue_changed, self._refresh)
         listen(self, self.workspace.running_changed, self._refresh)
@@ -143,7 +146,8 @@ class TravlrDock(Dock):
     def _arrange(self) -> None:
         tip = "All genes, a folder to keep them in, processes or a cluster, and folders to open."
         many = Section("Many genes", self.many, tip)
-        for widget in (self.network, self.form, many, self.summary):
+        runs = Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue.")
+        for widget in (self.network, self.form, many, runs, self.summary):
             self.column.addWidget(widget)
         choice = rows()
         add_row(choice, "Show target", self.target, "A fitted gene.")
