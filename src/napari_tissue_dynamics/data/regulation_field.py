@@ -51,6 +51,8 @@ class GeneFit:
     false_discovery
         (clusters, modulators) float32 false discovery rate (Benjamini-Hochberg) at which a modulator counts as
         supported in a cluster; None when not tested.
+    contact_ligands
+        Ligands of the modulators that reach as far as the contact distance only; None when not known.
     stopped
         True if the network was stopped before its last epoch.
     """
@@ -66,6 +68,7 @@ class GeneFit:
     blocked_r2: tuple[float, ...] = ()
     deviations: NDArray[np.float32] | None = None
     false_discovery: NDArray[np.float32] | None = None
+    contact_ligands: tuple[str, ...] | None = None
     stopped: bool = False
 
     def __post_init__(self) -> None:

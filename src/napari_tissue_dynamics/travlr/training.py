@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,8 +121,11 @@ def gene_steps(
     """
     target, design = chosen.target, context.design(chosen)
     if config.estimator == "smooth":
-        return (yield from smooth_gene_steps(target, design, context.smooth_place(config), config, stop))
-    return (yield from _network_gene_steps(target, design, context, config, stop))
+        fit = yield from smooth_gene_steps(target, design, context.smooth_place(config), config, stop)
+    else:
+        fit = yield from _network_gene_steps(target, design, context, config, stop)
+    touching = tuple(ligand for ligand, secreted in chosen.signals if not secreted)
+    return None if fit is None else replace(fit, contact_ligands=touching)
 
 
 def _network_gene_steps(
