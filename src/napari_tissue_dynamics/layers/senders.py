@@ -1,0 +1,108 @@
+"""The senders of a signal to one cell: a ring as wide as the signal reaches, and an edge from every sender."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.analysis.projection import cell_spacing
+from napari_tissue_dynamics.layers.axes import about, axes, to_napari
+from napari_tissue_dynamics.layers.colors import ColorScale
+from napari_tissue_dynamics.layers.legend import ColorBar
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.analysis.senders import Senders
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.layers.points import LayerData
+
+# Edges that are drawn: those of the senders that make up this share of the signal, but no more than so many.
+DRAWN_SHARE = 0.95
+MOST_EDGES = 500
+# The ring is made of so many straight pieces.
+RING_PIECES = 72
+RING_COLOR = "#FF5500"
+KEY = "senders"
+
+
+def sender_vectors(tissue: Tissue, senders: Senders) -> LayerData:
+    """Return an arrow from every sender to the receiving cell, colored and opaque by its share of the signal.
+
+    The metadata hold the ``cells`` that the arrows start from and a ``note`` on what is left out. A receiver that
+    sends to itself has no arrow; the note says how much of the signal is its own.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    senders
+        Who sends what to one of them.
+
+    Returns
+    -------
+    Data, options and kind of a napari vectors layer.
+    """
+    cells, shares = senders.strongest(DRAWN_SHARE, MOST_EDGES)
+    own = float(senders.shares[senders.cells == senders.receiver].sum())
+    apart = (cells != senders.receiver) & (tissue.positions[cells] != tissue.positions[senders.receiver]).any(axis=1)
+    cells, shares = cells[apart], shares[apart]
+    start = tissue.positions[cells]
+    data = np.stack([to_napari(start), to_napari(tissue.positions[senders.receiver] - start)], axis=1)
+    scale = ColorScale(0.0, float(100 * shares.max(initial=0)) or 1.0)
+    colors = scale.rgba(100 * shares)
+    colors[:, 3] = 0.35 + 0.65 * shares / shares.max(initial=1e-30)
+    ligand = senders.modulator.partition("$")[0].partition("#")[0]
+    note = in_words(senders, len(cells), own)
+    legend = ColorBar(f"{ligand} received from each sender", scale, unit="% of the signal", note=note)
+    options = {
+        "name": KEY,
+        "edge_color": colors,
+        "edge_width": 0.25 * cell_spacing(tissue.positions),
+        "length": 1.0,
+        "vector_style": "arrow",
+        "metadata": about(KEY, cells=cells, note=note, legend=legend),
+        **axes(tissue.positions.shape[1], tissue.unit),
+    }
+    return data, options, "vectors"
+
+
+def reach_ring(tissue: Tissue, senders: Senders) -> LayerData:
+    """Return a ring around the receiving cell, in its plane, with the reach of the signal as its radius.
+
+    Returns
+    -------
+    Data, options and kind of a napari vectors layer: short straight pieces that are drawn faster than one shape.
+    """
+    ends = _circle(tissue.positions[senders.receiver], senders.radius)
+    data = np.stack([to_napari(ends[:-1]), to_napari(np.diff(ends, axis=0))], axis=1)
+    options = {
+        "name": "reach of the signal",
+        "edge_color": RING_COLOR,
+        "edge_width": 0.25 * cell_spacing(tissue.positions),
+        "length": 1.0,
+        "vector_style": "line",
+        "metadata": about("reach", note=f"radius {senders.radius:.3g}"),
+        **axes(tissue.positions.shape[1], tissue.unit),
+    }
+    return data, options, "vectors"
+
+
+def in_words(senders: Senders, drawn: int, own: float) -> str:
+    """Return what the edges leave out and how much of the signal a cell gets from itself, in words."""
+    if senders.received <= 0:
+        return "no cell sends this ligand"
+    parts = [f"{drawn} of {len(senders.cells)} senders drawn"]
+    if own > 0.005:
+        parts.append(f"{own:.0%} is the cell's own")
+    return "; ".join(parts)
+
+
+def _circle(center: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Return the (pieces + 1, 2 or 3) corners of a circle in the plane of x and y."""
+    angle = np.linspace(0, 2 * np.pi, RING_PIECES + 1)
+    corners = np.tile(center, (len(angle), 1))
+    corners[:, 0] += radius * np.cos(angle)
+    corners[:, 1] += radius * np.sin(angle)
+    return corners
