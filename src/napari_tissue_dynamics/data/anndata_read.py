@@ -212,19 +212,31 @@ def _placed(table: Table, options: ReadOptions, image: Histology) -> Histology:
     return image if placement == Placement() else moved(image, placement)
 
 
-def _matrices(table: Table, options: ReadOptions) -> dict[str, Any]:
+def matrix_keys(table: Table, options: ReadOptions) -> dict[str, str]:
+    """Return which matrix is read as what: keys of layers, or ``"X"``, by ``spliced``, ``unspliced``, ``expression``.
+
+    Raises
+    ------
+    DataError
+        If a layer that was asked for is missing.
+    """
     chosen = {
         "spliced": _layer(table, options.spliced, optional=keys.SPLICED),
         "unspliced": _layer(table, options.unspliced, optional=keys.UNSPLICED),
         "expression": _expression(table, options.expression),
     }
+    return {role: key for role, key in chosen.items() if key}
+
+
+def _matrices(table: Table, options: ReadOptions) -> dict[str, Any]:
+    chosen = matrix_keys(table, options)
     read: dict[tuple[str, bool], Counts] = {}
     for field, key in chosen.items():
         kind = (key, field != "expression")
-        if key and kind not in read:
+        if kind not in read:
             read[kind] = _read_matrix(table, key, counts=kind[1])
-    matrices = {field: read[key, field != "expression"] if key else None for field, key in chosen.items()}
-    return {**matrices, "expression_key": chosen["expression"]}
+    matrices = {field: read[key, field != "expression"] for field, key in chosen.items()}
+    return {**matrices, "expression_key": chosen.get("expression", "")}
 
 
 def _read_matrix(table: Table, key: str, *, counts: bool) -> Counts:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_tissue_dynamics.layers.stacks import tissue_layers
-from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.samples import SAMPLE, sample
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets.legend import open_legend
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_tissue_dynamics.analysis.alignment import ImageCheck
+    from napari_tissue_dynamics.analysis.readiness import Readiness
     from napari_tissue_dynamics.data.anndata_io import ReadOptions
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.tissue import Tissue
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Opened(NamedTuple):
-    """A tissue, the file it came from, what else that file holds, and where its images show tissue.
+    """A tissue, the file it came from, what else is in it, where its images show tissue, and what fits will find.
 
     There is no file for a sample.
     """
@@ -35,6 +36,7 @@ class Opened(NamedTuple):
     path: Path | None
     contents: Contents | None
     images: ImageCheck | None = None
+    readiness: Readiness | None = None
 
 
 def opening(source: str, options: ReadOptions | None = None) -> Steps:
@@ -66,6 +68,7 @@ def shown_source(viewer: napari.viewer.Viewer) -> str:
 def _reading(path: Path, options: ReadOptions | None) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, Opened]:
         from napari_tissue_dynamics.analysis.alignment import image_check
+        from napari_tissue_dynamics.analysis.readiness import readiness_steps
         from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
         from napari_tissue_dynamics.data.anndata_look import contents
 
@@ -73,8 +76,10 @@ def _reading(path: Path, options: ReadOptions | None) -> Steps:
         found = contents(path)
         tissue = read_h5ad(path, options or ReadOptions())
         if tissue.histology:
-            yield Progress("Finding the tissue in the image", 9, 10, 0.9)
-        return Opened(tissue, path, found, image_check(tissue, path))
+            yield Progress("Finding the tissue in the image", 8, 10, 0.8)
+        images = image_check(tissue, path)
+        report = yield from part_of(readiness_steps(path, options or ReadOptions(), stop, tissue=tissue), 0.9, 1)
+        return Opened(tissue, path, found, images, report)
 
     return steps
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.alignment import ImageCheck
+    from napari_tissue_dynamics.analysis.readiness import Readiness
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
@@ -47,6 +48,8 @@ class Workspace:
         The loaded tissue, or None.
     source, contents
         The file it came from and what that file holds, None for simulated tissues.
+    readiness
+        What the file holds for a fit and what stands in its way, or None.
     image_check
         Where the images of the tissue show tissue, to judge how they lie, or None.
     velocity, regulation
@@ -94,6 +97,7 @@ class Workspace:
         self.source: Path | None = None
         self.contents: Contents | None = None
         self.image_check: ImageCheck | None = None
+        self.readiness: Readiness | None = None
         self.velocity: VelocityResult | None = None
         self.velocity_config: SteerConfig | None = None
         self.velocity_model: Path | None = None
@@ -119,9 +123,11 @@ class Workspace:
         source: Path | None = None,
         contents: Contents | None = None,
         image_check: ImageCheck | None = None,
+        readiness: Readiness | None = None,
     ) -> None:
         """Replace the tissue; results on the previous one are dropped with it."""
-        self.tissue, self.source, self.contents, self.image_check = tissue, source, contents, image_check
+        self.tissue, self.source, self.contents = tissue, source, contents
+        self.image_check, self.readiness = image_check, readiness
         self.velocity = self.regulation = None
         self.runs = ()
         self.velocity_config = self.regulation_config = self.velocity_model = None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.analysis.readiness import Readiness
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
@@ -51,6 +52,8 @@ class LoadDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
         self._looked: tuple[Path, Contents] | None = None
+        self.report = sentences("Readiness for fits", "")
+        self.details = sentences("Readiness report", "No file has been looked into.")
         self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
         self.look_button = _button("Look into the file", "Show what the file holds, to choose from below.")
         self.form = ReadForm()
@@ -73,7 +76,7 @@ class LoadDock(Dock):
         """Fill the combos with what the file holds, in a worker."""
         path = self._path()
         if path is not None and not self.workspace.running:
-            self.run("Looking into the file", _looking(path), self._looked_into)
+            self.run("Looking into the file", _looking(path), self._looked_into, panel=self.panel)
 
     def load(self) -> None:
         """Read the tissue in a worker, then draw it; a failure leaves everything as it was."""
@@ -114,8 +117,11 @@ class LoadDock(Dock):
         self.alignment = Section(
             "Cells and image", self.align, "Flip, swap or enlarge the image until it fits the cells."
         )
+        tooltip = "What the file holds for a fit, what stands in its way, and what to do about it."
+        self.readiness = Section("Readiness report", self.details, tooltip)
         self.column.addLayout(top)
-        for widget in (self.look_button, options, self.summary, self.align.verdict, self.alignment):
+        seen = (self.summary, self.report, self.readiness, self.align.verdict, self.alignment)
+        for widget in (self.look_button, options, *seen):
             self.column.addWidget(widget)
         self.column.addLayout(bottom)
         self.column.addWidget(self.save_button)
@@ -127,10 +133,22 @@ class LoadDock(Dock):
             self.show_error("No file is chosen. Type its path, browse for it or drop it on the dock.")
         return path
 
-    def _looked_into(self, found: tuple[Path, Contents]) -> None:
-        self._looked = found
-        self.form.offer(found[1])
+    def _looked_into(self, found: tuple[Path, Contents, Readiness]) -> None:
+        path, contents, report = found
+        self._looked = path, contents
+        self.form.offer(contents)
         self.options.expand(animate=False)
+        self._show_report(report, path.name)
+
+    def _show_report(self, report: Readiness | None, name: str = "") -> None:
+        self.report.setVisible(report is not None)
+        if report is None:
+            self.details.setText("A simulated tissue has all that a fit needs.")
+            return
+        self.report.setText(f"{name}: {report.headline}" if name else report.headline)
+        self.details.setText("\n\n".join(["\n".join(report.facts), *map(str, report.problems)]))
+        if any(each.stops and each.concerns == "opening" for each in report.problems):
+            self.readiness.expand(animate=False)
 
     def _loaded(self, opened: Opened) -> None:
         self.options.collapse(animate=False)
@@ -162,6 +180,7 @@ class LoadDock(Dock):
         self.color.offer(columns, tissue.genes)
         self.summary.setText(summary(tissue))
         self._show_alignment()
+        self._show_report(self.workspace.readiness)
 
     def _running_changed(self, what: str) -> None:
         self.panel.block(f"{what} is still running." if what and not self.is_running else "")
@@ -216,11 +235,14 @@ def _button(text: str, tooltip: str) -> QPushButton:
 
 
 def _looking(path: Path) -> Steps:
-    def steps(stop: StopToken) -> Generator[Progress, None, tuple[Path, Contents]]:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[Path, Contents, Readiness]]:
+        from napari_tissue_dynamics.analysis.readiness import readiness_steps
         from napari_tissue_dynamics.data.anndata_look import contents
 
         yield Progress(f"Looking into {path.name}", 0, 1, 0.0)
-        return path, contents(path)
+        found = contents(path)
+        report = yield from readiness_steps(path, stop=stop)
+        return path, found, report
 
     return steps
 
