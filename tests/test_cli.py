@@ -362,3 +362,16 @@ def test_an_interrupted_run_keeps_its_genes_and_gives_the_others_back(tmp_path, 
     assert run_and_read(capsys, *command, *settings) == (130, "tissue-dynamics: stopped")
     assert len(list((store / "genes").iterdir())) == 1
     assert not list((store / "claims").iterdir())
+
+
+def test_look_judges_the_image_and_the_counts(tmp_path, capsys):
+    path = tmp_path / "t.h5ad"
+    assert main(["simulate", str(path), "--cells", "150", "--genes", "40"]) == 0
+    capsys.readouterr()
+    assert main(["look", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "image simulated: 100% of 150 cells lie on tissue. No flip" in said
+    assert "Ready for STEER (about" in said
+    assert "spliced: spliced, raw counts" in said
+    assert main(["look", str(path), "--place-image", "flip-y, scale 1"]) == 0
+    assert "With the image moved (flip-y) it would be 100%." in capsys.readouterr().out

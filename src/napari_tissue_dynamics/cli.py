@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.commands.look import add_look
 from napari_tissue_dynamics.commands.options import (
     add_files,
     add_origin,
@@ -75,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
-    look = commands.add_parser("look", help="what a file holds")
-    look.add_argument("file", type=Path)
-    look.set_defaults(run=_look)
+    add_look(commands.add_parser("look", help="what a file holds, and whether it is ready for fits"))
 
     add_velocity(
         commands.add_parser("velocity", help="fit a velocity model: steady-state, stochastic, dynamical or STEER")
@@ -187,12 +186,6 @@ def _network(options: argparse.Namespace, tissue: Tissue, targets: Sequence[str]
         pairs=options.pairs,
         tf_ligands=options.tf_ligands,
     )
-
-
-def _look(options: argparse.Namespace) -> None:
-    from napari_tissue_dynamics.data.anndata_io import contents
-
-    print(contents(options.file))
 
 
 def _simulate(options: argparse.Namespace) -> None:

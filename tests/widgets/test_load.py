@@ -43,6 +43,25 @@ def test_looking_fills_the_combos(open_dock, tissue, tissue_file, finish):
     assert dock.form.value().cell_type == tissue.cell_types.name
 
 
+def test_report_is_shown_for_good_and_for_broken_files(open_dock, workspace, tissue, tissue_file, tmp_path, finish):
+    import anndata
+
+    dock = open_dock(LoadDock)
+    load(dock, tissue_file, finish)
+    assert dock.report.text().startswith("Ready for STEER (about ")
+    assert workspace.readiness.ready("velocity")
+    broken = anndata.read_h5ad(tissue_file)
+    broken.obs_names = ["same", "same", *broken.obs_names[2:]]
+    path = tmp_path / "broken.h5ad"
+    broken.write_h5ad(path)
+    dock.file.set_path(path)
+    finish(dock)
+    assert dock.report.text().startswith("broken.h5ad: Not ready for a fit.")
+    assert dock.readiness.isExpanded()
+    assert "obs_names_make_unique" in dock.details.text()
+    assert workspace.readiness.ready("velocity")  # that of the tissue which is still loaded
+
+
 def test_choices_reach_the_reader(open_dock, workspace, tissue_file, finish):
     dock = open_dock(LoadDock)
     dock.file.set_path(tissue_file)

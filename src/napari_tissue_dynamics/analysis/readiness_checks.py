@@ -79,7 +79,7 @@ def name_problems(table: Table) -> list[Problem]:
             some = ", ".join(repeated[:3]) + (", …" if len(repeated) > 3 else "")
             found.append(
                 Problem(
-                    f"{len(repeated):,} {kind} names occur more than once ({some}).",
+                    f"{_count(len(repeated), f'{kind} name')} not unique ({some}).",
                     f"Call adata.{axis}_names_make_unique() and save the file again.",
                     stops=True,
                 )
@@ -104,12 +104,13 @@ def place_problems(places: Places) -> tuple[int, list[Problem]]:
         return 0, found
     alone = len(positions) - len(np.unique(positions, axis=0))
     if alone:
-        what = f"{alone:,} cells lie at the very place of another cell."
+        what = f"{_count(alone, 'cell')} at the very place of another cell."
         found.append(Problem(what, "Several samples may lie on each other: load one at a time or side by side."))
     sizes = _parts(positions)
     small = sizes[sizes < FEWEST_IN_PART]
     if small.size:
-        what = f"{int(small.sum()):,} cells lie in {small.size} parts of fewer than {FEWEST_IN_PART} cells."
+        where = f"{_count(small.size, 'part')} of fewer than {FEWEST_IN_PART} cells"
+        what = f"{_count(int(small.sum()), 'cell')} in {where}."
         found.append(Problem(what, "They have few neighbors to compare with; consider leaving them out."))
     return len(sizes), found
 
@@ -139,7 +140,7 @@ def cell_type_problems(labels: Labels | None) -> list[Problem]:
     found = []
     missing = int((labels.codes < 0).sum())
     if missing:
-        what = f"{missing:,} cells have no cell type in {labels.name}."
+        what = f"{_count(missing, 'cell')} without a cell type in {labels.name}."
         found.append(Problem(what, "They get no coefficients.", "regulation"))
     sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
     single = [name for name, size in zip(labels.categories, sizes, strict=True) if size == 1]
@@ -245,6 +246,10 @@ def _parts(positions: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.ones(len(positions), dtype=np.int64)
     graph = spatial_graph(positions, min(NEIGHBORS, len(positions) - 1))
     return np.bincount(connected_components(graph, directed=False)[1])
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Progress
 
@@ -50,6 +51,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image", type=Path, help="image file of the tissue")
     group.add_argument("--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates")
     group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
+    text = "how the image is moved under the cells: 'swap', 'flip-x', 'flip-y', 'scale 2', or several with commas"
+    group.add_argument("--place-image", metavar="MOVES", help=text)
 
 
 def add_settings(
@@ -118,24 +121,30 @@ def _check_limit(name: str, value: float, limit: Any) -> None:
             raise DataError(f"--{name.replace('_', '-')} is {value}; it must be {words} {bound}.")
 
 
+def read_options(options: argparse.Namespace) -> ReadOptions:
+    """Return which parts of the file are read as what."""
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions
+    from napari_tissue_dynamics.data.placement import Placement
+
+    return ReadOptions(
+        spliced=options.spliced,
+        unspliced=options.unspliced,
+        expression=options.expression,
+        spatial=options.spatial,
+        cell_type=options.cell_type,
+        library=options.library,
+        image=options.image,
+        image_pixel_size=options.image_pixel_size,
+        pixel_size_um=options.pixel_size_um,
+        placement=None if options.place_image is None else Placement.parse(options.place_image),
+    )
+
+
 def read(options: argparse.Namespace) -> Tissue:
     """Return the tissue of the file."""
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+    from napari_tissue_dynamics.data.anndata_io import read_h5ad
 
-    return read_h5ad(
-        options.file,
-        ReadOptions(
-            spliced=options.spliced,
-            unspliced=options.unspliced,
-            expression=options.expression,
-            spatial=options.spatial,
-            cell_type=options.cell_type,
-            library=options.library,
-            image=options.image,
-            image_pixel_size=options.image_pixel_size,
-            pixel_size_um=options.pixel_size_um,
-        ),
-    )
+    return read_h5ad(options.file, read_options(options))
 
 
 def names(text: str | None) -> tuple[str, ...]:
