@@ -148,8 +148,15 @@ def project_steps(
     near = candidates(space, k, within)
     velocity, expression = comparable(field)
     graph = yield from velocity_graph_steps(velocity, expression, near, stop, weight=field.gene_weight)
-    arrows = _expected_steps(graph, positions)
-    return Projection(_scaled(arrows, positions), graph)
+    return Projection(arrows_along(graph, positions), graph)
+
+
+def arrows_along(graph: VelocityGraph, positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the arrows that a graph gives on positions, (cells, 2 or 3), scaled as :func:`project_steps` says.
+
+    One graph of similar cells serves all embeddings.
+    """
+    return _scaled(_expected_steps(graph, positions), positions)
 
 
 def candidates(space: NDArray[np.floating], k: int, within: NDArray[np.integer] | None = None) -> NDArray[np.int32]:
