@@ -31,6 +31,7 @@ class ColorBox(QComboBox):
         self.setCompleter(completer)
         self.lineEdit().setPlaceholderText("cell type or gene")
         self.textActivated.connect(self.chosen)
+        self.chosen.connect(lambda _: completer.popup().hide())
         self.lineEdit().returnPressed.connect(self._typed)
 
     def offer(self, columns: Sequence[str], genes: Sequence[str]) -> None:
