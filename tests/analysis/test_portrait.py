@@ -78,8 +78,10 @@ def test_fitted_curve_goes_through_the_cells(fields):
     field = fields["dynamical"]
     rng = np.random.default_rng(0)
     nearer = []
-    for gene in ranked_genes(field)[:10]:
-        portrait = portrait_of(field, gene)
+    portraits = [portrait_of(field, gene) for gene in ranked_genes(field)[:12]]
+    portraits = [each for each in portraits if each.curve is not None]
+    assert len(portraits) > 8
+    for portrait in portraits:
         scale = portrait.spliced.std(), portrait.unspliced.std()
         line = np.stack([portrait.curve.spliced / scale[0], portrait.curve.unspliced / scale[1]], axis=1)
 

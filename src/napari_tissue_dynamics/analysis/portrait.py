@@ -154,7 +154,7 @@ def _fitted(field: VelocityField, index: int) -> Course | None:
     if not np.isfinite([alpha, beta, gamma, switch, scaling]).all() or min(alpha, beta, gamma, switch, scaling) <= 0:
         return None
     # As in scVelo: fit_beta is of RNA as it is counted; unspliced RNA over fit_scaling is in the unit of spliced.
-    splicing = beta * scaling
+    splicing = _loss(field, index) or beta * scaling
     end = -np.log(LEFT) / min(splicing, gamma)
     times = None if field.gene_time is None else field.gene_time[:, index]
     if times is not None and np.isfinite(times).any():
@@ -165,6 +165,20 @@ def _fitted(field: VelocityField, index: int) -> Course | None:
     u = np.concatenate([unspliced(rise, 0, alpha, splicing), unspliced(fall, top_u, 0, splicing)])
     s = np.concatenate([spliced(rise, 0, 0, alpha, splicing, gamma), spliced(fall, top_s, top_u, 0, splicing, gamma)])
     return Course("fitted curve", s, scaling * u)
+
+
+def _loss(field: VelocityField, index: int) -> float:
+    """Return the rate at which unspliced RNA is lost on the curve of a gene, 0 if it is not known.
+
+    It is that of the curve itself; ``fit_beta`` is brought to the unit of time that all genes share.
+    """
+    if field.alpha is None:
+        return 0.0
+    u = field.moments_unspliced[:, index]
+    there = u > 0.1 * u.max(initial=0.0)
+    rates = (field.alpha[there, index] - field.unspliced[there, index]) / u[there]
+    rate = float(np.median(rates)) if len(rates) else 0.0
+    return rate if np.isfinite(rate) and rate > 0 else 0.0
 
 
 def _mean_course(field: VelocityField, s: NDArray[np.float32], u: NDArray[np.float32]) -> Course | None:

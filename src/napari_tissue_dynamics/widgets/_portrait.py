@@ -172,23 +172,23 @@ class PortraitCanvas(QWidget):
             box = QRectF(0, y - high / 2, frame.left() - 5, high)
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, number(value))
         below = QRectF(frame.left(), frame.bottom() + 3 + high, frame.width(), high + 2)
-        painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "spliced RNA")
+        painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "spliced")
         self._draw_key(painter, QRectF(0, 0, self.width(), high + 2))
 
     def _draw_key(self, painter: QPainter, row: QRectF) -> None:
         """Name the vertical axis and the lines, above the plot."""
-        painter.drawText(row, Qt.AlignmentFlag.AlignLeft, "unspliced RNA")
-        right = row.right()
+        painter.drawText(row, Qt.AlignmentFlag.AlignLeft, "unspliced")
+        right, least = row.right(), self.fontMetrics().horizontalAdvance("unspliced  ")
         for course, style in reversed(self._courses()):
             wide = self.fontMetrics().horizontalAdvance(course.name)
+            if right - wide - 22 - GAP < least:
+                return  # no room for another
             painter.drawText(QRectF(right - wide, row.top(), wide, row.height()), 0, course.name)
             line = right - wide - GAP
             painter.setPen(QPen(self._ink(), 2, style))
             painter.drawLine(QPointF(line - 18, row.center().y()), QPointF(line, row.center().y()))
             painter.setPen(self._ink())
             right = line - 18 - 2 * GAP
-            if right < self.fontMetrics().horizontalAdvance("unspliced RNA") + 80:
-                return  # no room for a second one
 
     def _cells(self, axes: tuple[Axis, Axis]) -> QPixmap:
         if self._picture is None:
