@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.tissue_mask import tissue_mask
 from napari_tissue_dynamics.data.anndata_images import other_pixel_sizes
-from napari_tissue_dynamics.data.anndata_labels import column_of
+from napari_tissue_dynamics.data.anndata_look import obs_column
 from napari_tissue_dynamics.data.anndata_table import open_table
 from napari_tissue_dynamics.data.placement import Placement
 from napari_tissue_dynamics.data.tissue import Labels
@@ -141,11 +141,14 @@ class ImageCheck:
     def alignments(self, tissue: Tissue) -> tuple[Alignment, ...]:
         """Return a verdict for every image of a tissue whose outline is known."""
         known = {outline.library: outline for outline in self.outlines}
-        return tuple(
-            alignment(tissue.positions, image, known[image.name], expected=self.expected, pixel_sizes=self.pixel_sizes)
-            for image in tissue.histology
-            if image.name in known
-        )
+        found = []
+        for image in tissue.histology:
+            if image.name in known:
+                own = _own_cells(tissue, image.name)
+                expected = None if self.expected is None else self.expected[own]
+                places, sizes = tissue.positions[own], self.pixel_sizes
+                found.append(alignment(places, image, known[image.name], expected=expected, pixel_sizes=sizes))
+        return tuple(found)
 
 
 def image_check(tissue: Tissue, source: Path | None = None) -> ImageCheck:
@@ -162,14 +165,22 @@ def image_check(tissue: Tissue, source: Path | None = None) -> ImageCheck:
     if source is None or not outlines:
         return ImageCheck(outlines)
     with open_table(source) as table:
-        labels = column_of(table, IN_TISSUE) if IN_TISSUE in table.keys("obs") else None
+        known = IN_TISSUE in table.keys("obs")
         sizes = other_pixel_sizes(table)
+    labels = obs_column(source, IN_TISSUE, tissue.cells) if known else None
     expected = None
     if labels is not None:
         values = labels.values() if isinstance(labels, Labels) else labels
         expected = np.isin(np.array([str(value).lower() for value in values]), TRUE)
-    same = expected is not None and len(expected) == tissue.n_cells and expected.any()
-    return ImageCheck(outlines, expected if same else None, sizes)
+    return ImageCheck(outlines, expected if expected is not None and expected.any() else None, sizes)
+
+
+def _own_cells(tissue: Tissue, library: str) -> NDArray[np.bool_]:
+    """Return which cells belong to an image: those of the section of its name, else all."""
+    sections = tissue.sections
+    if sections is None or library not in sections.categories:
+        return np.ones(tissue.n_cells, dtype=np.bool_)
+    return sections.codes == sections.categories.index(library)
 
 
 def outline_of(image: Histology) -> Outline:
@@ -256,7 +267,9 @@ def _on(
     """Return which cells would lie on tissue, and which in the frame, if the image were moved."""
     here = _moved(mask, move)
     rows, columns = image.image.shape[:2][::-1] if move.swap else image.image.shape[:2]
-    first = np.array(image.origin[::-1] if move.swap else image.origin) * move.scale
+    zero = np.array(image.zero)
+    first = np.array(image.origin) - zero
+    first = zero + (first[::-1] if move.swap else first) * move.scale
     # The frame begins half a pixel before the centre of the first pixel.
     share = ((xy - first) / (image.pixel_size * move.scale) + 0.5) / (columns, rows)
     inside: NDArray[np.bool_] = np.all((share >= 0) & (share < 1), axis=1)

@@ -22,7 +22,7 @@ from napari_tissue_dynamics.analysis.readiness_checks import (
 )
 from napari_tissue_dynamics.data.anndata_io import ReadOptions
 from napari_tissue_dynamics.data.anndata_labels import cell_types_of
-from napari_tissue_dynamics.data.anndata_positions import find_positions
+from napari_tissue_dynamics.data.anndata_positions import Places, find_positions
 from napari_tissue_dynamics.data.anndata_read import matrix_keys
 from napari_tissue_dynamics.data.anndata_table import open_table, reading
 from napari_tissue_dynamics.errors import DataError
@@ -154,15 +154,20 @@ def readiness_steps(
 
     with open_table(path) as table:
         yield Progress("Looking at names, places and types", 0, 1, 0.0)
-        problems += [*name_problems(table), *column_problems(table)]
-        places = tried(lambda: find_positions(table, options.spatial))
-        labels = tried(lambda: cell_types_of(table, options.cell_type))
+        problems += name_problems(table)
+        problems += [] if options.only is not None else column_problems(table)
+        if tissue is None:
+            places = tried(lambda: find_positions(table, options.spatial))
+            labels = tried(lambda: cell_types_of(table, options.cell_type))
+        else:
+            places, labels = Places(tissue.positions, tissue.unit, tissue.embedding), tissue.cell_types
         keys = tried(lambda: matrix_keys(table, options))
         n_parts, found = (0, []) if places is None else place_problems(places)
         problems += [*found, *cell_type_problems(labels)]
         yield Progress("Looking through the matrices", 1, 5, SHARE_OF_NAMES)
         facts = yield from part_of(_facts(table, keys or {}, tissue, stop), SHARE_OF_NAMES, 1)
-        return _report(table, facts, labels, n_parts, problems)
+        shape = table.shape if tissue is None else (tissue.n_cells, tissue.n_genes)
+        return _report(table.source, shape, facts, labels, n_parts, problems)
 
 
 def readiness(path: str | Path, options: ReadOptions = ReadOptions()) -> Readiness:
@@ -186,9 +191,14 @@ def _facts(
 
 
 def _report(
-    table: FileTable, facts: dict[str, MatrixFacts], labels: Labels | None, n_parts: int, problems: list[Problem]
+    source: str,
+    shape: tuple[int, int],
+    facts: dict[str, MatrixFacts],
+    labels: Labels | None,
+    n_parts: int,
+    problems: list[Problem],
 ) -> Readiness:
-    n_cells, n_genes = table.shape
+    n_cells, n_genes = shape
     problems = [*problems, *count_problems(facts), *expression_problems(facts)]
     shared = shared_genes(facts)
     steer = travlr = None
@@ -200,4 +210,4 @@ def _report(
     problems += memory_problems({name: cost.memory for name, cost in costs.items() if cost is not None})
     types = None if labels is None else (labels.name, len(labels.categories))
     worst_first = tuple(sorted(problems, key=lambda each: not each.stops))
-    return Readiness(table.source, n_cells, n_genes, facts, types, shared, n_parts, steer, travlr, worst_first)
+    return Readiness(source, n_cells, n_genes, facts, types, shared, n_parts, steer, travlr, worst_first)

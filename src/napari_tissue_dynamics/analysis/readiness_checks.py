@@ -128,7 +128,7 @@ def column_problems(table: Table) -> list[Problem]:
     if not 0 < beside < len(named):
         return []
     what = f"{beside:,} of {len(named):,} spots lie beside the tissue (column {SAMPLE_COLUMN})."
-    remedy = "Leave them out: under 'What is read as what' choose 'Only cells with' in_tissue and its value for tissue."
+    remedy = f"Leave them out: choose '{SAMPLE_COLUMN} = …' for 'Only cells' under 'What is read as what'."
     return [Problem(what, remedy)]
 
 

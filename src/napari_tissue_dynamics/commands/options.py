@@ -51,6 +51,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image", type=Path, help="image file of the tissue")
     group.add_argument("--image-pixel-size", type=float, help="side of an image pixel in the unit of the coordinates")
     group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
+    group.add_argument("--sections", metavar="COLUMN", help="obs column with the section; '' for none")
+    group.add_argument("--only", metavar="COLUMN=VALUE", help="read only cells with this value, such as in_tissue=1")
     text = "how the image is moved under the cells: 'swap', 'flip-x', 'flip-y', 'scale 2', or several with commas"
     group.add_argument("--place-image", metavar="MOVES", help=text)
 
@@ -136,8 +138,19 @@ def read_options(options: argparse.Namespace) -> ReadOptions:
         image=options.image,
         image_pixel_size=options.image_pixel_size,
         pixel_size_um=options.pixel_size_um,
+        sections=options.sections,
+        only=_only(options.only),
         placement=None if options.place_image is None else Placement.parse(options.place_image),
     )
+
+
+def _only(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    column, sign, value = text.partition("=")
+    if not sign:
+        raise DataError(f"--only {text} names no value. Give COLUMN=VALUE, such as in_tissue=1.")
+    return column.strip(), value.strip()
 
 
 def read(options: argparse.Namespace) -> Tissue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from napari_tissue_dynamics.data.anndata_labels import Kind, column_of, guess_ty
 from napari_tissue_dynamics.data.anndata_read import as_counts
 from napari_tissue_dynamics.data.anndata_table import FileTable, MemoryTable, Table, X, open_table, reading
 from napari_tissue_dynamics.data.order import says_order
+from napari_tissue_dynamics.data.sections import sample_columns, subsets_of
+from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
     from numpy.typing import NDArray
-
-    from napari_tissue_dynamics.data.tissue import Labels
 
 
 BLOCK = 1 << 22
@@ -51,6 +51,10 @@ class Contents:
         The obs column that most likely holds the cell types.
     stages
         The obs columns that can be a known stage of the cells.
+    sections
+        The obs columns that may name the section of a cell, the likeliest first.
+    subsets
+        Parts of the cells that may be wanted by themselves: column and value.
     """
 
     n_cells: int
@@ -61,6 +65,8 @@ class Contents:
     libraries: tuple[str, ...]
     cell_type: str | None
     stages: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    subsets: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         columns = [f"{name} ({kind})" for name, kind in self.obs.items()]
@@ -98,6 +104,8 @@ def contents(path_or_adata: str | Path | AnnData) -> Contents:
             libraries=libraries_of(table),
             cell_type=guess_type_column(table),
             stages=tuple(stages),
+            sections=sample_columns(table),
+            subsets=subsets_of(table),
         )
 
 
@@ -107,18 +115,51 @@ def gene_names(path_or_adata: str | Path | AnnData) -> tuple[str, ...]:
         return table.names("var")
 
 
-def obs_column(path_or_adata: str | Path | AnnData, name: str) -> Labels | NDArray[np.float64]:
+def obs_column(
+    path_or_adata: str | Path | AnnData, name: str, cells: tuple[str, ...] | None = None
+) -> Labels | NDArray[np.float64]:
     """Return one obs column, as categories or as (cells,) numbers.
 
     Strings, truth values and integers with few different values are categories.
 
+    Parameters
+    ----------
+    path_or_adata
+        The file, or an AnnData.
+    name
+        The column.
+    cells
+        Names of the cells that are wanted, in their order; all when None.
+
     Raises
     ------
     DataError
-        If there is no such column or file.
+        If there is no such column, file or cell.
     """
     with _table(path_or_adata) as table:
-        return column_of(table, name)
+        found = column_of(table, name)
+        rows = None if cells is None else rows_of(table, cells)
+    if rows is None:
+        return found
+    return replace(found, codes=found.codes[rows]) if isinstance(found, Labels) else found[rows]
+
+
+def rows_of(table: Table, cells: tuple[str, ...]) -> NDArray[np.intp] | None:
+    """Return the rows of named cells, None when they are all cells of the file in its order.
+
+    Raises
+    ------
+    DataError
+        If the file does not have one of them.
+    """
+    names = table.names("obs")
+    if names == cells:
+        return None
+    place = {name: i for i, name in enumerate(names)}
+    missing = next((name for name in cells if name not in place), None)
+    if missing is not None:
+        raise DataError(f"{table.source} has no cell {missing!r} (any more). Load the file again.")
+    return np.array([place[name] for name in cells], dtype=np.intp)
 
 
 def gene_column(path_or_adata: str | Path | AnnData, gene: str, layer: str = X) -> NDArray[np.float32]:

@@ -16,10 +16,11 @@ from napari_tissue_dynamics.data.anndata_images import (
     image_file,
     microns_per_pixel,
 )
-from napari_tissue_dynamics.data.anndata_labels import cell_types_of
+from napari_tissue_dynamics.data.anndata_labels import cell_types_of, column_of
 from napari_tissue_dynamics.data.anndata_positions import find_positions, offset_of
 from napari_tissue_dynamics.data.anndata_table import MemoryTable, X, open_table, reading
 from napari_tissue_dynamics.data.placement import Placement, moved
+from napari_tissue_dynamics.data.sections import only, sections_of, side_by_side
 from napari_tissue_dynamics.data.tissue import Histology, Tissue
 from napari_tissue_dynamics.errors import DataError
 
@@ -58,6 +59,11 @@ class ReadOptions:
         Only this image library, None for all.
     placement
         How the images are moved; None moves them as the file notes, which is not at all unless we wrote it.
+    sections
+        Obs column that names the section of a cell, None for the best guess, ``""`` for none. Sections that lie on
+        each other are put side by side.
+    only
+        Obs column and the value of the cells that are read, all when None.
     """
 
     spliced: str = keys.SPLICED
@@ -70,6 +76,8 @@ class ReadOptions:
     pixel_size_um: float | None = None
     library: str | None = None
     placement: Placement | None = None
+    sections: str | None = None
+    only: tuple[str, str] | None = None
 
 
 def read_h5ad(path: str | Path, options: ReadOptions = ReadOptions()) -> Tissue:
@@ -160,7 +168,7 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
         )
     cells, genes = table.names("obs"), table.names("var")
     tissue = Tissue(cells, genes, positions * factor, unit=unit, source=table.source)
-    return replace(
+    tissue = replace(
         tissue,
         embedding=places.embedding or tissue.embedding,
         histology=histology,
@@ -168,6 +176,11 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
         counts_meaning=_meaning(table, options),
         **_matrices(table, options),
     )
+    sections = sections_of(table, options.sections) if tissue.has_tissue else None
+    if options.only is not None:
+        tissue = only(tissue.with_(sections=sections), column_of(table, options.only[0]), options.only[1])
+        sections = tissue.sections
+    return tissue if sections is None else side_by_side(tissue, sections)
 
 
 def _micrometres(table: Table, options: ReadOptions, unit: str) -> tuple[float, str]:

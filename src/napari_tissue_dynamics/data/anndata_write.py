@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.anndata_from_tissue import new_anndata
+from napari_tissue_dynamics.data.anndata_look import rows_of
 from napari_tissue_dynamics.data.anndata_results import (
     add_checks,
     add_projections,
@@ -58,9 +59,10 @@ def write_h5ad(
     path_out
         The file to write.
     tissue
-        The tissue of the results, with the cells and genes of ``source``.
+        The tissue of the results, with the genes of ``source`` and all or some of its cells.
     source
-        The .h5ad file that the tissue was read from: everything in it is kept. None writes the tissue itself.
+        The .h5ad file that the tissue was read from: everything in it is kept, of cells that were left out nothing.
+        None writes the tissue itself.
     velocity
         Velocities of genes of the tissue. In full-width layers genes outside the model get NaN, but in ``Ms``
         and ``Mu`` their counts, so that these are finite.
@@ -85,11 +87,10 @@ def write_h5ad(
     origin = None if source is None else Path(source).resolve()
     _check_target(target, origin, overwrite_source)
     _check_fit(tissue, velocity, projections, checks, regulation)
-    if origin is not None:
-        _check_source(tissue, origin)
+    rows = None if origin is None else _check_source(tissue, origin)
     with replacing(target) as temporary:
         if origin is not None:
-            shutil.copyfile(origin, temporary)
+            _copy(origin, temporary, rows)
             _note_placements(temporary, tissue)
         else:
             new_anndata(tissue).write_h5ad(temporary)
@@ -118,6 +119,16 @@ def _add_results(
             drop_regulation(file)
             add_regulation(file, tissue, regulation)
         add_provenance(file, tissue, velocity, regulation, provenance)
+
+
+def _copy(source: Path, target: Path, rows: NDArray[np.intp] | None) -> None:
+    """Copy a file, or of some of its cells all that it holds."""
+    if rows is None:
+        shutil.copyfile(source, target)
+        return
+    import anndata
+
+    anndata.read_h5ad(source)[rows].copy().write_h5ad(target)
 
 
 def _note_placements(path: Path, tissue: Tissue) -> None:
@@ -204,12 +215,14 @@ def _check_fit(
         raise DataError("A target gene was fitted twice; every target may occur once. Fit the genes again.")
 
 
-def _check_source(tissue: Tissue, source: Path) -> None:
+def _check_source(tissue: Tissue, source: Path) -> NDArray[np.intp] | None:
+    """Return the rows of the cells in the source, None when they are all of them in its order."""
     with open_table(source) as table:
-        for axis, names, kind in (("obs", tissue.cells, "cells"), ("var", tissue.genes, "genes")):
-            found = table.names(axis)  # type: ignore[arg-type]
-            if found != names:
+        cells, genes = table.names("obs"), table.names("var")
+        for names, found, kind in ((tissue.cells, cells, "cells"), (tissue.genes, genes, "genes")):
+            if not (names == found or (kind == "cells" and set(names) <= set(found))):
                 raise DataError(
                     f"The {kind} of the tissue ({len(names)}) are not those of {source.name} ({len(found)}), "
                     "so its other data cannot be kept. Save without a source."
                 )
+        return rows_of(table, tissue.cells)

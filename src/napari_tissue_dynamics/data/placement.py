@@ -87,9 +87,10 @@ AS_IN_FILE = Placement()
 
 def moved(image: Histology, placement: Placement) -> Histology:
     """Return an image in another place, with all its moves noted."""
-    pixels, (x, y) = image.image, image.origin
+    left, top = image.zero
+    pixels, x, y = image.image, image.origin[0] - left, image.origin[1] - top
     if placement.swap:
-        pixels, (x, y) = pixels.swapaxes(0, 1), (y, x)
+        pixels, x, y = pixels.swapaxes(0, 1), y, x
     if placement.flip_x:
         pixels = pixels[:, ::-1]
     if placement.flip_y:
@@ -98,7 +99,7 @@ def moved(image: Histology, placement: Placement) -> Histology:
         image,
         image=np.array(pixels, order="C"),
         pixel_size=image.pixel_size * placement.scale,
-        origin=(x * placement.scale, y * placement.scale),
+        origin=(left + x * placement.scale, top + y * placement.scale),
         placement=image.placement.then(placement),
     )
 

@@ -72,6 +72,8 @@ class Histology:
         (x, y) of the *centre* of the first pixel, in the unit of the cell positions.
     placement
         How the image was moved from where the file has it.
+    zero
+        Where the zero of the coordinates of the file lies; elsewhere when sections were put side by side.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Histology:
     pixel_size: float
     origin: tuple[float, float]
     placement: Placement = AS_IN_FILE
+    zero: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.image.ndim not in (2, 3):
@@ -120,6 +123,8 @@ class Tissue:
         (nuclear and cytoplasmic counts, say); empty otherwise.
     source
         Where the tissue came from, for messages and names.
+    sections
+        The section of every cell when there are several, or None.
 
     Raises
     ------
@@ -140,6 +145,7 @@ class Tissue:
     counts_meaning: str = ""
     source: str = "tissue"
     expression_key: str = ""
+    sections: Labels | None = None
 
     def __post_init__(self) -> None:
         _check_names(self.cells, "cell")
@@ -150,8 +156,9 @@ class Tissue:
             if counts is not None and counts.shape != shape:
                 raise DataError(f"The {name} matrix is {counts.shape}; {shape} (cells, genes) was expected.")
         _check_positions(self.positions, shape[0])
-        if self.cell_types is not None and len(self.cell_types.codes) != shape[0]:
-            raise DataError(f"{len(self.cell_types.codes)} cell types were given for {shape[0]} cells.")
+        for what, labels in (("cell types", self.cell_types), ("sections", self.sections)):
+            if labels is not None and len(labels.codes) != shape[0]:
+                raise DataError(f"{len(labels.codes)} {what} were given for {shape[0]} cells.")
         for counts in (self.spliced, self.unspliced, self.expression):
             if counts is not None:
                 _freeze(counts.data if sparse.issparse(counts) else counts)
@@ -201,7 +208,6 @@ class Tissue:
     def select_cells(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> Tissue:
         """Return the tissue of the chosen cells, in the order of ``index`` (positions or a mask)."""
         rows = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index)
-        labels = self.cell_types
         return replace(
             self,
             cells=tuple(self.cells[i] for i in rows),
@@ -209,7 +215,8 @@ class Tissue:
             spliced=None if self.spliced is None else self.spliced[rows],
             unspliced=None if self.unspliced is None else self.unspliced[rows],
             expression=None if self.expression is None else self.expression[rows],
-            cell_types=None if labels is None else replace(labels, codes=labels.codes[rows].copy()),
+            cell_types=_of_rows(self.cell_types, rows),
+            sections=_of_rows(self.sections, rows),
         )
 
 
@@ -218,6 +225,10 @@ def column(counts: Counts, index: int) -> NDArray[np.float32]:
     if sparse.issparse(counts):
         return np.asarray(counts[:, [index]].toarray(), dtype=np.float32).ravel()
     return np.asarray(counts[:, index], dtype=np.float32)
+
+
+def _of_rows(labels: Labels | None, rows: NDArray[np.integer]) -> Labels | None:
+    return None if labels is None else replace(labels, codes=labels.codes[rows].copy())
 
 
 def _similar(name: str, names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AUTOMATIC = "automatic"
 NONE = "(none)"
+ALL_CELLS = "all cells"
 LARGEST_PIXEL = 1e6
 
 
@@ -28,6 +29,8 @@ class ReadForm(QWidget):
         super().__init__(parent)
         self.spliced, self.unspliced, self.expression = QComboBox(), QComboBox(), QComboBox()
         self.spatial, self.cell_type, self.library = QComboBox(), QComboBox(), QComboBox()
+        self.sections, self.only = QComboBox(), QComboBox()
+        self._subsets: tuple[tuple[str, str], ...] = ()
         self.image = FileEdit("image of the tissue", "Images (*.png *.jpg *.jpeg *.tif *.tiff)")
         self.image_pixel_size, self.pixel_size_um = _size(), _size()
         fields = rows()
@@ -38,6 +41,8 @@ class ReadForm(QWidget):
             ("Coordinates", self.spatial, "Key in obsm with the place of every cell."),
             ("Cell type", self.cell_type, "Column of obs with the type of every cell."),
             ("Image library", self.library, "Which of the images inside the file is drawn."),
+            ("Sections", self.sections, "Column of obs with the section; sections on each other are put side by side."),
+            ("Only cells", self.only, "Read one section, or only spots under tissue."),
         ):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             field.setMinimumContentsLength(8)
@@ -71,6 +76,9 @@ class ReadForm(QWidget):
         guess = contents.cell_type if contents else None
         _fill(self.cell_type, [AUTOMATIC, *types, NONE], guess or AUTOMATIC)
         _fill(self.library, [AUTOMATIC, *(contents.libraries if contents else ())])
+        _fill(self.sections, [AUTOMATIC, *types, NONE])
+        self._subsets = contents.subsets if contents else ()
+        _fill(self.only, [ALL_CELLS, *(f"{column} = {value}" for column, value in self._subsets)])
 
     def value(self) -> ReadOptions:
         """Return what is chosen."""
@@ -84,6 +92,8 @@ class ReadForm(QWidget):
             image=self.image.path(),
             image_pixel_size=self.image_pixel_size.value() or None,
             pixel_size_um=self.pixel_size_um.value() or None,
+            sections=_text(self.sections),
+            only=self._subsets[self.only.currentIndex() - 1] if self.only.currentIndex() > 0 else None,
         )
 
 

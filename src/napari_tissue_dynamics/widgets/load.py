@@ -95,7 +95,7 @@ class LoadDock(Dock):
         if tissue.cell_types is not None and name == tissue.cell_types.name:
             self._recolor((name, tissue.cell_types))
         elif source is not None and self.workspace.contents and name in self.workspace.contents.obs:
-            self.run("Reading a column", _column_of(source, name), self._recolor)
+            self.run("Reading a column", _column_of(source, name, tissue.cells), self._recolor)
         else:
             self.run("Reading a gene", _gene_of(tissue, name), self._recolor)
 
@@ -247,12 +247,12 @@ def _looking(path: Path) -> Steps:
     return steps
 
 
-def _column_of(path: Path, name: str) -> Steps:
+def _column_of(path: Path, name: str, cells: tuple[str, ...]) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
         from napari_tissue_dynamics.data.anndata_look import obs_column
 
         yield Progress(f"Reading {name}", 0, 1, 0.0)
-        return name, obs_column(path, name)
+        return name, obs_column(path, name, cells)
 
     return steps
 

@@ -46,7 +46,7 @@ def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Pat
     if stage:
         if source is None:
             raise DataError(f"There is no file to read the stage {stage!r} from. Name an order of cell types instead.")
-        return order_of_stages(stage, obs_column(source, stage))
+        return order_of_stages(stage, obs_column(source, stage, tissue.cells))
     if tissue.cell_types is None:
         raise DataError(f"{tissue.source} has no cell types to order. Choose a column of cell types when loading it.")
     return order_of_types(tissue.cell_types, types)

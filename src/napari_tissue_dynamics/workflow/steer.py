@@ -211,5 +211,5 @@ def origin_of(
     if stage:
         if source is None:
             raise DataError(f"{tissue.source} has no file in which a column {stage!r} could be.")
-        return Origin(stage=stage_of(stage, obs_column(source, stage)))
+        return Origin(stage=stage_of(stage, obs_column(source, stage, tissue.cells)))
     return None
