@@ -32,7 +32,8 @@ def rank(key: str) -> int:
     """Return where a layer belongs in the stack: image, cells, results, arrows on a grid, arrows on cells."""
     if key.startswith("histology"):
         return IMAGE
-    return {"cells": CELLS, "velocity grid": GRID, "velocity": ARROWS}.get(key.removeprefix(RUNNING), RESULT)
+    ranks = {"cells": CELLS, "velocity grid": GRID, "streamlines": GRID, "particles": GRID, "velocity": ARROWS}
+    return ranks.get(key.removeprefix(RUNNING), RESULT)
 
 
 def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> Layer | None:
@@ -124,7 +125,8 @@ def same_selection(viewer: napari.viewer.Viewer) -> Iterator[None]:
     """Give the selection of layers back that was there before; napari selects every layer that is added."""
     before = set(viewer.layers.selection)
     yield
-    if set(viewer.layers.selection) != before:
+    gone = any(layer not in viewer.layers for layer in before)  # replaced: what took its place stays selected
+    if not gone and set(viewer.layers.selection) != before:
         viewer.layers.selection = before
 
 
