@@ -22,6 +22,7 @@ from napari_tissue_dynamics.commands.options import (
     report,
     settings_of,
 )
+from napari_tissue_dynamics.commands.replay import add_replay
 from napari_tissue_dynamics.commands.velocity import add_velocity
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     betas.add_argument("-o", "--out", type=Path, required=True, help="table to write, .parquet, .csv or .tsv")
     betas.set_defaults(run=_betas)
 
+    add_replay(commands.add_parser("replay", help="do again what a log of actions says"))
     _add_simulate(commands.add_parser("simulate", help="write a simulated tissue with what is true in it"))
     return parser
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -42,18 +42,20 @@ class NetworkChoice:
     pairs: str | Path
     tf_ligands: Path | None
 
+    def files_and_regulators(self) -> dict[str, Any]:
+        """Return what the network of the targets is made of, by the names of :func:`.travlr.network.build_network`."""
+        return {
+            "regulators": self.regulators,
+            "links": self.links,
+            "pairs": self.pairs,
+            "tf_ligands": self.tf_ligands,
+        }
+
     def network(self, genes: Sequence[str]) -> RegulatoryNetwork:
         """Read the files and return the network; to be called in a worker."""
         from napari_tissue_dynamics.travlr.network import build_network
 
-        return build_network(
-            genes,
-            self.targets,
-            regulators=self.regulators,
-            links=self.links,
-            pairs=self.pairs,
-            tf_ligands=self.tf_ligands,
-        )
+        return build_network(genes, self.targets, **self.files_and_regulators())
 
 
 class NetworkForm(QWidget):

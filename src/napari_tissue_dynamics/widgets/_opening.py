@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Opened(NamedTuple):
     """A tissue, the file it came from, what else is in it, where its images show tissue, and what fits will find.
 
-    There is no file for a sample.
+    There is no file for a sample. The last is how the file was read, None for the best guess.
     """
 
     tissue: Tissue
@@ -37,6 +37,7 @@ class Opened(NamedTuple):
     contents: Contents | None
     images: ImageCheck | None = None
     readiness: Readiness | None = None
+    options: ReadOptions | None = None
 
 
 def opening(source: str, options: ReadOptions | None = None) -> Steps:
@@ -79,7 +80,7 @@ def _reading(path: Path, options: ReadOptions | None) -> Steps:
             yield Progress("Finding the tissue in the image", 8, 10, 0.8)
         images = image_check(tissue, path)
         report = yield from part_of(readiness_steps(path, options or ReadOptions(), stop, tissue=tissue), 0.9, 1)
-        return Opened(tissue, path, found, images, report)
+        return Opened(tissue, path, found, images, report, options)
 
     return steps
 

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from psygnal import Signal
 
+from napari_tissue_dynamics.data.action_log import LOAD, ActionLog
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.coloring import shown_cells
 from napari_tissue_dynamics.widgets._runs import Run, kept
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.alignment import ImageCheck
     from napari_tissue_dynamics.analysis.readiness import Readiness
     from napari_tissue_dynamics.data.anndata_look import Contents
+    from napari_tissue_dynamics.data.anndata_read import ReadOptions
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
     from napari_tissue_dynamics.layers.coloring import Coloring
@@ -76,6 +78,8 @@ class Workspace:
         How the Explore dock colors the cells now, or None.
     palettes
         Colors that a person gave to categories, ``#rrggbb`` by category, by the name of their column.
+    log
+        What was done with the tissue, to be done again.
     undo
         What can be taken back: selections, hidden categories and moves of images.
     """
@@ -113,6 +117,7 @@ class Workspace:
         self.coloring: Coloring | None = None
         self.palettes: Mapping[str, Mapping[str, str]] = {}
         self.undo = UndoStack()
+        self.log = ActionLog()
         self._hidden_labels: dict[str, Labels] = {}
         self._folder: Path | None = None
         self._models = 0
@@ -124,6 +129,7 @@ class Workspace:
         contents: Contents | None = None,
         image_check: ImageCheck | None = None,
         readiness: Readiness | None = None,
+        options: ReadOptions | None = None,
     ) -> None:
         """Replace the tissue; results on the previous one are dropped with it."""
         self.tissue, self.source, self.contents = tissue, source, contents
@@ -135,6 +141,8 @@ class Workspace:
         self.coloring, self.palettes = None, {}
         self._hidden_labels.clear()
         self.undo.clear()
+        self.log = ActionLog()
+        self.log.add(LOAD, path=source, options=options, cells=tissue.n_cells, genes=tissue.n_genes)
         self.tissue_changed.emit()
         self.velocity_changed.emit()
         self.regulation_changed.emit()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 
+from napari_tissue_dynamics.data.action_log import SAVE
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import category_points, value_points
@@ -62,12 +63,16 @@ class LoadDock(Dock):
         self.align = AlignmentPanel(viewer, self.workspace)
         self.color = ColorBox()
         self.save_button = _button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
+        self.log_button = _button(
+            "Save action log as …", "Write what was done with this tissue; 'tissue-dynamics replay' does it again."
+        )
         self._arrange()
         self.file.chosen.connect(self.look)
         self.look_button.clicked.connect(self.look)
         self.pin(self.panel, self.load)
         self.color.chosen.connect(self.color_by)
         self.save_button.clicked.connect(self._ask_and_save)
+        self.log_button.clicked.connect(self._ask_and_save_log)
         listen(self, self.workspace.tissue_changed, self._show_summary)
         listen(self, self.workspace.running_changed, self._running_changed)
         self._show_summary()
@@ -105,7 +110,23 @@ class LoadDock(Dock):
             self.show_error("There is nothing to save. Load a file first.")
             return
         steps = _saving(path, self.workspace, overwrite_source)
-        self.run("Saving", steps, lambda saved: self.tell(f"Saved to {saved}"), panel=self.panel)
+        log = self.workspace.log
+
+        def done(saved: Path) -> None:
+            log.add(SAVE, path=saved)
+            self.tell(f"Saved to {saved}")
+
+        self.run("Saving", steps, done, panel=self.panel)
+
+    def save_log(self, path: Path) -> None:
+        """Write what was done with the tissue, for ``tissue-dynamics replay``."""
+        self.clear_error()
+        try:
+            self.workspace.log.save(path)
+        except DataError as error:
+            self.show_error(str(error))
+        else:
+            self.tell(f"Saved to {path}")
 
     def _arrange(self) -> None:
         top, bottom = rows(), rows()
@@ -125,6 +146,7 @@ class LoadDock(Dock):
             self.column.addWidget(widget)
         self.column.addLayout(bottom)
         self.column.addWidget(self.save_button)
+        self.column.addWidget(self.log_button)
         self.column.addStretch()
 
     def _path(self) -> Path | None:
@@ -172,6 +194,7 @@ class LoadDock(Dock):
         tissue = self.workspace.tissue
         self.color.setEnabled(tissue is not None)
         self.save_button.setEnabled(tissue is not None)
+        self.log_button.setEnabled(tissue is not None)
         if tissue is None:
             return
         columns = tuple(self.workspace.contents.obs) if self.workspace.contents else ()
@@ -196,6 +219,13 @@ class LoadDock(Dock):
             self.save(path)
         elif self._may_overwrite(path):
             self.save(path, overwrite_source=True)
+
+    def _ask_and_save_log(self) -> None:
+        source = self.workspace.source
+        start = str(source.with_name(f"{source.stem}_actions.jsonl")) if source else "actions.jsonl"
+        name, _ = QFileDialog.getSaveFileName(self, "Save action log as", start, "Actions (*.jsonl)")
+        if name:
+            self.save_log(Path(name))
 
     def _may_overwrite(self, path: Path) -> bool:
         question = f"Write the results into the input {path.name} itself?"
@@ -273,7 +303,7 @@ def _gene_of(tissue: Tissue, gene: str) -> Steps:
 
 def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
     tissue, source = workspace.tissue, workspace.source
-    velocity, regulation = workspace.velocity, workspace.regulation
+    velocity, regulation, actions = workspace.velocity, workspace.regulation, workspace.log.actions
     settings = [each for each in (workspace.velocity_config, workspace.regulation_config) if each is not None]
 
     def steps(stop: StopToken) -> Generator[Progress, None, Path]:
@@ -287,6 +317,7 @@ def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
             velocity=velocity,
             regulation=regulation,
             settings=settings,
+            actions=actions,
             overwrite_source=overwrite_source,
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_tissue_dynamics.compute import worker_threads
+from napari_tissue_dynamics.data.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
 from napari_tissue_dynamics.errors import DataError
@@ -101,6 +102,13 @@ class TravlrDock(Dock):
 
         def done(field: RegulationField) -> None:
             self.show_result(field, config)
+            workspace.log.add(
+                REGULATION,
+                settings=config,
+                targets=choice.targets,
+                network=choice.files_and_regulators(),
+                many=not many.usual,
+            )
 
         self.run(
             "Fitting SpaceTravLR",

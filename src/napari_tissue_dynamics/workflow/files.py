@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_tissue_dynamics.data.action_log import Action
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -30,6 +31,7 @@ def save(
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
     settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig] = (),
+    actions: Sequence[Action] = (),
     overwrite_source: bool = False,
 ) -> Path:
     """Write results beside everything the source file has.
@@ -46,6 +48,8 @@ def save(
         What to write.
     settings
         Settings of the fits, for the record.
+    actions
+        What was done, for :func:`.replay.replay_steps`.
     overwrite_source
         Allow ``path`` to be the source itself.
 
@@ -61,6 +65,9 @@ def save(
     from napari_tissue_dynamics.data.anndata_io import write_h5ad
 
     made = [*settings, *([] if velocity is None else [velocity.projection])]
+    provenance: dict[str, object] = {"settings": {type(each).__name__: asdict(each) for each in made}}
+    if actions:
+        provenance["actions"] = [action.line for action in actions]
     write_h5ad(
         path,
         tissue,
@@ -69,7 +76,7 @@ def save(
         projections=None if velocity is None else {tissue.basis: velocity.arrows},
         checks=None if velocity is None else checks_of(velocity),
         regulation=regulation,
-        provenance={"settings": {type(each).__name__: asdict(each) for each in made}},
+        provenance=provenance,
         overwrite_source=overwrite_source,
     )
     return path

@@ -1,0 +1,31 @@
+"""``tissue-dynamics replay``: do again what was done in a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.commands.options import end_report, report
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_replay(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("log", type=Path, help="a log of actions (.jsonl), or a result (.h5ad) that a dock has saved")
+    parser.add_argument("--file", type=Path, help="the tissue, if it is not where it was")
+    parser.add_argument("--out", type=Path, required=True, help="the .h5ad to write")
+    parser.set_defaults(run=run_replay)
+
+
+def run_replay(options: argparse.Namespace) -> None:
+    """Run the command."""
+    from napari_tissue_dynamics.data.action_log import read_log
+    from napari_tissue_dynamics.progress import run_to_end
+    from napari_tissue_dynamics.workflow.replay import replay_steps
+
+    actions = read_log(options.log)
+    written = run_to_end(replay_steps(actions, options.out, source=options.file), report)
+    end_report()
+    print(f"Did {len(actions)} actions again and wrote {written}")

@@ -1,0 +1,204 @@
+"""Do again what a log of actions says, without a window."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.data.action_log import LOAD, REGULATION, VELOCITY
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import Progress, part_of
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.velocity.config import KineticsConfig
+from napari_tissue_dynamics.workflow.files import save
+from napari_tissue_dynamics.workflow.kinetic_models import kinetics_steps
+from napari_tissue_dynamics.workflow.regulation import many_genes_steps, regulation_steps
+from napari_tissue_dynamics.workflow.results import PROJECTION
+from napari_tissue_dynamics.workflow.steer import origin_of, velocity_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from napari_tissue_dynamics.data.action_log import Action
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.workflow.results import VelocityResult
+
+SETTINGS: dict[str, type[Any]] = {
+    each.__name__: each for each in (SteerConfig, KineticsConfig, TravlrConfig, ProjectionConfig)
+}
+
+
+def replay_steps(
+    actions: Sequence[Action], out: Path, stop: StopToken | None = None, *, source: Path | None = None
+) -> Generator[Progress, None, Path]:
+    """Load, fit and save as a log says; with the same file and machine the results are the same.
+
+    Parameters
+    ----------
+    actions
+        The log, see :func:`napari_tissue_dynamics.data.action_log.read_log`. Of what was tried several times the last
+        is in the result, as it was in the window. What was only looked at is passed over.
+    out
+        Where the result is written, whatever name it was saved under.
+    stop
+        Ends the work early; nothing is written then.
+    source
+        The file to load, if it is not where it was.
+
+    Yields
+    ------
+    Progress.
+
+    Returns
+    -------
+    The file that was written.
+
+    Raises
+    ------
+    DataError
+        If the log does not begin with a tissue, names unknown settings, or the tissue is another one.
+    FitError
+        If the work was stopped.
+    """
+    work = [action for action in actions if action.name in {LOAD, VELOCITY, REGULATION}]
+    begin = max((k for k, action in enumerate(work) if action.name == LOAD), default=None)
+    if begin is None:
+        raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
+    work = work[begin:]
+    done = _Replay(source)
+    for k, action in enumerate(work):
+        yield from part_of(done.steps(action, stop), k / len(work), (k + 1) / len(work))
+    yield Progress(f"writing {out.name}", 0, 1, 1.0)
+    return done.save(out)
+
+
+class _Replay:
+    """What has been made again so far."""
+
+    def __init__(self, source: Path | None) -> None:
+        self._source = source
+        self._tissue: Tissue | None = None
+        self._velocity: VelocityResult | None = None
+        self._regulation: RegulationField | None = None
+        self._settings: dict[str, Any] = {}
+
+    def steps(self, action: Action, stop: StopToken | None) -> Generator[Progress, None, None]:
+        if action.name == LOAD:
+            yield Progress("reading the tissue", 0, 1, 0.0)
+            self._load(action.details)
+        elif action.name == VELOCITY:
+            yield from self._fit_velocity(action.details, stop)
+        else:
+            yield from self._fit_regulation(action.details, stop)
+
+    def save(self, out: Path) -> Path:
+        return save(
+            out,
+            self._given(),
+            source=self._source,
+            velocity=self._velocity,
+            regulation=self._regulation,
+            settings=[each for each in self._settings.values() if each is not None],
+        )
+
+    def _given(self) -> Tissue:
+        if self._tissue is None:
+            raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
+        return self._tissue
+
+    def _load(self, details: Mapping[str, Any]) -> None:
+        if details.get("path") is None:
+            from napari_tissue_dynamics.data.simulate import simulate_tissue
+
+            self._tissue = simulate_tissue().tissue
+        else:
+            from napari_tissue_dynamics.data.anndata_io import read_h5ad
+
+            self._source = self._source or Path(details["path"])
+            self._tissue = read_h5ad(self._source, _read_options(details.get("options")))
+        expected = details.get("cells"), details.get("genes")
+        found = self._tissue.n_cells, self._tissue.n_genes
+        if expected != (None, None) and expected != found:
+            raise DataError(
+                f"{self._tissue.source} has {found[0]} cells and {found[1]} genes, but the log was made with "
+                f"{expected[0]} and {expected[1]}. Name the file that the log was made with."
+            )
+
+    def _fit_velocity(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
+        tissue, config = self._given(), settings_from(details.get("settings"))
+        projection = settings_from(details.get("projection")) or PROJECTION
+        known = details.get("origin") or {}
+        origin = origin_of(tissue, source=self._source, **known)
+        if isinstance(config, KineticsConfig):
+            steps = kinetics_steps(tissue, config, stop, origin=origin, projection=projection)
+        elif isinstance(config, SteerConfig):
+            steps = velocity_steps(tissue, config, stop, origin=origin, projection=projection)
+        else:
+            raise DataError("The log has a velocity without the settings of its model; it cannot be fitted again.")
+        self._velocity, self._settings["velocity"] = (yield from steps), config
+
+    def _fit_regulation(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
+        from napari_tissue_dynamics.travlr.network import build_network
+
+        tissue, config = self._given(), settings_from(details.get("settings"))
+        if not isinstance(config, TravlrConfig):
+            raise DataError("The log has a regulation without its settings; it cannot be fitted again.")
+        choice = details.get("network", {})
+        targets = tuple(details.get("targets", ()))
+        network = build_network(
+            tissue.genes,
+            targets,
+            regulators=tuple(choice.get("regulators", ())),
+            links=_path(choice.get("links")),
+            pairs=choice.get("pairs", "bundled"),
+            tf_ligands=_path(choice.get("tf_ligands")),
+        )
+        if details.get("many"):
+            from napari_tissue_dynamics.travlr.many import Place
+
+            fit = many_genes_steps(tissue, targets, network, config, stop, place=Place())
+        else:
+            fit = regulation_steps(tissue, targets, network, config, stop)
+        self._regulation = yield from fit
+        self._settings["regulation"] = config
+
+
+def settings_from(saved: Mapping[str, Any] | None) -> Any:
+    """Return the settings of a log, None if there are none.
+
+    Raises
+    ------
+    DataError
+        If the class or a field is not known to this version.
+    """
+    if saved is None:
+        return None
+    kind = SETTINGS.get(str(saved.get("type")))
+    values = saved.get("values", {})
+    if kind is None:
+        raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not know.")
+    unknown = set(values) - {field.name for field in fields(kind)}
+    if unknown:
+        raise DataError(f"{kind.__name__} has no setting {sorted(unknown)[0]!r} in this version. Use that of the log.")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _read_options(saved: Mapping[str, Any] | None) -> Any:
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions
+    from napari_tissue_dynamics.data.placement import Placement
+
+    values = dict(saved["values"]) if saved else {}
+    if values.get("image") is not None:
+        values["image"] = Path(values["image"])
+    if values.get("placement") is not None:
+        values["placement"] = Placement(**values["placement"]["values"])
+    return ReadOptions(**values)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
