@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
@@ -21,6 +22,7 @@ from napari_tissue_dynamics.widgets._activity import ActivityBar
 from napari_tissue_dynamics.widgets._jobs import start_job
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import opening, show_tissue, shown_source
+from napari_tissue_dynamics.widgets._queue import QueueList
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Dock(QWidget):
         self.viewer = viewer
         self.workspace = workspace_of(viewer)
         self.job: Job | None = None
+        self._queueing = False
         self._docked = False
         self._details = ""
         body = QWidget()
@@ -105,8 +108,16 @@ class Dock(QWidget):
         ended: Callable[[], None] | None = None,
         threads: Callable[[], int] | None = None,
     ) -> None:
-        """Start a job of this dock; show a sentence when one is running already."""
+        """Start a job of this dock; show a sentence when one is running already.
+
+        From the button that puts a run into the queue, it waits until the others have ended.
+        """
         self.clear_error()
+        if self._queueing and self.workspace.running:
+            options: dict[str, Any] = {"panel": panel, "reported": reported, "stopped": stopped, "ended": ended}
+            begin = partial(self.run, what, steps, done, threads=threads, **options)
+            self.workspace.queue.add(what, _while_alive(self, begin))
+            return
 
         def prepare(job: Job) -> None:
             self.job = job
@@ -131,8 +142,17 @@ class Dock(QWidget):
     def pin(self, panel: RunPanel, start: Callable[[], None]) -> None:
         """Put a run panel at the foot of the dock; its button calls ``start`` and stops the job."""
         self.footer.addWidget(panel)
+        self.footer.addWidget(QueueList(self.workspace.queue))
+        panel.queue_requested.connect(partial(self._enqueue, start))
         panel.run_requested.connect(start)
         panel.stop_requested.connect(self.stop)
+
+    def _enqueue(self, start: Callable[[], None]) -> None:
+        self._queueing = True
+        try:
+            start()
+        finally:
+            self._queueing = False
 
     def stop(self) -> None:
         """Ask the running job of this dock to end."""
@@ -179,3 +199,15 @@ class Dock(QWidget):
 
     def _copy_details(self) -> None:
         QApplication.clipboard().setText(f"{self.message.text()}\n\n{self._details}")
+
+
+def _while_alive(dock: Dock, begin: Callable[[], None]) -> Callable[[], None]:
+    """Return what begins a run unless its dock is gone by then."""
+    gone: list[bool] = []
+    dock.destroyed.connect(lambda *_: gone.append(True))
+
+    def begin_if_alive() -> None:
+        if not gone:
+            begin()
+
+    return begin_if_alive

@@ -30,17 +30,23 @@ class RunPanel(QWidget):
 
     run_requested = Signal()
     stop_requested = Signal()
+    queue_requested = Signal()
 
     def __init__(self, title: str, tooltip: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._title, self._tooltip = title, tooltip
         self._state = "idle"
         self._blocked = ""
+        self._waits = False
         self._job: Job | None = None
         self.button = QPushButton(title)
         self.pause_button = QPushButton("Pause")
         self.pause_button.setCheckable(True)
         self.pause_button.hide()
+        self.queue_button = QPushButton("Queue")
+        self.queue_button.setToolTip("Run with the present settings once what is running has ended.")
+        self.queue_button.setAccessibleName(f"Queue: {title}")
+        self.queue_button.hide()
         self.curve = LossCurve()
         self.bar = QProgressBar()
         self.bar.setRange(0, STEPS)
@@ -54,12 +60,14 @@ class RunPanel(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.button, 1)
         buttons.addWidget(self.pause_button)
+        buttons.addWidget(self.queue_button)
         layout.addLayout(buttons)
         for widget in (self.bar, self.curve, self.status):
             layout.addWidget(widget)
         self.bar.hide()
         self.button.clicked.connect(self._clicked)
         self.pause_button.toggled.connect(self._pause)
+        self.queue_button.clicked.connect(self.queue_requested.emit)
         self._refresh()
 
     def follow(self, job: Job) -> None:
@@ -71,9 +79,17 @@ class RunPanel(QWidget):
         job.state_changed.connect(self._set_state)
         job.reported.connect(self.report)
 
-    def block(self, reason: str) -> None:
-        """Disable the button for ``reason``; an empty reason enables it."""
-        self._blocked = reason
+    def block(self, reason: str, *, waits: bool = False) -> None:
+        """Disable the button for ``reason``; an empty reason enables it.
+
+        Parameters
+        ----------
+        reason
+            A sentence.
+        waits
+            Whether the reason is that something else is running; a run can be put into the queue then.
+        """
+        self._blocked, self._waits = reason, waits
         self._refresh()
 
     def report(self, report: Report) -> None:
@@ -126,6 +142,7 @@ class RunPanel(QWidget):
         )
         self.pause_button.setVisible(self._state != "idle")
         self.pause_button.setEnabled(self._state == "running")
+        self.queue_button.setVisible(self._waits or self._state != "idle")
 
 
 def in_words(seconds: float) -> str:

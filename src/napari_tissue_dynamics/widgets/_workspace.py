@@ -13,10 +13,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_tissue_dynamics.data.action_log import LOAD, ActionLog
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.coloring import shown_cells
+from napari_tissue_dynamics.widgets._queue import RunQueue
 from napari_tissue_dynamics.widgets._runs import Run, kept
 from napari_tissue_dynamics.widgets._undo import UndoStack
 
@@ -78,6 +80,8 @@ class Workspace:
         How the Explore dock colors the cells now, or None.
     palettes
         Colors that a person gave to categories, ``#rrggbb`` by category, by the name of their column.
+    queue
+        Runs on this tissue that wait for the one that is running.
     log
         What was done with the tissue, to be done again.
     undo
@@ -118,6 +122,7 @@ class Workspace:
         self.palettes: Mapping[str, Mapping[str, str]] = {}
         self.undo = UndoStack()
         self.log = ActionLog()
+        self.queue = RunQueue()
         self._hidden_labels: dict[str, Labels] = {}
         self._folder: Path | None = None
         self._models = 0
@@ -141,6 +146,7 @@ class Workspace:
         self.coloring, self.palettes = None, {}
         self._hidden_labels.clear()
         self.undo.clear()
+        self.queue.clear()
         self.log = ActionLog()
         self.log.add(LOAD, path=source, options=options, cells=tissue.n_cells, genes=tissue.n_genes)
         self.tissue_changed.emit()
@@ -304,9 +310,16 @@ class Workspace:
         self.running_changed.emit(what)
 
     def end(self) -> None:
-        """Give the workspace free again."""
+        """Give the workspace free again; the next run that waits begins once all have heard of the end of this."""
         self.running = ""
         self.running_changed.emit("")
+        if len(self.queue):
+            QTimer.singleShot(0, self._begin_next)
+
+    def _begin_next(self) -> None:
+        following = None if self.running else self.queue.take()
+        if following is not None:
+            following.begin()
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -226,7 +226,7 @@ class TravlrDock(Dock):
         tissue = self.workspace.tissue
         if tissue is not None:
             self.network.offer(tissue.genes)
-        self.panel.block(self._reason())
+        self.panel.block(self._reason(), waits=bool(self.workspace.running) and self.workspace.tissue is not None)
 
     def _reason(self) -> str:
         if self.workspace.running and not self.is_running:
