@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
 
-from napari_tissue_dynamics.data.tissue import Tissue
+from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.layers.points import cell_points
 from napari_tissue_dynamics.widgets._picking import picker_of
 from napari_tissue_dynamics.widgets._workspace import workspace_of
@@ -93,9 +93,8 @@ def test_hovered_cells_are_told_once_each(window, qtbot):
     for cell in (3, 3, 4):
         qtbot.mouseMove(canvas, pixel(viewer, canvas, cell, tissue))
         qtbot.wait(30)
-    shown = np.ones(40, dtype=bool)
-    shown[5] = False
-    picker_of(viewer).show_only(shown)
+    labels = Labels("kind", (np.arange(40) == 5).astype(np.int32), ("seen", "hidden"))
+    workspace_of(viewer).hide(labels, ["hidden"])
     qtbot.mouseMove(canvas, pixel(viewer, canvas, 5, tissue))
     qtbot.wait(30)
     assert [cell for cell in heard if cell is not None] == [3, 4]

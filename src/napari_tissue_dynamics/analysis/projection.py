@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from napari_tissue_dynamics.analysis.transitions import (
     VelocityGraph,
@@ -295,7 +296,8 @@ def cell_spacing(positions: NDArray[np.float64]) -> float:
     n_cells, n_dimensions = positions.shape
     if n_cells < 2:
         return 1.0
-    _, distances = knn(positions, 1)
+    tree = cKDTree(positions, balanced_tree=False, compact_nodes=False)
+    distances = np.asarray(tree.query(positions, k=2)[0])[:, 1]
     above = distances[distances > 0]
     nearest = float(np.median(above)) if above.size else 0.0
     box = float(np.prod(np.ptp(positions, axis=0)))

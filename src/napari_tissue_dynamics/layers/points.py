@@ -53,7 +53,7 @@ def cell_points(tissue: Tissue, *, name: str = "cells") -> LayerData:
     """
     if tissue.cell_types is not None:
         return category_points(tissue, tissue.cell_types, name=name)
-    data, options = _bare(tissue)
+    data, options = bare_points(tissue)
     options |= {"name": name, "face_color": PLAIN_COLOR, "border_color": PLAIN_COLOR, "metadata": about("cells")}
     return data, options, "points"
 
@@ -63,7 +63,7 @@ def category_points(tissue: Tissue, labels: Labels, *, name: str, title: str = "
     title = title or labels.name
     colors = category_colors(labels.categories, labels.colors)
     legend = category_legend(labels, colors, title)
-    data, options = _bare(tissue)
+    data, options = bare_points(tissue)
     options |= {"name": name, "metadata": about(kind, legend=legend)}
     values = labels.values()
     options["features"][title] = values
@@ -124,7 +124,7 @@ def value_points(
     title = title or name
     scale = scale or sequential_scale(values)
     numbers = np.asarray(values, dtype=np.float32)  # floats: napari takes few integers for categories
-    data, options = _bare(tissue)
+    data, options = bare_points(tissue)
     options["features"][title] = numbers
     options |= {"name": name, "metadata": about(kind, legend=ColorBar(title, scale, note=note))}
     limits = (scale.low, scale.high)
@@ -192,7 +192,7 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
     return value_points(tissue, values, name=name, kind="beta", scale=scale, note=note)
 
 
-def _bare(tissue: Tissue) -> tuple[NDArray[np.float32], dict[str, Any]]:
+def bare_points(tissue: Tissue) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return positions and the options that all layers of cells share."""
     options: dict[str, Any] = {
         "size": POINT_SIZE * cell_spacing(tissue.positions),

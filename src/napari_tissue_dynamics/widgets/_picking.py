@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import napari
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 RADIUS = 0.5
 """How far from its centre a cell is still hit, in spacings of the cells."""
@@ -47,15 +47,11 @@ class CellPicker:
         self._viewer = getattr(viewer, "__wrapped__", viewer)
         self._workspace = workspace_of(viewer)
         self._finder: CellFinder | None = None
-        self._shown: NDArray[np.bool_] | None = None
         self._under: int | None = None
         self._workspace.tissue_changed.connect(self._tissue_changed)
+        self._workspace.hidden_changed.connect(self._hidden_changed)
         self._viewer.mouse_move_callbacks.append(self._moved)
         self._viewer.mouse_drag_callbacks.append(self._pressed)
-
-    def show_only(self, shown: NDArray[np.bool_] | None) -> None:
-        """Let only these (cells,) be found, those that can be seen; None for all."""
-        self._shown, self._finder = shown, None
 
     def cell_at(
         self,
@@ -82,7 +78,7 @@ class CellPicker:
         if tissue is None:
             return None
         if self._finder is None:
-            self._finder = CellFinder(tissue.positions, self._shown)
+            self._finder = CellFinder(tissue.positions, self._workspace.shown_cells)
         n_axes = tissue.positions.shape[1]
         place = np.asarray(position, dtype=np.float64)[-n_axes:][::-1]
         reach = max(RADIUS * self._finder.spacing, SLACK / max(float(self._viewer.scene.camera.zoom), 1e-9))
@@ -94,8 +90,11 @@ class CellPicker:
         return self.cell_at(event.position, event.view_direction, event.dims_displayed)
 
     def _tissue_changed(self) -> None:
-        self._finder = self._shown = None
+        self._finder = None
         self._tell(None)
+
+    def _hidden_changed(self) -> None:
+        self._finder = None  # what is out of sight cannot be pointed at
 
     def _moved(self, viewer: napari.viewer.Viewer, event: Any) -> None:
         if len(self.hovered) and not event.is_dragging:

@@ -99,6 +99,7 @@ class Workspace:
     hidden_changed = Signal()
     images_changed = Signal()
     coloring_changed = Signal()
+    palettes_changed = Signal()
 
     def __init__(self) -> None:
         self.tissue: Tissue | None = None
@@ -255,6 +256,13 @@ class Workspace:
             self._set_hidden(after)
             self.undo.add("show all", lambda: self._set_hidden(before), lambda: self._set_hidden(after))
 
+    def set_color(self, column: str, category: str, color: str) -> None:
+        """Give a category of a column another ``#rrggbb``; the undo stack can take it back."""
+        before = self.palettes
+        after = {**before, column: {**before.get(column, {}), category: color}}
+        self._set_palettes(after)
+        self.undo.add("color", lambda: self._set_palettes(before), lambda: self._set_palettes(after))
+
     @property
     def shown_cells(self) -> NDArray[np.bool_] | None:
         """(cells,) which cells are in no hidden category, None when all are seen."""
@@ -279,6 +287,10 @@ class Workspace:
     def _set_selection(self, mask: NDArray[np.bool_] | None) -> None:
         self.selection = mask
         self.selection_changed.emit()
+
+    def _set_palettes(self, palettes: Mapping[str, Mapping[str, str]]) -> None:
+        self.palettes = palettes
+        self.palettes_changed.emit()
 
     def _set_hidden(self, hidden: Mapping[str, frozenset[str]]) -> None:
         self.hidden = hidden
