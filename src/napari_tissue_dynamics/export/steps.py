@@ -1,0 +1,178 @@
+"""All files of a velocity in one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Interval
+
+from napari_tissue_dynamics.compute import wait_for
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.export import tables
+from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.embedding import Embedding
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.workflow.results import VelocityResult
+
+    Columns = Mapping[str, NDArray[np.generic]]
+
+STOPPED = "The export was stopped; the files that were complete by then are there."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """What is written.
+
+    Parameters
+    ----------
+    tables
+        Write velocities, rates, latent time and fates as CSV.
+    dashboard
+        Write a page that shows the results in any browser.
+    n_components
+        Principal components that velocities are written in.
+    most_cells
+        Cells that the page shows; of more an even random selection, so that it stays fluent.
+    most_genes
+        Genes with a phase portrait on the page, the best fitted ones; fewer where there are many cells.
+    seed
+        Seed of the selection and of an embedding that has to be computed.
+    """
+
+    tables: bool = True
+    dashboard: bool = True
+    n_components: Annotated[int, Interval(ge=2, le=50)] = 10
+    most_cells: Annotated[int, Interval(ge=100, le=100_000)] = 20_000
+    most_genes: Annotated[int, Interval(ge=1, le=1000)] = 200
+    seed: Annotated[int, Ge(0)] = 0
+
+
+def export(
+    folder: Path,
+    tissue: Tissue,
+    result: VelocityResult,
+    config: ExportConfig = ExportConfig(),
+    report: Callable[[Progress], None] | None = None,
+    *,
+    fates: tables.Fates | None = None,
+    embedding: Embedding | None = None,
+) -> tuple[Path, ...]:
+    """Run :func:`export_steps` to the end."""
+    return run_to_end(export_steps(folder, tissue, result, config, fates=fates, embedding=embedding), report)
+
+
+def export_steps(
+    folder: Path,
+    tissue: Tissue,
+    result: VelocityResult,
+    config: ExportConfig = ExportConfig(),
+    stop: StopToken | None = None,
+    *,
+    fates: tables.Fates | None = None,
+    embedding: Embedding | None = None,
+) -> Generator[Progress, None, tuple[Path, ...]]:
+    """Write the results of a velocity into a folder.
+
+    ``velocity_vectors.csv`` (velocities in principal components), ``kinetic_params.csv`` (rates of every gene),
+    ``latent_time.csv`` if the model has a clock, ``fate_probabilities.csv`` if there are fates, and
+    ``velocity_dashboard.html``. Every file is complete or not there; older ones of these names are replaced.
+
+    Parameters
+    ----------
+    folder
+        Where to; made if it is not there.
+    tissue
+        The cells.
+    result
+        Velocities of these cells.
+    config
+        What is written.
+    stop
+        Ends the work early.
+    fates
+        Where the cells will end, if that was found out.
+    embedding
+        Coordinates that the page shows beside the tissue; computed where left out.
+
+    Yields
+    ------
+    How far the work is.
+
+    Returns
+    -------
+    The files.
+
+    Raises
+    ------
+    DataError
+        If the parts have unlike numbers of cells or a file cannot be written.
+    FitError
+        If the work was ended early.
+    """
+    _check(tissue, result, fates, embedding)
+    folder = _folder(folder)
+    makers = _tables(tissue, result, config, fates) if config.tables else {}
+    end = 0.5 if config.dashboard else 1.0
+    written = []
+    for number, (name, columns) in enumerate(makers.items()):
+        start, path = end * number / len(makers), folder / name
+
+        def write(path: Path = path, columns: Callable[[], Columns] = columns) -> Path:
+            return tables.write_table(path, columns())
+
+        written.append((yield from wait_for(name, write, start, stop, STOPPED)))
+    if config.dashboard:
+        from napari_tissue_dynamics.export.dashboard import dashboard_steps
+
+        page = dashboard_steps(folder, tissue, result, config, stop, fates=fates, embedding=embedding)
+        written.append((yield from part_of(page, end if makers else 0.0, 1.0)))
+    return tuple(written)
+
+
+def _tables(
+    tissue: Tissue, result: VelocityResult, config: ExportConfig, fates: tables.Fates | None
+) -> dict[str, Callable[[], Columns]]:
+    """Return what makes the columns of every table, by file name."""
+    from napari_tissue_dynamics.analysis.gene_rates import gene_columns
+
+    makers: dict[str, Callable[[], Columns]] = {
+        tables.VECTORS: lambda: tables.vector_columns(tissue, result, config.n_components, config.seed),
+        tables.KINETICS: lambda: gene_columns(result.field),
+    }
+    if result.field.time is not None:
+        makers[tables.TIME] = lambda: tables.time_columns(tissue, result)
+    if fates is not None:
+        makers[tables.FATES] = lambda: tables.fate_columns(tissue, fates)
+    return makers
+
+
+def _check(tissue: Tissue, result: VelocityResult, fates: tables.Fates | None, embedding: Embedding | None) -> None:
+    found = {"velocity": result.field.n_cells}
+    if fates is not None:
+        found["fates"] = len(fates.probability)
+    if embedding is not None:
+        found["embedding"] = len(embedding.coordinates)
+    for name, number in found.items():
+        if number != tissue.n_cells:
+            raise DataError(
+                f"The {name} has {number} cells but {tissue.source} has {tissue.n_cells}. "
+                "Export results together with the cells they belong to."
+            )
+
+
+def _folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be made ({error.strerror}). Choose another.") from error
+    return folder.resolve()

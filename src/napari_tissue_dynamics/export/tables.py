@@ -1,0 +1,110 @@
+"""Results as tables that any program reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.workflow.results import VelocityResult
+
+VECTORS, KINETICS = "velocity_vectors.csv", "kinetic_params.csv"
+TIME, FATES = "latent_time.csv", "fate_probabilities.csv"
+DIGITS = "%.6g"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fates:
+    """Where the cells will end.
+
+    Parameters
+    ----------
+    names
+        The terminal states.
+    probability
+        (cells, states) probability of every state; NaN in cells that reach none.
+
+    Raises
+    ------
+    DataError
+        If there is not one column per state.
+    """
+
+    names: tuple[str, ...]
+    probability: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        if self.probability.ndim != 2 or self.probability.shape[1] != len(self.names):
+            raise DataError(
+                f"The fate probabilities are {self.probability.shape} for {len(self.names)} terminal states; "
+                "one column per state was expected."
+            )
+
+
+def vector_columns(
+    tissue: Tissue, result: VelocityResult, n_components: int, seed: int
+) -> Mapping[str, NDArray[np.generic]]:
+    """Return place and velocity of every cell in the principal components, its speed and how sure it is."""
+    from napari_tissue_dynamics.analysis.component_velocity import component_velocity
+
+    found = component_velocity(result.field, n_components, seed=seed)
+    number = range(found.scores.shape[1])
+    return {
+        "cell": np.array(tissue.cells, dtype=object),
+        **{f"pc_{k + 1}": found.scores[:, k] for k in number},
+        **{f"velocity_pc_{k + 1}": found.velocity[:, k] for k in number},
+        "velocity_length": np.linalg.norm(found.velocity, axis=1),
+        "velocity_confidence": result.confidence,
+    }
+
+
+def time_columns(tissue: Tissue, result: VelocityResult) -> Mapping[str, NDArray[np.generic]]:
+    """Return the latent time of every cell, with its spread over refits where that is known."""
+    field = result.field
+    if field.time is None:
+        raise DataError(f"The {field.model} model has no latent time. Fit a model that has one.")
+    columns: dict[str, NDArray[np.generic]] = {
+        "cell": np.array(tissue.cells, dtype=object),
+        "latent_time": field.time,
+    }
+    if field.time_spread is not None:
+        columns["latent_time_spread"] = field.time_spread
+    if tissue.cell_types is not None:
+        columns[tissue.cell_types.name] = tissue.cell_types.values()
+    return columns
+
+
+def fate_columns(tissue: Tissue, fates: Fates) -> Mapping[str, NDArray[np.generic]]:
+    """Return the probability of every terminal state, a column each, and the most likely state of every cell."""
+    known = np.isfinite(fates.probability).all(axis=1)
+    likely = np.full(tissue.n_cells, "", dtype=object)
+    likely[known] = np.array(fates.names, dtype=object)[fates.probability[known].argmax(axis=1)]
+    columns = {name: fates.probability[:, k] for k, name in enumerate(fates.names)}
+    return {"cell": np.array(tissue.cells, dtype=object), **columns, "most_likely": likely}
+
+
+def write_table(path: Path, columns: Mapping[str, NDArray[np.generic]]) -> Path:
+    """Write columns as CSV, six digits, empty where a number is not known; complete or not at all.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    import pandas as pd
+
+    from napari_tissue_dynamics.data.anndata_write import replacing
+
+    with replacing(path) as temporary:
+        pd.DataFrame(dict(columns)).to_csv(temporary, index=False, float_format=DIGITS)
+    return path
