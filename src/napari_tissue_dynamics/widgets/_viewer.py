@@ -32,7 +32,14 @@ def rank(key: str) -> int:
     """Return where a layer belongs in the stack: image, cells, results, arrows on a grid, arrows on cells."""
     if key.startswith("histology"):
         return IMAGE
-    ranks = {"cells": CELLS, "velocity grid": GRID, "streamlines": GRID, "particles": GRID, "velocity": ARROWS}
+    ranks = {
+        "cells": CELLS,
+        "velocity grid": GRID,
+        "streamlines": GRID,
+        "particles": GRID,
+        "selected cells": GRID,
+        "velocity": ARROWS,
+    }
     return ranks.get(key.removeprefix(RUNNING), RESULT)
 
 
@@ -193,7 +200,8 @@ def source_of(workspace: Workspace) -> str:
 
 def _place(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> int:
     """Return the index for a new layer: above our layers of the same or a lower rank, below the others."""
-    ranks = {layer_id: rank(other) for other, layer_id in workspace.layer_ids.items()}
+    grids = dict.fromkeys(("velocity grid", "streamlines", "particles", "selected cells"), GRID)
+    ranks = {"cells": CELLS, "velocity": ARROWS, **grids}
     places = [(i, ranks.get(str(layer.unique_id))) for i, layer in enumerate(viewer.layers)]
     higher = [i for i, other in places if other is not None and other > rank(key)]
     lower = [i for i, other in places if other is not None and other <= rank(key)]

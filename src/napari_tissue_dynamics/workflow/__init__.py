@@ -1,6 +1,7 @@
 """What one press of a Run button does, as one call: the docks and the command line share it."""
 
 from napari_tissue_dynamics.workflow.direction import direction_steps, named_order
+from napari_tissue_dynamics.workflow.embedding import EmbeddingPicture, embedding_grid, embedding_picture_steps
 from napari_tissue_dynamics.workflow.files import checks_of, in_words, save
 from napari_tissue_dynamics.workflow.kinetic_models import kinetics, kinetics_steps
 from napari_tissue_dynamics.workflow.picture import picture_steps
@@ -16,6 +17,7 @@ from napari_tissue_dynamics.workflow.steer import apply, apply_steps, origin_of,
 
 __all__ = [
     "PROJECTION",
+    "EmbeddingPicture",
     "VelocityPreview",
     "VelocityResult",
     "apply",
@@ -23,6 +25,8 @@ __all__ = [
     "betas_table",
     "checks_of",
     "direction_steps",
+    "embedding_grid",
+    "embedding_picture_steps",
     "export_betas_steps",
     "in_words",
     "kinetics",
