@@ -22,10 +22,10 @@ def measure(cells, genes, seconds):
 
     from napari_tissue_dynamics.data.simulate import simulate_tissue
     from napari_tissue_dynamics.widgets._workspace import workspace_of
-    from napari_tissue_dynamics.widgets.steer import SteerDock
+    from napari_tissue_dynamics.widgets.velocity import VelocityDock
 
     viewer = napari.Viewer()
-    dock = SteerDock(viewer)
+    dock = VelocityDock(viewer)
     viewer.window.add_dock_widget(dock, name="STEER")
     workspace_of(viewer).set_tissue(simulate_tissue(cells, genes, seed=0).tissue)
     shots = []

@@ -11,7 +11,7 @@ from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.steer.experts_number import ExpertNumber
 from napari_tissue_dynamics.widgets import steer
 from napari_tissue_dynamics.widgets._expert_curve import MARKS, ExpertCurve, ExpertNumberPanel, value_range
-from napari_tissue_dynamics.widgets.steer import SteerDock
+from napari_tissue_dynamics.widgets.velocity import VelocityDock
 
 THEMES = {"dark": ("#262930", "#f0f1f2"), "light": ("#efebe9", "#3b3a39")}
 
@@ -127,7 +127,7 @@ def test_nothing_is_shown_before_an_estimate(qtbot, estimate):
 
 
 def test_dock_estimates_and_takes_the_chosen_number(open_dock, workspace, tissue, tiny_steer, finish, qtbot):
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     assert dock.experts.run_panel.button.toolTip() == "Load a tissue first."
     workspace.set_tissue(tissue)
     dock.form.set_value(tiny_steer)
@@ -154,7 +154,7 @@ def test_stop_ends_an_estimate_within_a_second(open_dock, workspace, tissue, fin
             yield Progress("mixture of 2", 1, 10, 0.1)
 
     monkeypatch.setattr(steer, "tissue_expert_number_steps", endless)
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     workspace.set_tissue(tissue)
     dock.estimate()
     qtbot.waitUntil(lambda: "mixture" in dock.experts.run_panel.status.text(), timeout=5000)

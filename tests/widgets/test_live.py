@@ -8,7 +8,7 @@ from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._live import LivePreview
 from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
 from napari_tissue_dynamics.widgets.legend import LegendDock
-from napari_tissue_dynamics.widgets.steer import SteerDock
+from napari_tissue_dynamics.widgets.velocity import VelocityDock
 from napari_tissue_dynamics.workflow import VelocityPreview
 
 FIRST_SEEN = ("velocity", "latent time")
@@ -123,7 +123,7 @@ def test_what_a_person_does_meanwhile_is_respected(live, shown, tissue):
 
 
 def test_arrows_can_be_seen_on_every_canvas(live, shown, workspace, tissue, open_dock):
-    open_dock(SteerDock)
+    open_dock(VelocityDock)
     rgba = np.ones((4, 4), dtype=np.float32)
     rgba[:, 3] = [0.15, 0.4, 0.7, 1]
     data = (np.ones((4, 2, 2)), {"name": "velocity", "edge_color": rgba}, "vectors")

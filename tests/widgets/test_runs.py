@@ -16,7 +16,7 @@ from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._loss_curve import MOST, LossCurve
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._runs import RunHistory, size_of
-from napari_tissue_dynamics.widgets.steer import SteerDock
+from napari_tissue_dynamics.widgets.velocity import VelocityDock
 from napari_tissue_dynamics.workflow import VelocityResult
 
 
@@ -48,7 +48,7 @@ def click(qtbot, view, row):
 
 def test_an_earlier_run_is_shown_again(open_dock, workspace, tissue, velocity, qtbot, tiny_steer, viewer):
     workspace.set_tissue(tissue)
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     first, second = velocity(0, "STEER"), velocity(1, "other")
     dock.show_result(first, tiny_steer)
     dock.show_result(second)

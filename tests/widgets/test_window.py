@@ -14,7 +14,7 @@ from napari_tissue_dynamics.widgets._workspace import workspace_of
 pytestmark = pytest.mark.gui
 
 PLUGIN = "napari-tissue-dynamics"
-DOCKS = ("Load tissue", "STEER velocity", "SpaceTravLR regulation")
+DOCKS = ("Load tissue", "Velocity", "SpaceTravLR regulation")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_docks_fit_into_320_pixels(window_viewer, qtbot):
 
 def test_open_sections_fit_into_320_pixels(window_viewer, qtbot, tissue_file, tissue, tiny_steer, finish):
     load(window_viewer, tissue_file, finish)
-    dock = opened(window_viewer, "STEER velocity")
+    dock = opened(window_viewer, "Velocity")
     dock.show_result(workflow.velocity(tissue, tiny_steer), tiny_steer)
     dock.setParent(None)
     qtbot.addWidget(dock)
@@ -85,7 +85,7 @@ def test_open_sections_fit_into_320_pixels(window_viewer, qtbot, tissue_file, ti
 
 
 def test_docks_share_one_workspace(window_viewer, tissue_file, tissue, finish):
-    steer = opened(window_viewer, "STEER velocity")
+    steer = opened(window_viewer, "Velocity")
     assert not steer.panel.button.isEnabled()
     load(window_viewer, tissue_file, finish)
     assert steer.panel.button.isEnabled()
@@ -94,7 +94,7 @@ def test_docks_share_one_workspace(window_viewer, tissue_file, tissue, finish):
 
 def test_steer_button_trains_and_draws(window_viewer, tissue_file, tiny_steer, finish):
     load(window_viewer, tissue_file, finish)
-    dock = opened(window_viewer, "STEER velocity")
+    dock = opened(window_viewer, "Velocity")
     dock.form.set_value(tiny_steer)
     dock.panel.button.click()
     finish(dock)
@@ -108,7 +108,7 @@ def test_steer_button_trains_and_draws(window_viewer, tissue_file, tiny_steer, f
 def test_sample_can_be_worked_with(window_viewer, finish):
     window_viewer.open_sample(PLUGIN, "simulated_tissue")
     n_layers = len(window_viewer.layers)
-    dock = opened(window_viewer, "STEER velocity")
+    dock = opened(window_viewer, "Velocity")
     dock.take_shown.click()
     finish(dock)
     assert workspace_of(window_viewer).tissue is not None
@@ -125,7 +125,7 @@ def test_a_dropped_file_is_opened_by_the_reader(window_viewer, tissue_file, tiss
 
 def test_dock_taken_out_of_the_window_stops_its_fit(window_viewer, tissue, monkeypatch, qtbot):
     monkeypatch.setattr(workflow, "velocity_steps", forever)
-    dock = opened(window_viewer, "STEER velocity")
+    dock = opened(window_viewer, "Velocity")
     workspace = workspace_of(window_viewer)
     workspace.set_tissue(tissue)
     dock.start()
@@ -137,7 +137,7 @@ def test_dock_taken_out_of_the_window_stops_its_fit(window_viewer, tissue, monke
 def test_closing_the_window_while_a_fit_runs(make_napari_viewer, tissue, monkeypatch, qtbot):
     monkeypatch.setattr(workflow, "velocity_steps", forever)
     viewer = make_napari_viewer()
-    dock = opened(viewer, "STEER velocity")
+    dock = opened(viewer, "Velocity")
     workspace = workspace_of(viewer)
     workspace.set_tissue(tissue)
     dock.start()

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.anndata_table import FileTable
 
+SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood", "fit_r2")
+"""Columns of var in which scVelo keeps the curves of its dynamical model; those of the rates come first."""
+
 
 def read_velocity(path: str | Path) -> VelocityField:
     """Return the velocity that an .h5ad file holds, ours or that of scVelo.
@@ -138,12 +141,21 @@ def _velocity(table: FileTable) -> VelocityField:
         time_spread=_float32(table.column(keys.TIME_SPREAD)) if keys.TIME_SPREAD in columns_of_obs else None,
         gene_weight=_of_genes(table, keys.GENE_WEIGHT, columns),
         velocity_genes=_velocity_genes(table, columns),
-        gene_table={key: _of_genes(table, key, columns) for key in record.get("gene_table", ())},
+        gene_table=_gene_table(table, record, columns),
         expert_probability=_float32(table.obsm(keys.EXPERT_PROBABILITY)) if keys.EXPERT_PROBABILITY in obsm else None,
         embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
         model=str(mode) if mode is not None else "velocity",
         stopped=record.get("status") == "stopped",
     )
+
+
+def _gene_table(table: FileTable, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:
+    """Return what is known of every gene: what we noted, or the curves of scVelo where they are complete."""
+    names = record.get("gene_table", ()) if record else SCVELO_CURVE
+    found = {key: _of_genes(table, key, columns) for key in names}
+    if not record and any(found[key] is None for key in SCVELO_CURVE[:5]):
+        return {}
+    return {key: values for key, values in found.items() if values is not None}
 
 
 def _of_genes(table: FileTable, key: str, columns: NDArray[np.int64]) -> Any:

@@ -51,6 +51,7 @@ class Form(QWidget, Generic[Settings]):
         super().__init__(parent)
         self._type = settings_type
         self._editors: dict[str, _Editor] = {}
+        self._rows: dict[str, QFormLayout] = {}
         hints = get_type_hints(settings_type, include_extras=True)
         texts = parameter_texts(settings_type)
         basic, advanced = rows(), rows()
@@ -61,7 +62,8 @@ class Form(QWidget, Generic[Settings]):
             editor = _Editor(name, hints[name], getattr(settings_type(), name), texts.get(name, ""))
             editor.on_change(self.changed.emit)
             self._editors[name] = editor
-            add_row(basic if name in essential else advanced, spoken(name), editor.native, editor.tooltip)
+            self._rows[name] = basic if name in essential else advanced
+            add_row(self._rows[name], spoken(name), editor.native, editor.tooltip)
         self._order = names
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -81,6 +83,10 @@ class Form(QWidget, Generic[Settings]):
         """Show ``settings``."""
         for name, editor in self._editors.items():
             editor.set(getattr(settings, name))
+
+    def show_field(self, name: str, *, visible: bool) -> None:
+        """Show or hide the row of one setting; a hidden one keeps its value."""
+        self._rows[name].setRowVisible(self._editors[name].native, visible)
 
     def editor(self, name: str) -> QWidget:
         """Return the Qt field of one setting."""

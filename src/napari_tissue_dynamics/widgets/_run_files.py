@@ -73,7 +73,7 @@ class RunFiles(QWidget):
         self.words.setText(reason if state is None else f"In {state.name}, beside the tissue.")
         self.words.setVisible(bool(self.words.text()))
         tissue, running, model = self._workspace.tissue, self._workspace.running, self._workspace.velocity_model
-        missing = "" if model is not None else "There is no trained network to save. Train STEER first."
+        missing = "" if model is not None else "There is no trained network to save. Fit it with STEER first."
         busy = "Load a tissue first." if tissue is None else f"{running} is still running." if running else ""
         for button, reason, tip in ((self.save_button, missing, SAVE_TIP), (self.apply_button, busy, APPLY_TIP)):
             button.setEnabled(not reason)
@@ -89,7 +89,7 @@ class RunFiles(QWidget):
         """
         model = self._workspace.velocity_model
         if model is None:
-            raise DataError("There is no trained network to save. Train STEER first.")
+            raise DataError("There is no trained network to save. Fit it with STEER first.")
         try:
             if target.resolve() != model.resolve():
                 shutil.copyfile(model, target)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.coloring import Coloring
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.velocity.config import KineticsConfig
     from napari_tissue_dynamics.widgets._runs import Kind
     from napari_tissue_dynamics.workflow import VelocityResult
 
@@ -108,7 +109,7 @@ class Workspace:
         self.image_check: ImageCheck | None = None
         self.readiness: Readiness | None = None
         self.velocity: VelocityResult | None = None
-        self.velocity_config: SteerConfig | None = None
+        self.velocity_config: SteerConfig | KineticsConfig | None = None
         self.velocity_model: Path | None = None
         self.regulation: RegulationField | None = None
         self.regulation_config: TravlrConfig | None = None
@@ -167,7 +168,10 @@ class Workspace:
             self.images_changed.emit()
 
     def set_velocity(
-        self, velocity: VelocityResult, config: SteerConfig | None = None, model: Path | None = None
+        self,
+        velocity: VelocityResult,
+        config: SteerConfig | KineticsConfig | None = None,
+        model: Path | None = None,
     ) -> None:
         """Replace the velocity of the tissue."""
         self.velocity, self.velocity_config, self.velocity_model = velocity, config, model

@@ -184,13 +184,13 @@ class Picture:
 
     def __init__(self, viewer: napari.viewer.Viewer, out: Path) -> None:
         from napari_tissue_dynamics.widgets.load import LoadDock
-        from napari_tissue_dynamics.widgets.steer import SteerDock
         from napari_tissue_dynamics.widgets.travlr import TravlrDock
+        from napari_tissue_dynamics.widgets.velocity import VelocityDock
 
         self.viewer, self.out = viewer, out
         viewer.window.resize(*WINDOW_SIZE)
-        self.load, self.steer, self.travlr = LoadDock(viewer), SteerDock(viewer), TravlrDock(viewer)
-        docks = {"Load tissue": self.load, "STEER velocity": self.steer, "SpaceTravLR regulation": self.travlr}
+        self.load, self.steer, self.travlr = LoadDock(viewer), VelocityDock(viewer), TravlrDock(viewer)
+        docks = {"Load tissue": self.load, "Velocity": self.steer, "SpaceTravLR regulation": self.travlr}
         self.tabs = {
             dock: viewer.window.add_dock_widget(dock, name=name, area="right", tabify=True)
             for name, dock in docks.items()

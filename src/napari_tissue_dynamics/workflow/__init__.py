@@ -14,6 +14,7 @@ from napari_tissue_dynamics.workflow.regulation import (
 )
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
 from napari_tissue_dynamics.workflow.steer import apply, apply_steps, origin_of, velocity, velocity_steps
+from napari_tissue_dynamics.workflow.stored import stored_steps
 
 __all__ = [
     "PROJECTION",
@@ -38,6 +39,7 @@ __all__ = [
     "picture_steps",
     "regulation_steps",
     "save",
+    "stored_steps",
     "velocity",
     "velocity_steps",
 ]

@@ -24,7 +24,7 @@ from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
 from napari_tissue_dynamics.widgets._origin_form import CELLS, NOTHING, STAGE, TYPE
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets.legend import LegendDock
-from napari_tissue_dynamics.widgets.steer import SteerDock
+from napari_tissue_dynamics.widgets.velocity import VelocityDock
 from napari_tissue_dynamics.workflow import VelocityPreview, velocity
 
 
@@ -47,7 +47,7 @@ def file(simulated, tmp_path):
 
 @pytest.fixture
 def dock(open_dock, viewer, workspace, tissue, file, tiny_steer):
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     show_tissue(viewer, workspace, Opened(tissue, file, contents(file)))
     dock.form.set_value(tiny_steer)
     return dock
@@ -394,7 +394,7 @@ def test_where_the_state_is_kept(dock, workspace, tissue, file, calls, finish):
 
 def test_a_model_is_saved_and_applied(dock, viewer, workspace, tissue, tmp_path, monkeypatch, finish):
     assert not dock.files.save_button.isEnabled()
-    assert "Train STEER first" in dock.files.save_button.toolTip()
+    assert "Fit it with STEER first" in dock.files.save_button.toolTip()
     dock.start()
     finish(dock)
     assert not dock.message.text()

@@ -1,20 +1,18 @@
-"""The dock that trains STEER and draws velocity, experts and latent time."""
+"""The dock that fits a velocity model and draws velocity, latent time and experts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari.layers import Points
 from qtpy.QtWidgets import QMessageBox, QPushButton
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import worker_threads
+from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
-from napari_tissue_dynamics.layers.stacks import velocity_layers
-from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.experts_number import tissue_expert_number_steps
 from napari_tissue_dynamics.widgets import _viewer
@@ -23,36 +21,37 @@ from napari_tissue_dynamics.widgets._expert_curve import ExpertNumberPanel
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._live import LivePreview
+from napari_tissue_dynamics.widgets._model_form import SPOKEN, ModelForm
 from napari_tissue_dynamics.widgets._origin_form import OriginForm
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_files import RunFiles
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._runs import RunHistory
 from napari_tissue_dynamics.widgets._section import Section
+from napari_tissue_dynamics.widgets._velocity_jobs import kinetic_job, needs_torch, steer_job
 from napari_tissue_dynamics.widgets._velocity_summary import ExpertTable
-from napari_tissue_dynamics.widgets.legend import open_legend
+from napari_tissue_dynamics.widgets._velocity_view import FIRST_SEEN, draw_velocity, selected_cells
+from napari_tissue_dynamics.widgets.portraits import open_portraits
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     import napari
     from qtpy.QtWidgets import QWidget
 
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.widgets._jobs import Steps
-    from napari_tissue_dynamics.widgets._origin_form import Known
+    from napari_tissue_dynamics.widgets._model_form import Settings
 
 
-ESSENTIAL = ("n_experts", "keep_genes", "velocity_epochs", "device", "seed")
-FIRST_SEEN = ("velocity", "latent time")
-"""What is visible after a first run; the rest is one click away in the layer list."""
 NO_ORIGIN = "Only the improved profile can use where time begins."
+STORED = frozenset({keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED})
+"""Layers of a file whose velocities can be taken back."""
+USE_STORED = "Take back what the file holds and draw it; nothing is fitted."
 
 
-class SteerDock(Dock):
-    """Joins the STEER form, one running fit and the viewer.
+class VelocityDock(Dock):
+    """Joins the forms of the velocity models, one running fit and the viewer.
 
     Parameters
     ----------
@@ -64,18 +63,24 @@ class SteerDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
-        self.form: Form[SteerConfig] = Form(SteerConfig, ESSENTIAL)
+        self.form = ModelForm()
         self.origin = OriginForm()
         self.experts = ExpertNumberPanel()
         self.arrows: Form[ProjectionConfig] = Form(ProjectionConfig, ("neighbors", "within"))
         self.files = RunFiles(self.workspace)
         self.history = RunHistory(self.workspace, "velocity")
-        self.summary = sentences("Result of STEER")
+        self.summary = sentences("Result of the velocity model")
         self.table = ExpertTable()
-        self.panel = RunPanel("Train STEER", "Estimate RNA velocity, latent time and experts of every cell.")
+        self.panel = RunPanel(
+            "Fit velocity", "Estimate RNA velocity and latent time of every cell, with STEER also its expert."
+        )
         self.resume_button = QPushButton("Resume the stopped run")
         self.resume_button.setToolTip("Go on from the state in which the last run was stopped or broke off.")
         self.resume_button.setAccessibleName("Resume the stopped run")
+        self.stored_button = _button(
+            "Use the velocities of the file", "Take back what the file holds; nothing is fitted."
+        )
+        self.portrait_button = _button("Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit.")
         self._redrawing = self._redraw_again = False
         self._arrange()
         self._connect()
@@ -84,21 +89,35 @@ class SteerDock(Dock):
         self._summarize()
 
     def start(self) -> None:
-        """Train with the settings of the form, in a worker; a run that was stopped before is given up."""
-        kept = self.files.kept()
+        """Fit with the settings of the form, in a worker; a run of STEER that was stopped before is given up."""
+        kept = self.files.kept() if self.form.is_steer else None
         if kept is not None:
             if not self._may_begin_anew(kept):
                 return
             kept.unlink(missing_ok=True)
-        self._train()
+        self._fit()
 
     def resume(self) -> None:
         """Go on with a run that was stopped or broke off, in a worker."""
-        self._train()
+        self._fit()
+
+    def use_stored(self) -> None:
+        """Take back the velocities of the file of the tissue, in a worker."""
+        tissue, source, projection = self.workspace.tissue, self.workspace.source, self.arrows.value()
+        if tissue is None or source is None:
+            self.show_error("There is no file that could hold velocities. Load one first.")
+            return
+        self._run_with_picture(
+            "Reading velocities",
+            tissue,
+            lambda stop: workflow.stored_steps(tissue, source, stop, projection=projection),
+            None,
+            None,
+        )
 
     def estimate(self) -> None:
         """Estimate the number of experts with the settings of the form, in a worker."""
-        tissue, config = self.workspace.tissue, self.form.value()
+        tissue, config = self.workspace.tissue, self.form.steer.value()
         if tissue is None:
             self.show_error("There is no tissue to look at. Load a file first.")
             return
@@ -111,7 +130,7 @@ class SteerDock(Dock):
 
     def apply(self, model: Path) -> None:
         """Give the tissue the velocities of a trained network, in a worker."""
-        tissue, projection, device = self.workspace.tissue, self.arrows.value(), self.form.value().device
+        tissue, projection, device = self.workspace.tissue, self.arrows.value(), self.form.steer.value().device
         if tissue is None:
             self.show_error("There is no tissue to apply a model to. Load a file first.")
             return
@@ -155,7 +174,7 @@ class SteerDock(Dock):
 
     def use_selected_cells(self) -> None:
         """Let time begin with the cells that are selected in a layer of cells."""
-        cells = self._selected_cells()
+        cells = selected_cells(self.viewer, self.workspace)
         if cells:
             self.clear_error()
             self.origin.take_cells(cells)
@@ -165,7 +184,7 @@ class SteerDock(Dock):
     def show_result(
         self,
         result: workflow.VelocityResult,
-        config: SteerConfig | None = None,
+        config: Settings | None = None,
         model: Path | None = None,
         *,
         arrows_only: bool = False,
@@ -175,32 +194,31 @@ class SteerDock(Dock):
         if tissue is None:
             self.show_error("There is no tissue to draw the velocity in. Load a file first.")
             return
-        layers = velocity_layers(tissue, result.field, result.arrows, result.grid, result.spread)
-        if arrows_only:
-            layers = [data for data in layers if data[2] == "vectors"]
-        first = _viewer.find(self.viewer, self.workspace, "velocity") is None
-        active = _viewer.key_of(self.workspace, self.viewer.layers.selection.active)
-        self.workspace.set_velocity(result, config, model)
-        for data in layers:
-            _viewer.show(self.viewer, self.workspace, data, visible=data[1]["name"] in FIRST_SEEN)
-        open_legend(self.viewer)
-        if first and not arrows_only:
-            _viewer.hide_other_results(self.viewer, self.workspace, FIRST_SEEN)
-        chosen = _viewer.find(self.viewer, self.workspace, active) if active and not first else None
-        chosen = chosen or _viewer.find(self.viewer, self.workspace, "latent time")
-        if chosen is not None:
-            self.viewer.layers.selection.active = chosen
+        draw_velocity(
+            self.viewer,
+            self.workspace,
+            tissue,
+            result,
+            lambda: self.workspace.set_velocity(result, config, model),
+            arrows_only=arrows_only,
+        )
 
     def _arrange(self) -> None:
         self.table_section = Section("Experts in detail", self.table, "Show or hide what sets the experts apart.")
+        self.experts_section = Section(
+            "Number of experts", self.experts, "Show or hide the estimate of the number of experts."
+        )
+        self.files_section = Section("State and model", self.files, "Show or hide the files of a run.")
         for widget in (
+            self.stored_button,
             self.form,
             Section("Where time begins", self.origin, "Show or hide what is known of the order of the cells."),
-            Section("Number of experts", self.experts, "Show or hide the estimate of the number of experts."),
+            self.experts_section,
             Section("How arrows are drawn", self.arrows, "Show or hide how velocities become arrows."),
-            Section("State and model", self.files, "Show or hide the files of a run."),
+            self.files_section,
             Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue."),
             self.summary,
+            self.portrait_button,
             self.table_section,
         ):
             self.column.addWidget(widget)
@@ -210,7 +228,9 @@ class SteerDock(Dock):
 
     def _connect(self) -> None:
         self.resume_button.clicked.connect(self.resume)
-        self.form.changed.connect(self._block_origin)
+        self.stored_button.clicked.connect(self.use_stored)
+        self.portrait_button.clicked.connect(lambda: open_portraits(self.viewer))
+        self.form.changed.connect(self._model_changed)
         self.origin.selection_requested.connect(self.use_selected_cells)
         self.experts.run_panel.run_requested.connect(self.estimate)
         self.experts.run_panel.stop_requested.connect(self.stop)
@@ -226,26 +246,30 @@ class SteerDock(Dock):
         listen(self, self.workspace.velocity_changed, self._summarize)
         listen(self, self.viewer.canvas.events.background_color, self._ink)
 
-    def _train(self) -> None:
+    def _fit(self) -> None:
         tissue, config = self.workspace.tissue, self.form.value()
         if tissue is None:
-            self.show_error("There is no tissue to train on. Load a file first.")
+            self.show_error("There is no tissue to fit. Load a file first.")
             return
         try:
             known = self.origin.value()
         except TissueDynamicsError as error:
             self.show_error(str(error))
             return
-        model = self.workspace.new_model()
-        steps = _fitting(tissue, config, known, self.arrows.value(), (self.files.state(), model))
-        self._run_with_picture("Training STEER", tissue, steps, config, model)
+        if isinstance(config, SteerConfig):
+            model = self.workspace.new_model()
+            steps = steer_job(tissue, config, known, self.arrows.value(), (self.files.state(), model))
+            self._run_with_picture("Training STEER", tissue, steps, config, model)
+        else:
+            steps = kinetic_job(tissue, config, known, self.arrows.value())
+            self._run_with_picture(f"Fitting the {SPOKEN[config.model]} model", tissue, steps, config, None)
 
     def _run_with_picture(
         self,
         what: str,
         tissue: Tissue,
         steps: Steps,
-        config: SteerConfig | None,
+        config: Settings | None,
         model: Path | None,
         *,
         arrows_only: bool = False,
@@ -275,7 +299,7 @@ class SteerDock(Dock):
             reported=lambda report: live.take(report),
             stopped=stopped,
             ended=ended,
-            threads=worker_threads,
+            threads=worker_threads if needs_torch(config, model) else None,
         )
 
     def _may_begin_anew(self, kept: Path) -> bool:
@@ -283,39 +307,39 @@ class SteerDock(Dock):
             f"{kept.name} holds the state of a run that did not end. Begin anew and give it up? "
             "'Resume the stopped run' goes on with it instead."
         )
-        return QMessageBox.question(self, "Train STEER", question) == QMessageBox.StandardButton.Yes
-
-    def _selected_cells(self) -> list[int]:
-        """Return the selected points of the active layer of cells, else of the first one that has any."""
-        tissue = self.workspace.tissue
-        n_cells = -1 if tissue is None else tissue.n_cells
-        layers = [layer for layer, _ in _viewer.our_layers(self.viewer)]
-        active = self.viewer.layers.selection.active
-        found = [*(layer for layer in layers if layer == active), *layers]
-        chosen = [
-            sorted(int(cell) for cell in layer.selected_data)
-            for layer in found
-            if isinstance(layer, Points) and len(layer.data) == n_cells
-        ]
-        return next((cells for cells in chosen if cells), [])
+        return QMessageBox.question(self, "Fit velocity", question) == QMessageBox.StandardButton.Yes
 
     def _refresh(self, *_: object) -> None:
         reason = self._reason()
         for panel in (self.panel, self.experts.run_panel):
             panel.block(reason)
         self.files.refresh()
-        self.resume_button.setVisible(not reason and self.files.kept() is not None)
+        self.resume_button.setVisible(self.form.is_steer and not reason and self.files.kept() is not None)
+        contents = self.workspace.contents
+        stored = contents is not None and self.workspace.source is not None and set(contents.layers) >= STORED
+        self.stored_button.setVisible(stored)
+        busy = f"{self.workspace.running} is still running." if self.workspace.running else ""
+        self.stored_button.setEnabled(not busy)
+        self.stored_button.setToolTip(busy or USE_STORED)
 
     def _take_tissue(self) -> None:
         self.experts.show_result(None)
         self.origin.offer(self.workspace.tissue, self.workspace.source, self.workspace.contents)
         self._block_origin()
 
+    def _model_changed(self) -> None:
+        """Show what the chosen model can use."""
+        for section in (self.experts_section, self.files_section):
+            section.setVisible(self.form.is_steer)
+        self._block_origin()
+        self._refresh()
+
     def _block_origin(self) -> None:
-        self.origin.block(NO_ORIGIN if self.form.value().faithful else "")
+        config = self.form.value()
+        self.origin.block(NO_ORIGIN if isinstance(config, SteerConfig) and config.faithful else "")
 
     def _use_experts(self, number: int) -> None:
-        self.form.set_value(replace(self.form.value(), n_experts=number))
+        self.form.set_value(replace(self.form.steer.value(), n_experts=number))
 
     def _reason(self) -> str:
         if self.workspace.running:
@@ -333,6 +357,7 @@ class SteerDock(Dock):
         statistics = None if result is None else result.experts
         self.table.show_statistics(statistics)
         self.table_section.setVisible(statistics is not None)
+        self.portrait_button.setVisible(result is not None and hasattr(self.viewer, "window"))
         words = "" if result is None else workflow.in_words(result, self.workspace.velocity_config)
         self.summary.setText(" ".join(part for part in (words, self._meaning()) if part))
         self.files.refresh()
@@ -346,22 +371,8 @@ class SteerDock(Dock):
         return f"Mind what the counts mean: {meaning}." if meaning else ""
 
 
-def _fitting(
-    tissue: Tissue,
-    config: SteerConfig,
-    known: Known,
-    projection: ProjectionConfig,
-    files: tuple[Path | None, Path | None],
-) -> Steps:
-    checkpoint, model = files
-
-    def steps(stop: StopToken) -> Generator[Progress, None, workflow.VelocityResult]:
-        yield Progress("where time begins", 0, 1, 0.0)
-        origin = known(tissue)
-        return (
-            yield from workflow.velocity_steps(
-                tissue, config, stop, origin=origin, projection=projection, checkpoint=checkpoint, model=model
-            )
-        )
-
-    return steps
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.setAccessibleName(text)
+    return button

@@ -10,7 +10,7 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 from napari_tissue_dynamics.widgets.load import LoadDock
-from napari_tissue_dynamics.widgets.steer import SteerDock
+from napari_tissue_dynamics.widgets.velocity import VelocityDock
 from napari_tissue_dynamics.workflow import velocity
 
 NAMES = ["velocity", "velocity grid", "latent time", "expert"]
@@ -23,7 +23,7 @@ def fitted(tissue, tiny_steer):
 
 @pytest.fixture
 def dock(open_dock, workspace, tissue, tiny_steer):
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     workspace.set_tissue(tissue)
     dock.form.set_value(tiny_steer)
     return dock
@@ -63,7 +63,7 @@ def test_run_draws_every_layer_and_keeps_the_result(dock, viewer, workspace, tis
     np.testing.assert_allclose(arrows[:, 0], tissue.positions[moving][:, ::-1], rtol=1e-5)
     assert viewer.layers["latent time"].visible
     assert not viewer.layers["expert"].visible
-    assert dock.panel.button.text() == "Train STEER"
+    assert dock.panel.button.text() == "Fit velocity"
 
 
 def test_arrows_lie_above_cells_above_image(open_dock, viewer, workspace, tissue_file, fitted, finish, tiny_steer):
@@ -71,7 +71,7 @@ def test_arrows_lie_above_cells_above_image(open_dock, viewer, workspace, tissue
     load.file.line.setText(str(tissue_file))
     load.load()
     finish(load)
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     dock.show_result(fitted, tiny_steer)
     names = [layer.name for layer in viewer.layers]
     assert names[0].startswith("histology")
@@ -149,7 +149,7 @@ def test_an_error_gives_one_sentence_and_an_idle_dock(
     finish(dock, 5000)
     assert words in dock.message.text()
     assert "\n" not in dock.message.text()
-    assert dock.panel.button.text() == "Train STEER"
+    assert dock.panel.button.text() == "Fit velocity"
     assert dock.panel.button.isEnabled()
     assert len(viewer.layers) == 0
     assert workspace.running == ""
@@ -159,7 +159,7 @@ def test_an_error_gives_one_sentence_and_an_idle_dock(
 def test_no_second_fit_in_the_same_viewer(dock, open_dock, fitted, monkeypatch, finish):
     monkeypatch.setattr(workflow, "velocity_steps", endless(fitted, after=10**9))
     dock.start()
-    other = open_dock(SteerDock)
+    other = open_dock(VelocityDock)
     assert not other.panel.button.isEnabled()
     assert "still running" in other.panel.button.toolTip()
     other.start()
@@ -172,7 +172,7 @@ def test_no_second_fit_in_the_same_viewer(dock, open_dock, fitted, monkeypatch, 
 def test_destroyed_dock_stops_its_fit(viewer, workspace, tissue, fitted, monkeypatch, qtbot):
     monkeypatch.setattr(workflow, "velocity_steps", endless(fitted, after=10**9))
     workspace.set_tissue(tissue)
-    dock = SteerDock(viewer)
+    dock = VelocityDock(viewer)
     dock.start()
     job = dock.job
     qtbot.waitUntil(lambda: job.state == "running", timeout=2000)
@@ -187,7 +187,7 @@ def test_destroyed_dock_stops_its_fit(viewer, workspace, tissue, fitted, monkeyp
 
 
 def test_reason_stands_on_the_button(open_dock, workspace, tissue):
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     assert dock.panel.button.toolTip() == "Load a tissue first."
     workspace.set_tissue(tissue.with_(spliced=None))
     assert "spliced" in dock.panel.button.toolTip()
@@ -197,7 +197,7 @@ def test_reason_stands_on_the_button(open_dock, workspace, tissue):
 
 
 def test_what_counts_mean_is_said(open_dock, workspace, tissue):
-    dock = open_dock(SteerDock)
+    dock = open_dock(VelocityDock)
     workspace.set_tissue(tissue.with_(counts_meaning="unspliced = nuclear counts, spliced = cytoplasmic counts"))
     assert "nuclear counts" in dock.summary.text()
 

@@ -1,0 +1,77 @@
+"""Take back the velocities that a file holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import part_of
+from napari_tissue_dynamics.workflow.picture import picture_steps
+from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
+from napari_tissue_dynamics.workflow.running import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.progress import Progress, StopToken
+
+READ_SHARE = 0.1
+
+
+def stored_steps(
+    tissue: Tissue,
+    source: Path,
+    stop: StopToken | None = None,
+    *,
+    projection: ProjectionConfig = PROJECTION,
+    seed: int = 0,
+) -> Generator[Progress, None, VelocityResult]:
+    """Read the velocities of a file, ours or those of scVelo, and draw them into the tissue anew; nothing is fitted.
+
+    Parameters
+    ----------
+    tissue
+        The tissue that was read from the file.
+    source
+        The file.
+    stop
+        Ends the work early; there is no result then.
+    projection
+        Settings of the arrows.
+    seed
+        Seed of bootstrap and null.
+
+    Yields
+    ------
+    How far the work is.
+
+    Returns
+    -------
+    The velocities and their picture.
+
+    Raises
+    ------
+    DataError
+        If the file holds no velocity, or that of other cells.
+    FitError
+        If the work was ended early.
+    """
+    field = yield from wait("velocities of the file", lambda: _read(tissue, source), 0.0, stop)
+    steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
+    return (yield from part_of(steps, READ_SHARE, 1))
+
+
+def _read(tissue: Tissue, source: Path) -> VelocityField:
+    from napari_tissue_dynamics.data.anndata_read_results import read_velocity
+
+    field = read_velocity(source)
+    if field.n_cells != tissue.n_cells:
+        raise DataError(
+            f"The velocities of {source.name} are of {field.n_cells} cells, but {tissue.n_cells} cells are loaded. "
+            "Load all cells of the file, or fit the velocity."
+        )
+    return field

@@ -1,0 +1,156 @@
+"""One dock for all models: a person picks one, sees its settings, fits it and sees its layers."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_tissue_dynamics import workflow
+from napari_tissue_dynamics.data.anndata_io import contents
+from napari_tissue_dynamics.data.simulate_file import write_simulated
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.velocity.config import KineticsConfig
+from napari_tissue_dynamics.widgets._model_form import STEER, ModelForm
+from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
+from napari_tissue_dynamics.widgets.velocity import VelocityDock
+
+LIGHT = {"n_top_genes": 40, "min_shared_counts": 0}
+
+
+@pytest.fixture
+def file(simulated, tmp_path):
+    path = tmp_path / "small tissue.h5ad"
+    write_simulated(path, simulated.tissue, simulated.truth)
+    return path
+
+
+@pytest.fixture
+def dock(open_dock, viewer, workspace, tissue, file):
+    dock = open_dock(VelocityDock)
+    dock.resize(320, 600)
+    dock.show()
+    show_tissue(viewer, workspace, Opened(tissue, file, contents(file)))
+    return dock
+
+
+def pick(dock, model, qtbot):
+    """Choose a model with the keyboard."""
+    combo = dock.form.model
+    combo.setFocus()
+    qtbot.keyClick(combo, Qt.Key.Key_Home)
+    while combo.currentData() != model:
+        before = combo.currentIndex()
+        qtbot.keyClick(combo, Qt.Key.Key_Down)
+        assert combo.currentIndex() > before
+
+
+def press(button, qtbot):
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+@pytest.mark.parametrize("config", [SteerConfig(seed=3), KineticsConfig(), KineticsConfig(model="stochastic", seed=5)])
+def test_form_gives_back_what_it_is_given(qtbot, config):
+    form = ModelForm()
+    qtbot.addWidget(form)
+    form.set_value(config)
+    assert form.value() == config
+    assert form.is_steer == isinstance(config, SteerConfig)
+
+
+def test_form_shows_the_settings_of_the_model(dock, qtbot):
+    shown = {}
+    for section in (dock.form.steer.advanced, dock.form.kinetics.advanced):
+        section.expand(animate=False)
+    for model in (STEER, "dynamical", "steady_state"):
+        pick(dock, model, qtbot)
+        form = dock.form.kinetics
+        shown[model] = {name for name in ("max_iter", "quantile", "model", "seed") if form.editor(name).isVisible()}
+        assert dock.form.steer.isVisible() == (model == STEER)
+        assert dock.experts_section.isVisible() == dock.files_section.isVisible() == (model == STEER)
+        assert dock.form.about.text()
+    assert shown == {STEER: set(), "dynamical": {"max_iter", "seed"}, "steady_state": {"quantile", "seed"}}
+
+
+def test_every_model_gives_the_result_of_a_script(dock, viewer, workspace, tissue, qtbot, finish):
+    for model in ("dynamical", "steady_state"):
+        config = KineticsConfig(model=model, **LIGHT)
+        dock.form.kinetics.set_value(config)
+        pick(dock, model, qtbot)
+        press(dock.panel.button, qtbot)
+        finish(dock)
+        assert not dock.message.text()
+        assert workspace.velocity_config == config
+        np.testing.assert_allclose(
+            workspace.velocity.field.spliced, workflow.kinetics(tissue, config).field.spliced, rtol=1e-4, atol=1e-5
+        )
+        assert {"velocity", "velocity grid", "latent time"} <= {layer.name for layer in viewer.layers}
+        assert "genes" in dock.summary.text()
+    assert [run.result.field.model for run in workspace.runs] == ["dynamical", "steady-state"]
+
+
+def test_experts_of_an_earlier_model_do_not_stay(dock, viewer, workspace, tissue, tiny_steer, qtbot, finish):
+    dock.show_result(workflow.velocity(tissue, tiny_steer), tiny_steer)
+    assert "expert" in viewer.layers
+    dock.form.set_value(KineticsConfig(model="stochastic", **LIGHT))
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    assert "expert" not in viewer.layers
+    assert not dock.table_section.isVisible()
+
+
+def test_where_time_begins_reaches_a_kinetic_model(dock, workspace, tissue, qtbot, finish, monkeypatch):
+    given = []
+    real = workflow.kinetics_steps
+
+    def spy(*args, **options):
+        given.append(options["origin"])
+        return real(*args, **options)
+
+    monkeypatch.setattr(workflow, "kinetics_steps", spy)
+    dock.form.set_value(KineticsConfig(model="steady_state", **LIGHT))
+    dock.origin.kind.setCurrentText("selected cells")
+    mask = np.zeros(tissue.n_cells, bool)
+    mask[[4, 9]] = True
+    workspace.select(mask)
+    dock.use_selected_cells()
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    assert not dock.message.text()
+    np.testing.assert_array_equal(given[0].roots, [4, 9])
+
+
+def test_velocities_of_the_file_are_taken_back(dock, viewer, workspace, tissue, file, tmp_path, qtbot, finish):
+    assert not dock.stored_button.isVisible()  # there are none in it yet
+    fitted = workflow.kinetics(tissue, KineticsConfig(**LIGHT))
+    saved = workflow.save(tmp_path / "saved.h5ad", tissue, source=file, velocity=fitted)
+    show_tissue(viewer, workspace, Opened(tissue, saved, contents(saved)))
+    assert dock.stored_button.isVisible()
+    press(dock.stored_button, qtbot)
+    finish(dock)
+    assert not dock.message.text()
+    np.testing.assert_allclose(workspace.velocity.field.spliced, fitted.field.spliced)
+    np.testing.assert_allclose(workspace.velocity.arrows, fitted.arrows, rtol=1e-3, atol=1e-3)
+    assert workspace.velocity.field.gene_table.keys() == fitted.field.gene_table.keys()
+    assert viewer.layers["latent time"].visible
+
+
+def test_velocities_of_other_cells_are_refused(dock, viewer, workspace, tissue, file, tmp_path, qtbot, finish):
+    fitted = workflow.kinetics(tissue, KineticsConfig(model="steady_state", **LIGHT))
+    saved = workflow.save(tmp_path / "saved.h5ad", tissue, source=file, velocity=fitted)
+    some = tissue.select_cells(np.arange(100))
+    show_tissue(viewer, workspace, Opened(some, saved, contents(saved)))
+    press(dock.stored_button, qtbot)
+    finish(dock)
+    assert "250 cells, but 100 cells are loaded" in dock.message.text()
+    assert workspace.velocity is None
+
+
+def test_kinetic_models_load_no_torch():
+    code = (
+        "from napari_tissue_dynamics.widgets._velocity_jobs import needs_torch\n"
+        "from napari_tissue_dynamics.velocity.config import KineticsConfig\n"
+        "import sys; assert not needs_torch(KineticsConfig(), None); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
