@@ -50,7 +50,8 @@ def plain(path, out, drawn=None):
     data.obsm["X_pca"] = np.asarray(stored.obsm["X_pca"])
     data.write_h5ad(out)
     if drawn is not None:
-        data.obsm["X_spatial"] = data.obsm["X_pca"][:, :2]  # scVelo's runner draws there; these are no places in a tissue
+        # The runner of scVelo draws there; these are no places in a tissue.
+        data.obsm["X_spatial"] = data.obsm["X_pca"][:, :2]
         data.write_h5ad(drawn)
     return data
 
