@@ -58,7 +58,7 @@ def test_report_is_shown_for_good_and_for_broken_files(open_dock, workspace, tis
     finish(dock)
     assert dock.report.text().startswith("broken.h5ad: Not ready for a fit.")
     assert dock.readiness.isExpanded()
-    assert "obs_names_make_unique" in dock.details.text()
+    assert "obs_names_make_unique" in dock.details.toPlainText()
     assert workspace.readiness.ready("velocity")  # that of the tissue which is still loaded
 
 
@@ -237,3 +237,38 @@ def test_every_control_has_a_name_and_a_tooltip(open_dock):
         assert widget.accessibleName(), widget
         assert widget.toolTip(), widget.accessibleName()
     assert all(line.accessibleName() or line.parent().accessibleName() for line in dock.findChildren(QLineEdit)[:2])
+
+
+def test_spots_beside_the_tissue_are_left_out_with_one_click(
+    open_dock, workspace, viewer, tissue_file, tmp_path, finish
+):
+    import anndata
+
+    adata = anndata.read_h5ad(tissue_file)
+    adata.obs["in_tissue"] = (np.arange(adata.n_obs) % 5 > 0).astype(int)
+    path = tmp_path / "spots.h5ad"
+    adata.write_h5ad(path)
+    dock = open_dock(LoadDock)
+    load(dock, path, finish)
+    assert dock.only_tissue.isVisibleTo(dock)
+    dock.only_tissue.click()
+    finish(dock)
+    assert workspace.tissue.n_cells == len(viewer.layers["cells"].data) == 200
+    assert workspace.read_options.only == ("in_tissue", "1")
+    assert not dock.only_tissue.isVisibleTo(dock)
+    dock.color.chosen.emit("in_tissue")
+    finish(dock)
+    assert [entry.count for entry in viewer.layers["cells"].metadata[PLUGIN]["legend"].entries if entry.count] == [200]
+    out = tmp_path / "out.h5ad"
+    dock.save(out)
+    finish(dock)
+    assert read_h5ad(out).cells == workspace.tissue.cells
+
+
+def test_long_file_names_do_not_make_the_dock_wider(open_dock, tissue_file, tmp_path, finish):
+    path = tmp_path / f"{'a_very_long_name_of_a_file_from_a_core_facility' * 3}.h5ad"
+    path.write_bytes(tissue_file.read_bytes())
+    dock = open_dock(LoadDock)
+    load(dock, path, finish)
+    assert path.name in dock.summary.text()
+    assert dock.summary.minimumSizeHint().width() < 250

@@ -13,6 +13,7 @@ from napari_tissue_dynamics.data.anndata_images import other_pixel_sizes
 from napari_tissue_dynamics.data.anndata_look import obs_column
 from napari_tissue_dynamics.data.anndata_table import open_table
 from napari_tissue_dynamics.data.placement import Placement
+from napari_tissue_dynamics.data.sections import IN_TISSUE, TRUE
 from napari_tissue_dynamics.data.tissue import Labels
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ ALIKE = 0.02
 GOOD = 0.9
 FULL = 0.9
 """Tissue that covers this share of the picture leaves nothing to compare with."""
-
-IN_TISSUE = "in_tissue"
-"""Obs column of Space Ranger and others that says which spots lie under tissue."""
-
-TRUE = ("1", "1.0", "true", "yes")
 
 MOVES = tuple(Placement(*switches) for switches in product((False, True), repeat=3))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_tissue_dynamics.analysis.cost import free_memory, size
+from napari_tissue_dynamics.data.sections import IN_TISSUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +37,6 @@ ENOUGH_MOLECULES = 20
 FEWEST_GENES = 50
 LOW_SHARE, HIGH_SHARE = 0.02, 0.6
 """Unspliced molecules are 10 to 30 % of all in most protocols; outside of this something may be mixed up."""
-
-SAMPLE_COLUMN = "in_tissue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +119,15 @@ def column_problems(table: Table) -> list[Problem]:
     from napari_tissue_dynamics.data.anndata_labels import column_of
     from napari_tissue_dynamics.data.tissue import Labels
 
-    if SAMPLE_COLUMN not in table.keys("obs"):
+    if IN_TISSUE not in table.keys("obs"):
         return []
-    values = column_of(table, SAMPLE_COLUMN)
+    values = column_of(table, IN_TISSUE)
     named = values.values() if isinstance(values, Labels) else values
     beside = int(np.isin([str(value).lower() for value in named], ("0", "0.0", "false", "no")).sum())
     if not 0 < beside < len(named):
         return []
-    what = f"{beside:,} of {len(named):,} spots lie beside the tissue (column {SAMPLE_COLUMN})."
-    remedy = f"Leave them out: choose '{SAMPLE_COLUMN} = …' for 'Only cells' under 'What is read as what'."
+    what = f"{beside:,} of {len(named):,} spots lie beside the tissue (column {IN_TISSUE})."
+    remedy = "Leave them out, with the button in the Load dock or with --only in_tissue=1."
     return [Problem(what, remedy)]
 
 

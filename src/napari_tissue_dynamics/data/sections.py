@@ -31,12 +31,20 @@ SAMPLE_COLUMNS = (
 """Obs columns that name the section of a cell, the likeliest first."""
 
 IN_TISSUE = "in_tissue"
+"""Obs column of Space Ranger and others that says which spots lie under tissue."""
+
+TRUE = ("1", "1.0", "true", "yes")
 MOST_SECTIONS = 60
 GAP = 0.08
 """Space between sections, of the side of the largest."""
 
 OVERLAP = 0.05
 """Sections whose frames share more than this part of the smaller one lie on each other."""
+
+
+def is_tissue(column: str, value: str) -> bool:
+    """Return whether a value of an obs column means that a spot lies under tissue."""
+    return column == IN_TISSUE and value.lower() in TRUE
 
 
 def subsets_of(table: Table) -> tuple[tuple[str, str], ...]:

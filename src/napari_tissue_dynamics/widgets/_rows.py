@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+
+_INVISIBLE = "\u200b"
+_WHERE_TO_BREAK = re.compile(r"(?<=\w)[_./-](?=\w)|\w{20}(?=\w)")
 
 
 def rows() -> QFormLayout:
@@ -42,8 +48,25 @@ def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, ins
 
 
 def sentences(name: str, text: str = "") -> QLabel:
-    """Return a label for a few sentences, with its accessible name."""
-    label = QLabel(text)
+    """Return a label for a few sentences, with its accessible name; long names of files break across lines."""
+    label = _Sentences()
+    label.setText(text)
     label.setWordWrap(True)
     label.setAccessibleName(name)
     return label
+
+
+class _Sentences(QLabel):
+    """Plain text that may break inside a long word, so that no file name makes a dock wider than its window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def setText(self, text: str) -> None:
+        """Show ``text``."""
+        super().setText(_WHERE_TO_BREAK.sub(lambda found: found[0] + _INVISIBLE, text))
+
+    def text(self) -> str:
+        """Return the text as it was set."""
+        return super().text().replace(_INVISIBLE, "")

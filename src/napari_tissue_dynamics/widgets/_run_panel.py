@@ -77,7 +77,8 @@ class RunPanel(QWidget):
         self.curve.clear()
         self.status.setText("Starting …")
         job.state_changed.connect(self._set_state)
-        job.reported.connect(self.report)
+        # The bar of the window's activities handles events while it is moved: the job may have ended meanwhile.
+        job.reported.connect(lambda report: self.report(report) if self._job is job else None)
 
     def block(self, reason: str, *, waits: bool = False) -> None:
         """Disable the button for ``reason``; an empty reason enables it.

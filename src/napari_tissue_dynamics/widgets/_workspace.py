@@ -53,6 +53,8 @@ class Workspace:
         The loaded tissue, or None.
     source, contents
         The file it came from and what that file holds, None for simulated tissues.
+    read_options
+        Which parts of the file were read as what, None for the defaults.
     readiness
         What the file holds for a fit and what stands in its way, or None.
     image_check
@@ -108,6 +110,7 @@ class Workspace:
         self.contents: Contents | None = None
         self.image_check: ImageCheck | None = None
         self.readiness: Readiness | None = None
+        self.read_options: ReadOptions | None = None
         self.velocity: VelocityResult | None = None
         self.velocity_config: SteerConfig | KineticsConfig | None = None
         self.velocity_model: Path | None = None
@@ -140,7 +143,7 @@ class Workspace:
     ) -> None:
         """Replace the tissue; results on the previous one are dropped with it."""
         self.tissue, self.source, self.contents = tissue, source, contents
-        self.image_check, self.readiness = image_check, readiness
+        self.image_check, self.readiness, self.read_options = image_check, readiness, options
         self.velocity = self.regulation = None
         self.runs = ()
         self.velocity_config = self.regulation_config = self.velocity_model = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
 from napari_tissue_dynamics.data.action_log import SAVE
+from napari_tissue_dynamics.data.anndata_io import ReadOptions
+from napari_tissue_dynamics.data.sections import IN_TISSUE, is_tissue
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import category_points, value_points
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.widgets._jobs import Steps
 
+REPORT_HEIGHT = 200
+"""Of the readiness report, in pixels; longer reports scroll."""
+
 
 class LoadDock(Dock):
     """Opens an .h5ad file, colors the cells and writes results.
@@ -54,9 +60,10 @@ class LoadDock(Dock):
         super().__init__(viewer, parent)
         self._looked: tuple[Path, Contents] | None = None
         self.report = sentences("Readiness for fits", "")
-        self.details = sentences("Readiness report", "No file has been looked into.")
+        self.details = _report_view()
         self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
         self.look_button = _button("Look into the file", "Show what the file holds, to choose from below.")
+        self.only_tissue = _button("Leave out spots beside the tissue", "Read the file again without spots on glass.")
         self.form = ReadForm()
         self.panel = RunPanel("Load", "Read the tissue and draw it.")
         self.summary = sentences("Summary of the tissue", "No tissue is loaded.")
@@ -69,6 +76,7 @@ class LoadDock(Dock):
         self._arrange()
         self.file.chosen.connect(self.look)
         self.look_button.clicked.connect(self.look)
+        self.only_tissue.clicked.connect(self._load_tissue_only)
         self.pin(self.panel, self.load)
         self.color.chosen.connect(self.color_by)
         self.save_button.clicked.connect(self._ask_and_save)
@@ -89,7 +97,20 @@ class LoadDock(Dock):
         if path is None:
             return
         options = self.form.value() if self._looked and self._looked[0] == path else None
-        self.run("Loading", opening(str(path), options), self._loaded, panel=self.panel)
+        self._read(str(path), options)
+
+    def _load_tissue_only(self) -> None:
+        """Read the loaded file again, of all spots only those that its column of Space Ranger puts under tissue."""
+        workspace = self.workspace
+        if workspace.source is None or workspace.contents is None:
+            return
+        value = next((value for name, value in workspace.contents.subsets if is_tissue(name, value)), None)
+        if value is not None:
+            options = workspace.read_options or ReadOptions()
+            self._read(str(workspace.source), replace(options, only=(IN_TISSUE, value)))
+
+    def _read(self, path: str, options: ReadOptions | None) -> None:
+        self.run("Loading", opening(path, options), self._loaded, panel=self.panel)
 
     def color_by(self, name: str) -> None:
         """Color the cells by an obs column or a gene."""
@@ -141,7 +162,7 @@ class LoadDock(Dock):
         tooltip = "What the file holds for a fit, what stands in its way, and what to do about it."
         self.readiness = Section("Readiness report", self.details, tooltip)
         self.column.addLayout(top)
-        seen = (self.summary, self.report, self.readiness, self.align.verdict, self.alignment)
+        seen = (self.summary, self.only_tissue, self.report, self.readiness, self.align.verdict, self.alignment)
         for widget in (self.look_button, options, *seen):
             self.column.addWidget(widget)
         self.column.addLayout(bottom)
@@ -165,10 +186,10 @@ class LoadDock(Dock):
     def _show_report(self, report: Readiness | None, name: str = "") -> None:
         self.report.setVisible(report is not None)
         if report is None:
-            self.details.setText("A simulated tissue has all that a fit needs.")
+            self.details.setPlainText("There is no file to report on.")
             return
         self.report.setText(f"{name}: {report.headline}" if name else report.headline)
-        self.details.setText("\n\n".join(["\n".join(report.facts), *map(str, report.problems)]))
+        self.details.setPlainText("\n\n".join([*map(str, report.problems), "\n".join(report.facts)]))
         if any(each.stops and each.concerns == "opening" for each in report.problems):
             self.readiness.expand(animate=False)
 
@@ -195,6 +216,7 @@ class LoadDock(Dock):
         self.color.setEnabled(tissue is not None)
         self.save_button.setEnabled(tissue is not None)
         self.log_button.setEnabled(tissue is not None)
+        self.only_tissue.hide()
         if tissue is None:
             return
         columns = tuple(self.workspace.contents.obs) if self.workspace.contents else ()
@@ -202,6 +224,9 @@ class LoadDock(Dock):
             columns = (tissue.cell_types.name, *columns)
         self.color.offer(columns, tissue.genes)
         self.summary.setText(summary(tissue))
+        whole = self.workspace.contents is not None and tissue.n_cells == self.workspace.contents.n_cells
+        offered = self.workspace.contents.subsets if self.workspace.contents and whole else ()
+        self.only_tissue.setVisible(any(is_tissue(*subset) for subset in offered))
         self._show_alignment()
         self._show_report(self.workspace.readiness)
 
@@ -255,6 +280,16 @@ def colored_cells(tissue: Tissue, name: str, values: Labels | NDArray[np.floatin
     if isinstance(values, Labels):
         return category_points(tissue, values, name="cells", title=name)
     return value_points(tissue, values, name="cells", title=name)
+
+
+def _report_view() -> QPlainTextEdit:
+    view = QPlainTextEdit("No file has been looked into.")
+    view.setReadOnly(True)
+    view.setTabChangesFocus(True)
+    view.setFixedHeight(REPORT_HEIGHT)
+    view.setAccessibleName("Readiness report")
+    view.setToolTip("What stands in the way of a fit and what to do about it; the text can be copied.")
+    return view
 
 
 def _button(text: str, tooltip: str) -> QPushButton:
