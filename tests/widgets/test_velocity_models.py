@@ -8,13 +8,17 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_tissue_dynamics import workflow
+from napari_tissue_dynamics.data.action_log import read_log
 from napari_tissue_dynamics.data.anndata_io import contents
+from napari_tissue_dynamics.data.anndata_read_results import read_arrows, read_velocity
 from napari_tissue_dynamics.data.simulate_file import write_simulated
+from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.velocity.config import KineticsConfig
 from napari_tissue_dynamics.widgets._model_form import STEER, ModelForm
 from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
 from napari_tissue_dynamics.widgets.velocity import VelocityDock
+from napari_tissue_dynamics.workflow.replay import replay_steps
 
 LIGHT = {"n_top_genes": 40, "min_shared_counts": 0}
 
@@ -88,6 +92,21 @@ def test_every_model_gives_the_result_of_a_script(dock, viewer, workspace, tissu
         assert {"velocity", "velocity grid", "latent time"} <= {layer.name for layer in viewer.layers}
         assert "genes" in dock.summary.text()
     assert [run.result.field.model for run in workspace.runs] == ["dynamical", "steady-state"]
+
+
+def test_a_fit_is_done_again_by_its_log(dock, workspace, tissue, tmp_path, qtbot, finish):
+    dock.form.set_value(KineticsConfig(model="steady_state", **LIGHT))
+    dock.origin.kind.setCurrentText("cell type")
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    dock.arrows.editor("neighbors").setCurrentText("expression")
+    finish(dock)
+    assert [action.name for action in workspace.log.actions] == ["load", "velocity", "velocity"]
+    assert workspace.log.actions[-1].details["origin"] == {"root_type": tissue.cell_types.categories[0]}
+    workspace.log.save(tmp_path / "log.jsonl")
+    again = run_to_end(replay_steps(read_log(tmp_path / "log.jsonl"), tmp_path / "again.h5ad"))
+    np.testing.assert_allclose(read_velocity(again).spliced, workspace.velocity.field.spliced)
+    np.testing.assert_allclose(read_arrows(again, tissue.basis), workspace.velocity.arrows)
 
 
 def test_experts_of_an_earlier_model_do_not_stay(dock, viewer, workspace, tissue, tiny_steer, qtbot, finish):

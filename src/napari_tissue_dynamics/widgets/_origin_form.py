@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -117,6 +117,17 @@ class OriginForm(QWidget):
                 "Select points in a layer of the cells and press 'Use selected cells', or say that nothing is known."
             )
         return lambda tissue: Origin(roots=roots)
+
+    def in_words(self, tissue: Tissue) -> dict[str, Any]:
+        """Return what is known by the names of the arguments of :func:`.workflow.origin_of`, for the log."""
+        kind = self.kind.currentText()
+        if not self.kind.isEnabled() or kind == NOTHING:
+            return {}
+        if kind == TYPE:
+            return {"root_type": self.cell_type.currentText()}
+        if kind == STAGE:
+            return {"stage": self.stage.currentText()}
+        return {"root_cells": [tissue.cells[cell] for cell in self._roots]}
 
     def _refresh(self, *_: object) -> None:
         kind = self.kind.currentText()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QMessageBox, QPushButton
 
@@ -11,6 +11,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.action_log import VELOCITY
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -82,6 +83,7 @@ class VelocityDock(Dock):
         )
         self.portrait_button = _button("Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit.")
         self._redrawing = self._redraw_again = False
+        self._origin: dict[str, Any] = {}
         self._arrange()
         self._connect()
         self._refresh()
@@ -256,6 +258,7 @@ class VelocityDock(Dock):
         except TissueDynamicsError as error:
             self.show_error(str(error))
             return
+        self._origin = self.origin.in_words(tissue)
         if isinstance(config, SteerConfig):
             model = self.workspace.new_model()
             steps = steer_job(tissue, config, known, self.arrows.value(), (self.files.state(), model))
@@ -279,6 +282,8 @@ class VelocityDock(Dock):
 
         def done(result: workflow.VelocityResult) -> None:
             self.show_result(result, config, model, arrows_only=arrows_only)
+            if config is not None:
+                self.workspace.log.add(VELOCITY, settings=config, projection=result.projection, origin=self._origin)
             self.redraw()  # the form may ask for other arrows by now
 
         def ended() -> None:

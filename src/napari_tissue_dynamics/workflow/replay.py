@@ -69,7 +69,8 @@ def replay_steps(
     begin = max((k for k, action in enumerate(work) if action.name == LOAD), default=None)
     if begin is None:
         raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
-    work = work[begin:]
+    last = {action.name: action for action in work[begin:]}
+    work = [action for action in work[begin:] if action is last[action.name]]
     done = _Replay(source)
     for k, action in enumerate(work):
         yield from part_of(done.steps(action, stop), k / len(work), (k + 1) / len(work))
