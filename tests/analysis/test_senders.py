@@ -10,7 +10,7 @@ from napari_tissue_dynamics.data.regulation_field import GeneFit
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.layers.senders import reach_ring, sender_vectors
+from napari_tissue_dynamics.layers.rings import reach_ring, sender_vectors
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.signals import received
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.design import SMALLEST_EXPRESSION, above_zero
-from napari_tissue_dynamics.travlr.expression import expression_of
+from napari_tissue_dynamics.travlr.expression import expression_of_genes
 from napari_tissue_dynamics.travlr.signals import WEIGHT_AT_RADIUS, resolve_radius
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.regulation_field import GeneFit
-    from napari_tissue_dynamics.data.tissue import Counts, Tissue
+    from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.travlr.signals import Kernel
 
 
@@ -116,9 +116,7 @@ class ModulatorValues:
     contact_ligands: tuple[str, ...] | None = None
 
     @classmethod
-    def of(
-        cls, tissue: Tissue, fit: GeneFit, config: TravlrConfig | None = None, expression: Counts | None = None
-    ) -> ModulatorValues:
+    def of(cls, tissue: Tissue, fit: GeneFit, config: TravlrConfig | None = None) -> ModulatorValues:
         """Gather what the modulators of one fitted gene are made of.
 
         Parameters
@@ -129,26 +127,22 @@ class ModulatorValues:
             The gene.
         config
             Settings of the fit; the default ones when they are not known.
-        expression
-            (cells, genes) of the tissue, if it has been made before
-            (:func:`~napari_tissue_dynamics.travlr.expression.expression_of`).
 
         Raises
         ------
         DataError
             If the tissue has no expression.
         """
-        expression = expression_of(tissue) if expression is None else expression
         place = {gene: k for k, gene in enumerate(tissue.genes)}
         wanted = dict.fromkeys(gene for name in fit.modulators for gene in genes_of(name))
         genes = tuple(gene for gene in wanted if gene in place)
         chosen: sparse.csc_array | NDArray[np.float32]
-        at = [place[gene] for gene in genes]
+        expression = expression_of_genes(tissue, [place[gene] for gene in genes])
         if sparse.issparse(expression):
-            chosen = sparse.csc_array(expression[:, at])
+            chosen = sparse.csc_array(expression)
             chosen.sort_indices()
         else:
-            chosen = np.asarray(expression[:, at], dtype=np.float32)
+            chosen = np.asarray(expression, dtype=np.float32)
         positions = np.asarray(tissue.positions, dtype=np.float64)
         reach = Reach.of(tissue, config)
         return cls(fit.modulators, genes, chosen, positions, reach, fit.contact_ligands)

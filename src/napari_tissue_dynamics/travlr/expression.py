@@ -30,22 +30,37 @@ def expression_of(tissue: Tissue) -> Counts:
     DataError
         If the tissue has neither.
     """
+    return expression_of_genes(tissue, None)
+
+
+def expression_of_genes(tissue: Tissue, columns: Sequence[int] | None) -> Counts:
+    """Return what :func:`expression_of` does, of some genes (by column) only; None for all.
+
+    Raises
+    ------
+    DataError
+        If the tissue has neither expression nor spliced counts.
+    """
     if tissue.expression is not None:
-        return tissue.expression
+        return _chosen(tissue.expression, columns)
     if tissue.spliced is None:
         raise DataError(
             f"{tissue.source} has neither expression nor spliced counts; regulation needs one of them. "
             "Choose an expression layer when loading the file."
         )
-    counts = tissue.spliced
-    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    totals = np.asarray(tissue.spliced.sum(axis=1), dtype=np.float64).ravel()
     positive = totals[totals > 0]
     typical = float(np.median(positive)) if positive.size else 1.0
     factor = np.where(totals > 0, typical / np.where(totals > 0, totals, 1), 0)
+    counts = _chosen(tissue.spliced, columns)
     if sparse.issparse(counts):
         scaled = sparse.csr_array(counts.multiply(factor[:, None]))
         return scaled.log1p().astype(np.float32)
     return np.log1p(counts * factor[:, None]).astype(np.float32)
+
+
+def _chosen(counts: Counts, columns: Sequence[int] | None) -> Counts:
+    return counts if columns is None else counts[:, list(columns)]
 
 
 def columns_of(expression: Counts, genes: Sequence[str], wanted: Sequence[str]) -> Columns:

@@ -1,4 +1,4 @@
-"""The senders of a signal to one cell: a ring as wide as the signal reaches, and an edge from every sender."""
+"""Rings around single cells, and the senders of a signal: a ring as wide as it reaches and an edge from each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari
-from napari_tissue_dynamics.layers.colors import ColorScale
+from napari_tissue_dynamics.layers.colors import ColorScale, hex_to_rgba
 from napari_tissue_dynamics.layers.legend import ColorBar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.senders import Senders
@@ -25,6 +27,10 @@ MOST_EDGES = 500
 RING_PIECES = 72
 RING_COLOR = "#FF5500"
 KEY = "senders"
+REACH, MARKS = "reach of the signal", "inspected cell"
+# In spacings of the cells; vermilion for the current cell, blue for the pinned one.
+MARK_RADIUS = 1.1
+MARK_COLORS = ("#FF5500", "#0072B2")
 
 
 def sender_vectors(tissue: Tissue, senders: Senders) -> LayerData:
@@ -78,7 +84,7 @@ def reach_ring(tissue: Tissue, senders: Senders) -> LayerData:
     ends = _circle(tissue.positions[senders.receiver], senders.radius)
     data = np.stack([to_napari(ends[:-1]), to_napari(np.diff(ends, axis=0))], axis=1)
     options = {
-        "name": "reach of the signal",
+        "name": REACH,
         "edge_color": RING_COLOR,
         "edge_width": 0.25 * cell_spacing(tissue.positions),
         "length": 1.0,
@@ -87,6 +93,30 @@ def reach_ring(tissue: Tissue, senders: Senders) -> LayerData:
         **axes(tissue.positions.shape[1], tissue.unit),
     }
     return data, options, "vectors"
+
+
+def cell_rings(tissue: Tissue, cells: Sequence[int]) -> LayerData:
+    """Return a small ring around each of one or two cells: the current one, then the one it is compared with.
+
+    Returns
+    -------
+    Data, options and kind of a napari vectors layer, as many pieces for every cell.
+    """
+    radius = MARK_RADIUS * cell_spacing(tissue.positions)
+    ends = [_circle(tissue.positions[cell], radius) for cell in cells]
+    empty = np.zeros((0, 2, tissue.positions.shape[1]), dtype=np.float32)
+    pieces = [np.stack([to_napari(each[:-1]), to_napari(np.diff(each, axis=0))], axis=1) for each in ends]
+    colors = [hex_to_rgba(color) for color in MARK_COLORS[: len(cells)]]
+    options = {
+        "name": "inspected cell" if len(cells) < 2 else "inspected and pinned cell",
+        "edge_color": np.repeat(np.array(colors, dtype=np.float32).reshape(-1, 4), RING_PIECES, axis=0),
+        "edge_width": 0.3 * cell_spacing(tissue.positions),
+        "length": 1.0,
+        "vector_style": "line",
+        "metadata": about("inspected cell", cells=tuple(cells)),
+        **axes(tissue.positions.shape[1], tissue.unit),
+    }
+    return np.concatenate([empty, *pieces]), options, "vectors"
 
 
 def in_words(senders: Senders, drawn: int, own: float) -> str:
