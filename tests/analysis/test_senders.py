@@ -93,7 +93,7 @@ def test_nobody_sends():
     tissue = tissue_of().with_(expression=np.zeros((N, len(GENES)), np.float32))
     found = senders_of(values_of(tissue, TravlrConfig()), "Wnt5a$Fzd2", 0)
     assert (found.received, len(found.cells)) == (0.0, 0)
-    data, options, _ = sender_vectors(tissue, found)
+    data, options, _ = sender_vectors(tissue, found, 3.0)
     assert data.shape == (0, 2, 2)
     assert options["metadata"][PLUGIN]["note"] == "no cell sends this ligand"
 
@@ -102,14 +102,14 @@ def test_nobody_sends():
 def test_edges_go_from_senders_to_the_receiver_and_the_ring_has_the_radius(dimensions):
     tissue = tissue_of(dimensions)
     found = senders_of(values_of(tissue, TravlrConfig(radius=11.0)), "Wnt5a$Fzd2", 5)
-    data, options, kind = sender_vectors(tissue, found)
+    data, options, kind = sender_vectors(tissue, found, 3.0)
     cells = options["metadata"][PLUGIN]["cells"]
     assert kind == "vectors"
     assert 5 not in cells
     np.testing.assert_allclose(data[:, 0], tissue.positions[cells][:, ::-1], rtol=1e-6)
     np.testing.assert_allclose(data.sum(axis=1), np.tile(tissue.positions[5][::-1], (len(cells), 1)), atol=1e-4)
-    assert np.all(np.diff(options["edge_color"][:, 3]) <= 1e-6)  # fainter from one sender to the next
-    ring, _, _ = reach_ring(tissue, found)
+    assert np.all(np.diff(options["edge_color"][:, 3]) >= -1e-6)  # the strongest is the most opaque and on top
+    ring, _, _ = reach_ring(tissue, found, 3.0)
     distances = np.linalg.norm(ring[:, 0] - tissue.positions[5][::-1], axis=1)
     np.testing.assert_allclose(distances, 11.0, rtol=1e-4)
 

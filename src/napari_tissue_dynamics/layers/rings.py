@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import ColorScale, hex_to_rgba
 from napari_tissue_dynamics.layers.legend import ColorBar
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.points import LayerData
 
 # Edges that are drawn: those of the senders that make up this share of the signal, but no more than so many.
-DRAWN_SHARE = 0.95
-MOST_EDGES = 500
+DRAWN_SHARE = 0.8
+MOST_EDGES = 200
 # The ring is made of so many straight pieces.
 RING_PIECES = 72
 RING_COLOR = "#FF5500"
-KEY = "senders"
-REACH, MARKS = "reach of the signal", "inspected cell"
+SENDERS, REACH, MARKS = "senders", "reach of the signal", "inspected cell"
+REGIONS = "regions (draw here)"
 # In spacings of the cells; vermilion for the current cell, blue for the pinned one.
 MARK_RADIUS = 1.1
 MARK_COLORS = ("#FF5500", "#0072B2")
 
 
-def sender_vectors(tissue: Tissue, senders: Senders) -> LayerData:
+def sender_vectors(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
     """Return an arrow from every sender to the receiving cell, colored and opaque by its share of the signal.
 
     The metadata hold the ``cells`` that the arrows start from and a ``note`` on what is left out. A receiver that
@@ -45,6 +44,8 @@ def sender_vectors(tissue: Tissue, senders: Senders) -> LayerData:
         The cells.
     senders
         Who sends what to one of them.
+    spacing
+        Distance of neighboring cells.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def sender_vectors(tissue: Tissue, senders: Senders) -> LayerData:
     cells, shares = senders.strongest(DRAWN_SHARE, MOST_EDGES)
     own = float(senders.shares[senders.cells == senders.receiver].sum())
     apart = (cells != senders.receiver) & (tissue.positions[cells] != tissue.positions[senders.receiver]).any(axis=1)
-    cells, shares = cells[apart], shares[apart]
+    cells, shares = cells[apart][::-1], shares[apart][::-1]  # the strongest is drawn last, on top
     start = tissue.positions[cells]
     data = np.stack([to_napari(start), to_napari(tissue.positions[senders.receiver] - start)], axis=1)
     scale = ColorScale(0.0, float(100 * shares.max(initial=0)) or 1.0)
@@ -63,18 +64,18 @@ def sender_vectors(tissue: Tissue, senders: Senders) -> LayerData:
     note = in_words(senders, len(cells), own)
     legend = ColorBar(f"{ligand} received from each sender", scale, unit="% of the signal", note=note)
     options = {
-        "name": KEY,
+        "name": SENDERS,
         "edge_color": colors,
-        "edge_width": 0.25 * cell_spacing(tissue.positions),
+        "edge_width": 0.25 * spacing,
         "length": 1.0,
         "vector_style": "arrow",
-        "metadata": about(KEY, cells=cells, note=note, legend=legend),
+        "metadata": about(SENDERS, cells=cells, note=note, legend=legend),
         **axes(tissue.positions.shape[1], tissue.unit),
     }
     return data, options, "vectors"
 
 
-def reach_ring(tissue: Tissue, senders: Senders) -> LayerData:
+def reach_ring(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
     """Return a ring around the receiving cell, in its plane, with the reach of the signal as its radius.
 
     Returns
@@ -86,46 +87,56 @@ def reach_ring(tissue: Tissue, senders: Senders) -> LayerData:
     options = {
         "name": REACH,
         "edge_color": RING_COLOR,
-        "edge_width": 0.25 * cell_spacing(tissue.positions),
+        "edge_width": 0.4 * spacing,
         "length": 1.0,
         "vector_style": "line",
-        "metadata": about("reach", note=f"radius {senders.radius:.3g}"),
+        "metadata": about(REACH, note=f"radius {senders.radius:.3g}"),
         **axes(tissue.positions.shape[1], tissue.unit),
     }
     return data, options, "vectors"
 
 
-def cell_rings(tissue: Tissue, cells: Sequence[int]) -> LayerData:
+def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: float, unit: str) -> LayerData:
     """Return a small ring around each of one or two cells: the current one, then the one it is compared with.
+
+    Parameters
+    ----------
+    positions
+        (cells, 2 or 3).
+    cells
+        Numbers of the cells, counted from 0.
+    spacing
+        Distance of neighboring cells.
+    unit
+        Unit of the positions.
 
     Returns
     -------
     Data, options and kind of a napari vectors layer, as many pieces for every cell.
     """
-    radius = MARK_RADIUS * cell_spacing(tissue.positions)
-    ends = [_circle(tissue.positions[cell], radius) for cell in cells]
-    empty = np.zeros((0, 2, tissue.positions.shape[1]), dtype=np.float32)
+    radius = MARK_RADIUS * spacing
+    ends = [_circle(positions[cell], radius) for cell in cells]
     pieces = [np.stack([to_napari(each[:-1]), to_napari(np.diff(each, axis=0))], axis=1) for each in ends]
     colors = [hex_to_rgba(color) for color in MARK_COLORS[: len(cells)]]
     options = {
-        "name": "inspected cell" if len(cells) < 2 else "inspected and pinned cell",
+        "name": MARKS,
         "edge_color": np.repeat(np.array(colors, dtype=np.float32).reshape(-1, 4), RING_PIECES, axis=0),
-        "edge_width": 0.3 * cell_spacing(tissue.positions),
+        "edge_width": 0.3 * spacing,
         "length": 1.0,
         "vector_style": "line",
-        "metadata": about("inspected cell", cells=tuple(cells)),
-        **axes(tissue.positions.shape[1], tissue.unit),
+        "metadata": about(MARKS, cells=tuple(cells)),
+        **axes(positions.shape[1], unit),
     }
-    return np.concatenate([empty, *pieces]), options, "vectors"
+    return np.concatenate(pieces), options, "vectors"
 
 
 def in_words(senders: Senders, drawn: int, own: float) -> str:
     """Return what the edges leave out and how much of the signal a cell gets from itself, in words."""
     if senders.received <= 0:
         return "no cell sends this ligand"
-    parts = [f"{drawn} of {len(senders.cells)} senders drawn"]
+    parts = [f"the {drawn} strongest of {len(senders.cells)} senders are drawn"]
     if own > 0.005:
-        parts.append(f"{own:.0%} is the cell's own")
+        parts.append(f"{own:.0%} comes from the cell itself")
     return "; ".join(parts)
 
 

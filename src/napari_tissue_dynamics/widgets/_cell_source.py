@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_tissue_dynamics.analysis.beta_report import beta_report
 from napari_tissue_dynamics.analysis.cell_report import Reporter
 from napari_tissue_dynamics.analysis.modulator_values import ModulatorValues
+from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.errors import TissueDynamicsError
 from napari_tissue_dynamics.widgets._jobs import explain
 
@@ -62,8 +63,16 @@ class CellSource(QObject):
             return None
         field = None if velocity is None else velocity.field
         fates, names = fates_of(self._workspace)
-        reporter = self._get(CELLS, lambda: Reporter.of(tissue, field, fates, names))
-        return None if reporter is None else reporter.report(cell)
+        made = self._get(CELLS, lambda: (Reporter.of(tissue, field, fates, names), cell_spacing(tissue.positions)))
+        if made is None:
+            return None
+        report: CellReport = made[0].report(cell)
+        return report
+
+    @property
+    def spacing(self) -> float:
+        """Distance of neighboring cells; 0 while it is being gathered with the reports."""
+        return float(self._made[CELLS][1]) if CELLS in self._made else 0.0
 
     def betas(self, target: str, cell: int) -> BetaReport | None:
         """Return what regulates a target in a cell; None while it is being gathered."""

@@ -155,7 +155,6 @@ class ValueTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)  # Tab leaves the table
-        self.setAlternatingRowColors(True)
         self.setSortingEnabled(True)
         self.setWordWrap(False)
         self.verticalHeader().hide()

@@ -10,6 +10,7 @@ from napari.layers import Layer
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
+from napari_tissue_dynamics.layers.rings import MARKS, REACH, REGIONS, SENDERS
 from napari_tissue_dynamics.layers.vectors import CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def rank(key: str) -> int:
         "particles": GRID,
         "selected cells": GRID,
         "velocity": ARROWS,
+        **dict.fromkeys((SENDERS, REACH, MARKS, REGIONS), ARROWS),
     }
     return ranks.get(key.removeprefix(RUNNING), RESULT)
 
