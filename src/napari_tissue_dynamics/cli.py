@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.commands.export import add_export
 from napari_tissue_dynamics.commands.look import add_look
 from napari_tissue_dynamics.commands.options import (
     add_files,
@@ -23,6 +24,7 @@ from napari_tissue_dynamics.commands.options import (
     settings_of,
 )
 from napari_tissue_dynamics.commands.replay import add_replay
+from napari_tissue_dynamics.commands.simulate import add_simulate
 from napari_tissue_dynamics.commands.velocity import add_velocity
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_tissue_dynamics.data.regulation_field import RegulationField
-    from napari_tissue_dynamics.data.simulate import SimulatedTissue
-    from napari_tissue_dynamics.data.simulate_velocity import SimulatedVelocity
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.travlr.many import Place
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
@@ -124,32 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     betas.set_defaults(run=_betas)
 
     add_replay(commands.add_parser("replay", help="do again what a log of actions says"))
-    _add_simulate(commands.add_parser("simulate", help="write a simulated tissue with what is true in it"))
+    add_export(commands.add_parser("export", help="write the velocities of a file as tables and as a page"))
+
+    add_simulate(commands.add_parser("simulate", help="write simulated cells with what is true of them"))
     return parser
-
-
-def _add_simulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, help="the .h5ad to write; the truth is in columns and layers called true_*")
-    parser.add_argument(
-        "--kind",
-        choices=("two-arms", "bilinear", "multiradial"),
-        default="two-arms",
-        help="two arms with regulation and an image, or a published benchmark: two halves, four disks",
-    )
-    parser.add_argument("--cells", type=int, help="number of cells; 1500, 3000 or 12000 by kind when left out")
-    parser.add_argument("--genes", type=int, help="number of genes; 150, 500 or 500 by kind when left out")
-    parser.add_argument("--seed", type=int, default=0, help="seed of every random number")
-    parser.add_argument(
-        "--kinetics",
-        choices=("friendly", "mixed"),
-        help="benchmarks: rates that are the same everywhere, or that differ between the parts of the tissue",
-    )
-    parser.add_argument(
-        "--noise",
-        choices=("published", "real", "none"),
-        help="benchmarks: noise of the publication, counts as of a real tissue, or none",
-    )
-    parser.set_defaults(run=_simulate)
 
 
 def _add_many(parser: argparse.ArgumentParser) -> None:
@@ -188,29 +166,6 @@ def _network(options: argparse.Namespace, tissue: Tissue, targets: Sequence[str]
         pairs=options.pairs,
         tf_ligands=options.tf_ligands,
     )
-
-
-def _simulate(options: argparse.Namespace) -> None:
-    from napari_tissue_dynamics.data.anndata_io import write_simulated
-
-    simulated = _simulated(options)
-    write_simulated(options.out, simulated.tissue, simulated.truth)
-    print(f"wrote {options.out}")
-
-
-def _simulated(options: argparse.Namespace) -> SimulatedTissue | SimulatedVelocity:
-    from napari_tissue_dynamics.data import simulate_velocity as benchmark
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
-
-    given = {"n_cells": options.cells, "n_genes": options.genes, "seed": options.seed}
-    given = {name: value for name, value in given.items() if value is not None}
-    if options.kind == "two-arms":
-        if options.kinetics or options.noise:
-            raise DataError("The tissue with two arms has one kind of kinetics and noise. Choose another --kind.")
-        return simulate_tissue(**given)
-    simulate = benchmark.simulate_bilinear if options.kind == "bilinear" else benchmark.simulate_multiradial
-    noise = getattr(benchmark.Noise, options.noise or "published")()
-    return simulate(**given, kinetics=options.kinetics or "friendly", noise=noise)
 
 
 def _steer(options: argparse.Namespace) -> None:

@@ -74,7 +74,7 @@ def test_columns_hold_the_results(page, tissue, result, fates):
     assert kinds["colors"] == [color[:7] for color in tissue.cell_types.colors]
     for k, name in enumerate(fates.names):
         found = page.array(page.column(f"Fates:fate {name}")["values"])
-        np.testing.assert_allclose(found, fates.probability[:, k], atol=1e-5)
+        np.testing.assert_allclose(found, fates.probabilities[:, k], atol=1e-5)
     likely = page.array(page.column("Fates:most likely fate")["codes"])
     assert likely[5] == len(fates.names)  # not known
 

@@ -33,9 +33,9 @@ def test_tables_hold_the_numbers_of_the_result(tmp_path, tissue, result, fates):
     np.testing.assert_array_equal(kinetics["velocity_gene"], field.velocity_genes)
 
     fate = tables["fate_probabilities"]
-    np.testing.assert_allclose(fate[list(fates.names)], fates.probability, atol=1e-5)
+    np.testing.assert_allclose(fate[list(fates.names)], fates.probabilities, atol=1e-5)
     assert pd.isna(fate["most_likely"][5])
-    certain = fates.probability.max(axis=1) == 1
+    certain = fates.probabilities.max(axis=1) == 1
     assert (fate["most_likely"][certain] == tissue.cell_types.values()[certain]).all()
 
 
@@ -64,10 +64,10 @@ def test_parts_that_do_not_belong_together_are_refused_before_anything_is_writte
     with pytest.raises(DataError, match="220 cells but a tree has 100"):
         export(tmp_path / "no", few, result, ONLY_TABLES)
     with pytest.raises(DataError, match="fates has 219"):
-        export(tmp_path / "no", tissue, result, ONLY_TABLES, fates=Fates(fates.names, fates.probability[:-1]))
+        export(tmp_path / "no", tissue, result, ONLY_TABLES, fates=Fates(fates.names, fates.probabilities[:-1]))
     assert not (tmp_path / "no").exists()
     with pytest.raises(DataError, match="one column per state"):
-        Fates(("a",), fates.probability)
+        Fates(("a",), fates.probabilities)
 
 
 def test_a_stopped_export_leaves_no_half_files(tmp_path, tissue, result):

@@ -12,6 +12,7 @@ from napari_tissue_dynamics.data.anndata_write import replacing
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -37,11 +38,18 @@ class _Truth(Protocol):
     def gamma(self) -> NDArray[np.float64]: ...
 
 
-def write_simulated(path: str | os.PathLike[str], tissue: Tissue, truth: _Truth) -> None:
+def write_simulated(
+    path: str | os.PathLike[str],
+    tissue: Tissue,
+    truth: _Truth,
+    *,
+    fates: Mapping[str, NDArray[np.floating]] | None = None,
+) -> None:
     """Write a simulated tissue as .h5ad, and what is true in it.
 
     The truth is in ``obs`` (``true_time``, ``true_regime``), in ``layers`` (``true_velocity``, ``true_alpha``,
-    ``true_beta``, ``true_gamma``) and, for tissues that grow, in ``obsm["true_spatial_velocity"]``.
+    ``true_beta``, ``true_gamma``) and, for tissues that grow, in ``obsm["true_spatial_velocity"]``; for lineage trees
+    the probability of every end is in ``obs`` (``true_fate_<end>``).
 
     Parameters
     ----------
@@ -51,6 +59,8 @@ def write_simulated(path: str | os.PathLike[str], tissue: Tissue, truth: _Truth)
         What was measured.
     truth
         What is true.
+    fates
+        (cells,) probability of every end, by its name.
 
     Raises
     ------
@@ -65,6 +75,8 @@ def write_simulated(path: str | os.PathLike[str], tissue: Tissue, truth: _Truth)
     adata.obs["true_regime"] = pd.Categorical.from_codes(truth.regime.codes, pd.Index(names))
     for name in ("velocity", "alpha", "beta", "gamma"):
         adata.layers[f"true_{name}"] = np.array(getattr(truth, name), dtype=np.float32)
+    for name, probability in (fates or {}).items():
+        adata.obs[f"true_fate_{name}"] = np.array(probability)
     if truth.spatial_velocity is not None:
         adata.obsm["true_spatial_velocity"] = np.array(truth.spatial_velocity)
     with replacing(Path(path).resolve()) as temporary:

@@ -105,7 +105,7 @@ def _of_velocity(shown: Shown) -> Iterator[dict[str, Any]]:
 def _of_fates(shown: Shown) -> Iterator[dict[str, Any]]:
     if shown.fates is None:
         return
-    names, probability = shown.fates.names, shown.fates.probability
+    names, probability = shown.fates.names, shown.fates.probabilities
     known = np.isfinite(probability).all(axis=1)
     codes = np.where(known, np.nan_to_num(probability).argmax(axis=1), -1).astype(np.int32)
     note = "unassigned cells reach no terminal state"

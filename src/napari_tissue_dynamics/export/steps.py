@@ -159,7 +159,7 @@ def _tables(
 def _check(tissue: Tissue, result: VelocityResult, fates: tables.Fates | None, embedding: Embedding | None) -> None:
     found = {"velocity": result.field.n_cells}
     if fates is not None:
-        found["fates"] = len(fates.probability)
+        found["fates"] = len(fates.probabilities)
     if embedding is not None:
         found["embedding"] = len(embedding.coordinates)
     for name, number in found.items():

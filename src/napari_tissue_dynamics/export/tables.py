@@ -31,7 +31,7 @@ class Fates:
     ----------
     names
         The terminal states.
-    probability
+    probabilities
         (cells, states) probability of every state; NaN in cells that reach none.
 
     Raises
@@ -41,12 +41,12 @@ class Fates:
     """
 
     names: tuple[str, ...]
-    probability: NDArray[np.floating]
+    probabilities: NDArray[np.floating]
 
     def __post_init__(self) -> None:
-        if self.probability.ndim != 2 or self.probability.shape[1] != len(self.names):
+        if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.names):
             raise DataError(
-                f"The fate probabilities are {self.probability.shape} for {len(self.names)} terminal states; "
+                f"The fate probabilities are {self.probabilities.shape} for {len(self.names)} terminal states; "
                 "one column per state was expected."
             )
 
@@ -86,10 +86,10 @@ def time_columns(tissue: Tissue, result: VelocityResult) -> Mapping[str, NDArray
 
 def fate_columns(tissue: Tissue, fates: Fates) -> Mapping[str, NDArray[np.generic]]:
     """Return the probability of every terminal state, a column each, and the most likely state of every cell."""
-    known = np.isfinite(fates.probability).all(axis=1)
+    known = np.isfinite(fates.probabilities).all(axis=1)
     likely = np.full(tissue.n_cells, "", dtype=object)
-    likely[known] = np.array(fates.names, dtype=object)[fates.probability[known].argmax(axis=1)]
-    columns = {name: fates.probability[:, k] for k, name in enumerate(fates.names)}
+    likely[known] = np.array(fates.names, dtype=object)[fates.probabilities[known].argmax(axis=1)]
+    columns = {name: fates.probabilities[:, k] for k, name in enumerate(fates.names)}
     return {"cell": np.array(tissue.cells, dtype=object), **columns, "most_likely": likely}
 
 

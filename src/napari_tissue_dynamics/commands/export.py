@@ -1,0 +1,43 @@
+"""``tissue-dynamics export``: tables and a page for the browser from a file with velocities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.commands.options import add_reading, add_settings, end_report, read, report, settings_of
+from napari_tissue_dynamics.export.steps import ExportConfig
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("file", type=Path, help="an .h5ad with velocities, from this program or from scVelo")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if needed")
+    add_reading(parser)
+    add_settings(parser, ExportConfig)
+    parser.set_defaults(run=run_export)
+
+
+def run_export(options: argparse.Namespace) -> None:
+    """Take the velocities of the file and write everything.
+
+    Raises
+    ------
+    DataError
+        If the file holds no velocity, or a file cannot be written.
+    """
+    from napari_tissue_dynamics.data.embedding import stored_embedding
+    from napari_tissue_dynamics.export.steps import export
+    from napari_tissue_dynamics.progress import run_to_end
+    from napari_tissue_dynamics.workflow.stored import stored_steps
+
+    config = settings_of(options, ExportConfig)
+    tissue = read(options)
+    result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), report)
+    files = export(options.out, tissue, result, config, report, embedding=stored_embedding(options.file))
+    end_report()
+    for path in files:
+        print(f"wrote {path}")
