@@ -7,7 +7,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog
 
-from napari_tissue_dynamics.data.anndata_look import contents
+from napari_tissue_dynamics.data.anndata_io import write_h5ad
+from napari_tissue_dynamics.data.anndata_look import contents, obs_column
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.layers.coloring import CategoryColoring
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR, color_table, hex_to_rgba
@@ -208,7 +209,7 @@ def test_a_double_click_isolates_and_brings_back(dock, look_at, tissue, qtbot):
     assert (layer.face_color[:, 3] > 0).all()
 
 
-def test_colors_can_be_changed_and_taken_back(dock, look_at, viewer, workspace, tissue, qtbot, monkeypatch):
+def test_colors_can_be_changed_and_taken_back(dock, look_at, viewer, workspace, tissue, qtbot, monkeypatch, tmp_path):
     types = tissue.cell_types
     layer = look_at(types.name)
     monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#123456"))
@@ -223,6 +224,9 @@ def test_colors_can_be_changed_and_taken_back(dock, look_at, viewer, workspace, 
     assert isinstance(workspace.coloring, CategoryColoring)
     swatch = item(dock, types.categories[2]).icon(0).pixmap(8).toImage().pixelColor(2, 2).getRgb()[:3]
     np.testing.assert_allclose(swatch, (0x12, 0x34, 0x56), atol=8)  # some screens have few colors
+    path = tmp_path / "saved.h5ad"
+    write_h5ad(path, tissue, source=workspace.source, palettes=workspace.palettes)
+    assert obs_column(path, types.name).colors == (*types.colors[:2], "#123456")
     workspace.undo.undo()
     qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
     for each in (layer, viewer.layers["cells"]):

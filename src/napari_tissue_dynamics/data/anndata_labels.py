@@ -77,7 +77,7 @@ def labels_of(name: str, values: Any, colors: Any = None) -> Labels:
     used = np.unique(codes[codes >= 0])
     position = np.full(len(values.categories) + 1, -1, dtype=np.int32)
     position[used] = np.arange(len(used), dtype=np.int32)
-    hexes = _hex_colors(colors, len(values.categories))
+    hexes = hex_colors(colors, len(values.categories))
     names = [_name_of(category) for category in pd.Index(values.categories)[used]]
     if len(set(names)) < len(names):
         names = [str(category) for category in pd.Index(values.categories)[used]]
@@ -173,7 +173,8 @@ def _n_different(values: Any) -> int:
     return int(pd.Series(values).nunique())
 
 
-def _hex_colors(colors: Any, n: int) -> list[str] | None:
+def hex_colors(colors: Any, n: int) -> list[str] | None:
+    """Return the first ``n`` colors of any notation as ``#rrggbb``, None when there are fewer or one is no color."""
     if colors is None or isinstance(colors, str) or len(colors) < n:
         return None
     found = [_hex(color) for color in list(colors)[:n]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.anndata_colors import add_category_colors
 from napari_tissue_dynamics.data.anndata_from_tissue import new_anndata
 from napari_tissue_dynamics.data.anndata_look import rows_of
 from napari_tissue_dynamics.data.anndata_results import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 
-def write_h5ad(
+def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     path_out: str | os.PathLike[str],
     tissue: Tissue,
     *,
@@ -46,6 +47,7 @@ def write_h5ad(
     projections: Mapping[str, NDArray[np.floating]] | None = None,
     checks: VelocityChecks | None = None,
     regulation: RegulationField | None = None,
+    palettes: Mapping[str, Mapping[str, str]] | None = None,
     provenance: Mapping[str, object] | None = None,
     overwrite_source: bool = False,
 ) -> None:
@@ -72,6 +74,8 @@ def write_h5ad(
         What was found out about the velocity: confidence, graph, tables of the experts.
     regulation
         Fitted target genes.
+    palettes
+        ``#rrggbb`` of categories by obs column, for ``uns["<column>_colors"]``.
     provenance
         How the results were made: parameters, versions, seed; anything JSON can hold.
     overwrite_source
@@ -95,6 +99,8 @@ def write_h5ad(
         else:
             new_anndata(tissue).write_h5ad(temporary)
         _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, provenance)
+        if palettes:
+            _add_colors(temporary, palettes)
 
 
 def _add_results(
@@ -119,6 +125,13 @@ def _add_results(
             drop_regulation(file)
             add_regulation(file, tissue, regulation)
         add_provenance(file, tissue, velocity, regulation, provenance)
+
+
+def _add_colors(path: Path, palettes: Mapping[str, Mapping[str, str]]) -> None:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        add_category_colors(file, palettes)
 
 
 def _copy(source: Path, target: Path, rows: NDArray[np.intp] | None) -> None:

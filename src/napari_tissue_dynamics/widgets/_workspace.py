@@ -263,12 +263,11 @@ class Workspace:
             self._set_hidden(after)
             self.undo.add("show all", lambda: self._set_hidden(before), lambda: self._set_hidden(after))
 
-    def set_color(self, column: str, category: str, color: str) -> None:
-        """Give a category of a column another ``#rrggbb``; the undo stack can take it back."""
-        before = self.palettes
-        after = {**before, column: {**before.get(column, {}), category: color}}
+    def set_palette(self, column: str, colors: Mapping[str, str], words: str = "color") -> None:
+        """Give the categories of a column other colors, ``#rrggbb``; the undo stack can take them back."""
+        before, after = self.palettes, {**self.palettes, column: dict(colors)}
         self._set_palettes(after)
-        self.undo.add("color", lambda: self._set_palettes(before), lambda: self._set_palettes(after))
+        self.undo.add(words, lambda: self._set_palettes(before), lambda: self._set_palettes(after))
 
     @property
     def shown_cells(self) -> NDArray[np.bool_] | None:

@@ -79,6 +79,7 @@ class ExploreDock(Dock):
             return
         self.clear_error()
         self._wanted = entry
+        self.workspace.log.add("color", by=entry.group, name=entry.name)
         self.fetcher.fetch(lambda: (sources.tissue, entry, sources.read(entry)))
 
     def _arrived(self, found: tuple[object, Entry, Labels | Values]) -> None:
@@ -132,16 +133,19 @@ class ExploreDock(Dock):
         coloring = self.workspace.coloring
         if isinstance(coloring, CategoryColoring):
             self.workspace.hide(coloring.labels, names)
+            self.workspace.log.add("hide", column=coloring.labels.name, categories=sorted(names))
 
     def _recolor_category(self, name: str, color: str) -> None:
         coloring = self.workspace.coloring
         if isinstance(coloring, CategoryColoring):
-            self.workspace.set_color(coloring.labels.name, name, color)
+            labels = coloring.with_color(name, color).labels
+            seen = dict(zip(labels.categories, labels.colors or (), strict=True))  # all, as they are seen now
+            self.workspace.set_palette(labels.name, seen, f"color of {name}")
 
     def _palettes_changed(self) -> None:
         coloring = self.workspace.coloring
         if isinstance(coloring, CategoryColoring) and self.entry is not None:
-            self.color_by(self.entry)  # the colors of the file come from the file
+            self._read_again()  # colors that are taken back may be those of the file
         types = self.workspace.tissue.cell_types if self.workspace.tissue else None
         cells = _viewer.find(self.viewer, self.workspace, "cells")
         legend = None if cells is None else legend_of(cells)
@@ -160,11 +164,14 @@ class ExploreDock(Dock):
     def _results_changed(self) -> None:
         self._offer()
         if self.entry is not None and self.entry.group in RESULTS and self.workspace.coloring is not None:
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """Read what is shown once more, when there still is such an entry."""
+        sources, entry = sources_of(self.workspace), self.entry
+        if sources is not None and entry is not None and entry in Catalogue(sources.names()):
             self._wanted = None
-            sources = sources_of(self.workspace)
-            if sources is not None and self.entry in Catalogue(sources.names()):
-                entry = self.entry
-                self.fetcher.fetch(lambda: (sources.tissue, entry, sources.read(entry)))
+            self.fetcher.fetch(lambda: (sources.tissue, entry, sources.read(entry)))
 
     def _tissue_changed(self) -> None:
         self.fetcher.forget()

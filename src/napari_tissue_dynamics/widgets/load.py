@@ -339,6 +339,7 @@ def _gene_of(tissue: Tissue, gene: str) -> Steps:
 def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
     tissue, source = workspace.tissue, workspace.source
     velocity, regulation, actions = workspace.velocity, workspace.regulation, workspace.log.actions
+    palettes = workspace.palettes
     settings = [each for each in (workspace.velocity_config, workspace.regulation_config) if each is not None]
 
     def steps(stop: StopToken) -> Generator[Progress, None, Path]:
@@ -353,6 +354,7 @@ def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
             regulation=regulation,
             settings=settings,
             actions=actions,
+            palettes=palettes,
             overwrite_source=overwrite_source,
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from napari_tissue_dynamics.data.action_log import Action
@@ -32,6 +32,7 @@ def save(
     regulation: RegulationField | None = None,
     settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig] = (),
     actions: Sequence[Action] = (),
+    palettes: Mapping[str, Mapping[str, str]] | None = None,
     overwrite_source: bool = False,
 ) -> Path:
     """Write results beside everything the source file has.
@@ -50,6 +51,8 @@ def save(
         Settings of the fits, for the record.
     actions
         What was done, for :func:`.replay.replay_steps`.
+    palettes
+        Colors that were given to categories, ``#rrggbb`` by obs column.
     overwrite_source
         Allow ``path`` to be the source itself.
 
@@ -76,6 +79,7 @@ def save(
         projections=None if velocity is None else {tissue.basis: velocity.arrows},
         checks=None if velocity is None else checks_of(velocity),
         regulation=regulation,
+        palettes=palettes,
         provenance=provenance,
         overwrite_source=overwrite_source,
     )
