@@ -1,0 +1,120 @@
+"""From what a runner wrote and what is true to the scores; the same for every method."""
+
+import numpy as np
+from scipy import sparse
+from scipy.stats import spearmanr
+
+from napari_tissue_dynamics.analysis.agreement import gene_cosine
+from napari_tissue_dynamics.analysis.projection import comparable
+from napari_tissue_dynamics.analysis.transitions import velocity_graph
+from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+TINY = np.finfo(np.float64).tiny
+# Steepness of the transition probabilities, T ~ exp(cosine / SIGMA).
+SIGMA = 0.1
+
+
+def score(found, truth, near):
+    """Return every score that the arrays of a method allow, by name.
+
+    Parameters
+    ----------
+    found
+        Arrays of a runner: ``genes``; ``velocity`` and ``moments`` (cells, those genes); where the method has them
+        ``time`` (cells,), ``gene_weight`` (genes,), and the cosines of its own velocity graph as the parts of a CSR
+        matrix, ``graph_data``, ``graph_indices``, ``graph_indptr``.
+    truth
+        What :func:`trees.write_tree` returns.
+    near
+        (cells, k) candidates of the next cell, the same for every method.
+    """
+    scores = velocity_scores(found, truth) | trajectory_scores(graph_over(found, near), truth)
+    if "graph_data" in found:
+        own = trajectory_scores(own_graph(found), truth)
+        scores |= {f"own_{name}": value for name, value in own.items()}
+    if "time" in found:
+        scores |= time_scores(found, truth)
+    return scores
+
+
+def velocity_scores(found, truth):
+    """Return cosines with the true velocity, in counts and with every gene in units of its largest moment."""
+    place = {gene: column for column, gene in enumerate(truth["genes"].tolist())}
+    columns = [place[gene] for gene in found["genes"].tolist()]
+    moments, velocity = found["moments"].astype(np.float64), found["velocity"].astype(np.float64)
+    spliced = truth["spliced"][:, columns]
+    # The moments of a gene are in a unit of their own: that of the true RNA times this.
+    unit = (moments * spliced).sum(axis=0) / np.maximum((spliced * spliced).sum(axis=0), TINY)
+    true = truth["velocity"][:, columns] * unit
+    largest = np.maximum(moments.max(axis=0), TINY)
+    in_counts, of_all = velocity / np.maximum(unit, TINY), np.zeros_like(truth["velocity"])
+    of_all[:, columns] = np.where(unit > TINY, in_counts, 0)
+    return {
+        "cosine": gene_cosine(velocity, true),
+        "cosine_all": gene_cosine(of_all, truth["velocity"]),
+        "cosine_even": gene_cosine(velocity / largest, true / largest),
+        "genes": float(len(columns)),
+    }
+
+
+def trajectory_scores(graph, truth):
+    """Return how many cells a velocity graph, CSR cosines without a diagonal, sends on.
+
+    ``trajectory``: share of cells from which the transition probabilities lead to later cells of the own lineage,
+    compared with an even choice among the same neighbors. ``next``: share of cells whose most likely next cell is
+    later, and in the same segment of the tree or in one that follows it.
+    """
+    n = graph.shape[0]
+    row = np.repeat(np.arange(n), np.diff(graph.indptr))
+    time, after = truth["time"], follows(truth["parent"])
+    segment = truth["segment"]
+    forward = after[segment[row], segment[graph.indices]] & (time[graph.indices] > time[row])
+    backward = after[segment[graph.indices], segment[row]] & (time[graph.indices] < time[row])
+    step = np.where(forward | backward, time[graph.indices] - time[row], 0.0)
+    odds = np.exp(graph.data / SIGMA)
+    number = np.maximum(np.bincount(row, minlength=n), 1)
+    expected = np.bincount(row, odds * step, n) / np.maximum(np.bincount(row, odds, n), TINY)
+    even = np.bincount(row, step, n) / number
+    best = np.array([i + np.argmax(graph.data[i:j]) if j > i else -1 for i, j in zip(graph.indptr, graph.indptr[1:])])
+    right = np.where(best >= 0, forward[best], False)
+    return {"trajectory": float((expected > even).mean()), "next": float(right.mean())}
+
+
+def time_scores(found, truth):
+    """Return Pearson's and Spearman's correlation of latent and true time; cells without a time have the middle one."""
+    time = np.nan_to_num(found["time"].astype(np.float64), nan=np.nanmedian(found["time"]))
+    return {
+        "time_r": float(np.corrcoef(time, truth["time"])[0, 1]),
+        "time_rank": float(spearmanr(time, truth["time"]).statistic),
+    }
+
+
+def own_graph(found):
+    """Return the velocity graph that the method made, without the diagonal."""
+    parts = found["graph_data"].astype(np.float64), found["graph_indices"], found["graph_indptr"]
+    n = len(found["velocity"])
+    graph = sparse.coo_array(sparse.csr_array(parts, shape=(n, n)))
+    kept = graph.row != graph.col
+    return sparse.csr_array((graph.data[kept], (graph.row[kept], graph.col[kept])), shape=(n, n))
+
+
+def graph_over(found, near):
+    """Return the cosines of the velocities and the steps to given cells, as this package takes them for all models."""
+    velocity, moments = found["velocity"].astype(np.float32), found["moments"].astype(np.float32)
+    field = VelocityField(
+        tuple(found["genes"].tolist()), velocity, velocity, moments, moments, gene_weight=found.get("gene_weight")
+    )
+    cosines = velocity_graph(*comparable(field), near, weight=field.gene_weight).cosines
+    return sparse.csr_array(
+        (cosines.ravel().astype(np.float64), near.ravel(), np.arange(0, near.size + 1, near.shape[1])),
+        shape=(len(near), len(near)),
+    )
+
+
+def follows(parent):
+    """Return, (segments, segments), whether a cell of the first can come to be in the second; itself included."""
+    after = np.eye(len(parent), dtype=bool)
+    for segment, before in enumerate(parent):  # segments come after those before them
+        if before >= 0:
+            after[:, segment] |= after[:, before]
+    return after
