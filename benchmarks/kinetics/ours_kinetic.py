@@ -1,6 +1,7 @@
-"""A kinetic model of this package on one file: ``python ours_kinetic.py --data tree.h5ad --mode dynamical --out r.npz``.
+"""A kinetic model of this package on one file, with its velocity graph.
 
-From the file to the velocity graph, as scVelo's runner does.
+``python ours_kinetic.py --data tree.h5ad --mode dynamical --out r.npz``. From the file to the velocity graph, as
+scVelo's runner does.
 """
 
 import argparse
@@ -9,7 +10,7 @@ from typing import get_args
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.analysis.projection import candidates, comparable, expression_space
+from napari_tissue_dynamics.analysis.projection import comparable, similar_cells
 from napari_tissue_dynamics.analysis.transitions import velocity_graph
 from napari_tissue_dynamics.data.anndata_read import read_h5ad
 from napari_tissue_dynamics.velocity import KineticsConfig, fit
@@ -20,7 +21,7 @@ NEIGHBORS = 30
 
 def graph_of(field):
     """Return the cosines of velocities and steps to the most similar cells, (cells, cells) CSR."""
-    near = candidates(expression_space(field), NEIGHBORS)
+    near = similar_cells(field, NEIGHBORS)
     cosines = velocity_graph(*comparable(field), near, weight=field.gene_weight).cosines
     ends = np.arange(0, near.size + 1, near.shape[1])
     return sparse.csr_array((cosines.ravel(), near.ravel(), ends), shape=(len(near), len(near)))

@@ -1,4 +1,7 @@
-"""scVelo on one file, with its velocity graph: ``python scvelo_kinetic.py --data tree.h5ad --mode dynamical --out r.npz``."""
+"""scVelo on one file, with its velocity graph.
+
+``python scvelo_kinetic.py --data tree.h5ad --mode dynamical --out r.npz``
+"""
 
 import argparse
 import sys

@@ -60,24 +60,27 @@ def velocity_scores(found, truth):
 def trajectory_scores(graph, truth):
     """Return how many cells a velocity graph, CSR cosines without a diagonal, sends on.
 
-    ``trajectory``: share of cells from which the transition probabilities lead to later cells of the own lineage,
-    compared with an even choice among the same neighbors. ``next``: share of cells whose most likely next cell is
-    later, and in the same segment of the tree or in one that follows it.
+    ``trajectory``: of the cells that have earlier and later cells of their lineage as candidates, the share of those
+    whose transition probabilities favor the later ones more than an even choice does. ``next``: share of all cells
+    whose most likely next cell is later, and in the same segment of the tree or in one that follows it.
     """
     n = graph.shape[0]
-    row = np.repeat(np.arange(n), np.diff(graph.indptr))
-    time, after = truth["time"], follows(truth["parent"])
-    segment = truth["segment"]
-    forward = after[segment[row], segment[graph.indices]] & (time[graph.indices] > time[row])
-    backward = after[segment[graph.indices], segment[row]] & (time[graph.indices] < time[row])
-    step = np.where(forward | backward, time[graph.indices] - time[row], 0.0)
+    row, column = np.repeat(np.arange(n), np.diff(graph.indptr)), graph.indices
+    time, segment, after = truth["time"], truth["segment"], follows(truth["parent"])
+    forward = after[segment[row], segment[column]] & (time[column] > time[row])
+    backward = after[segment[column], segment[row]] & (time[column] < time[row])
     odds = np.exp(graph.data / SIGMA)
-    number = np.maximum(np.bincount(row, minlength=n), 1)
-    expected = np.bincount(row, odds * step, n) / np.maximum(np.bincount(row, odds, n), TINY)
-    even = np.bincount(row, step, n) / number
-    best = np.array([i + np.argmax(graph.data[i:j]) if j > i else -1 for i, j in zip(graph.indptr, graph.indptr[1:])])
+    on, back, even_on, even_back = (
+        np.bincount(row, weight * kind, n) for weight in (odds, np.ones_like(odds)) for kind in (forward, backward)
+    )
+    either = (even_on > 0) & (even_back > 0)
+    ends = zip(graph.indptr[:-1], graph.indptr[1:], strict=True)
+    best = np.array([i + np.argmax(graph.data[i:j]) if j > i else -1 for i, j in ends])
     right = np.where(best >= 0, forward[best], False)
-    return {"trajectory": float((expected > even).mean()), "next": float(right.mean())}
+    return {
+        "trajectory": float((on * even_back > back * even_on)[either].mean()),
+        "next": float(right.mean()),
+    }
 
 
 def time_scores(found, truth):

@@ -9,6 +9,7 @@ from napari_tissue_dynamics.analysis.projection import (
     cell_spacing,
     on_grid,
     project,
+    similar_cells,
 )
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
@@ -216,3 +217,17 @@ def test_spacing_of_cells():
     assert cell_spacing(clumps) == pytest.approx(0.35 * np.sqrt(100 * 50 / 440), rel=0.01)
     assert cell_spacing(np.array([[7.0, 7]])) == 1.0
     assert cell_spacing(np.zeros((3, 2))) == 1.0
+
+
+def test_similar_cells_are_spread_over_the_most_similar_ones():
+    """Every fourth of the 120 nearest cells of a large tissue, the nearest ones of a small one."""
+    rng = np.random.default_rng(0)
+    for n_cells, every in ((1000, 4), (600, 2), (50, 1)):
+        moments = rng.uniform(size=(n_cells, 3)).astype(np.float32)
+        field = VelocityField(("a", "b", "c"), moments, moments, moments, moments)
+        found = similar_cells(field, 30)
+        scaled = (moments / moments.max(axis=0)).astype(np.float64)
+        away = np.linalg.norm(scaled[:, None] - scaled[None], axis=2)
+        np.fill_diagonal(away, np.inf)
+        expected = np.sort(away, axis=1)[:, every - 1 : 30 * every : every]
+        np.testing.assert_allclose(np.take_along_axis(away, found, axis=1), expected, rtol=1e-3)

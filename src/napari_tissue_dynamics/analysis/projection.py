@@ -34,6 +34,8 @@ ARROW_REACH = 3.0
 EVEN_SHARE = 0.35
 # Cells of the same label count as near up to this multiple of the distance to the k-th nearest cell of any label.
 REACH_WITHIN = 2.0
+# Similar cells are every so-manieth of the most similar, at most among this share of all cells.
+MOST_SPREAD, SHARE_OF_CELLS = 4, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +217,18 @@ def candidates(space: NDArray[np.floating], k: int, within: NDArray[np.integer] 
         found = np.where(away <= reach[members, None], members[others], members[:, None])
         inside[members, : found.shape[1]] = found
     return inside
+
+
+def similar_cells(field: VelocityField, k: int) -> NDArray[np.int32]:
+    """Return the cells that every cell may become, (cells, at most k) indices, spread over those like it.
+
+    Of the most similar cells only every fourth is taken, in small data every third, second or all: the moments of the
+    very nearest cells are nearly the same, and the steps to them are noise more than direction. On simulated lineage
+    trees the most likely next cell is right far more often, and it costs no more (``docs/kinetic-models.md``).
+    """
+    space = expression_space(field)
+    every = int(np.clip(len(space) // (SHARE_OF_CELLS * k), 1, MOST_SPREAD))
+    return np.ascontiguousarray(candidates(space, every * k)[:, every - 1 :: every])
 
 
 def comparable(field: VelocityField) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

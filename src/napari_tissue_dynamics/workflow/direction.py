@@ -80,12 +80,12 @@ def direction_steps(
         If no groups that follow each other have similar cells.
     """
     from napari_tissue_dynamics.analysis.direction_check import direction_check_steps
-    from napari_tissue_dynamics.analysis.projection import candidates, expression_space
+    from napari_tissue_dynamics.analysis.projection import candidates, similar_cells
 
     yield Progress("similar cells", 0, 1, 0.0)
     similar = None if result.graph is None else result.graph.neighbors
     if similar is None:
-        similar = candidates(expression_space(result.field), CANDIDATES)
+        similar = similar_cells(result.field, CANDIDATES)
     space, labels = arrow_space(tissue, result.field, result.projection)
     near = candidates(space, CANDIDATES, labels)
     return (

@@ -162,10 +162,10 @@ def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:
 
 
 def _similar_cells(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
-    from napari_tissue_dynamics.analysis.projection import candidates, comparable, expression_space
+    from napari_tissue_dynamics.analysis.projection import comparable, similar_cells
     from napari_tissue_dynamics.analysis.transitions import velocity_graph_steps
 
-    similar = yield from wait("similar cells", lambda: candidates(expression_space(field), CANDIDATES), 0.0, stop)
+    similar = yield from wait("similar cells", lambda: similar_cells(field, CANDIDATES), 0.0, stop)
     return (yield from velocity_graph_steps(*comparable(field), similar, stop, weight=field.gene_weight))
 
 

@@ -1,0 +1,54 @@
+"""Time and memory of one model with its graph on many cells: ``python scaling.py --cells 100000 --genes 2000``."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import anndata
+import numpy as np
+from scipy import sparse
+
+from napari_tissue_dynamics.data.simulate_branching import simulate_branching
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "velocity"))
+from measured import run_measured  # noqa: E402  (a module of the benchmark beside this one)
+
+PART = 5000
+
+
+def write_many(path, cells, genes):
+    """Write the cells of one tree; simulated part by part, each with other cells of the same genes and rates."""
+    # The genes of a tree depend on its seed only; other noise and other times come from more cells of the same seed.
+    layers = {"spliced": [], "unspliced": []}
+    for number in range(-(-cells // PART)):
+        tissue = simulate_branching(min(PART, cells - number * PART) + number, genes, seed=0).tissue
+        for name, parts in layers.items():
+            parts.append(sparse.csr_matrix(getattr(tissue, name))[number:].astype(np.float32))
+    stacked = {name: sparse.vstack(parts, format="csr") for name, parts in layers.items()}
+    positions = np.random.default_rng(0).uniform(size=(cells, 2))
+    anndata.AnnData(stacked["spliced"], layers=stacked, obsm={"spatial": positions}).write_h5ad(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=100_000)
+    parser.add_argument("--genes", type=int, default=2000)
+    parser.add_argument("--mode", default="steady_state")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_many(folder / "tree.h5ad", options.cells, options.genes)
+        words = [sys.executable, HERE / "ours_kinetic.py", "--data", folder / "tree.h5ad", "--mode", options.mode]
+        used = run_measured([*map(str, words), "--out", str(folder / "out.npz")], folder / "usage.json", None)
+    if used["exit"]:
+        sys.exit(used["output"])
+    print(
+        f"{options.cells} cells x {options.genes} genes, {options.mode}: {used['wall']:.0f} s, {used['cpu']:.0f} CPU s"
+    )
+    print(f"peak memory {used['peak_mib'] / 1024:.1f} GiB")
+
+
+if __name__ == "__main__":
+    main()
