@@ -183,11 +183,11 @@ def test_computed_when_the_file_has_none(open_dock, viewer, workspace, tissue, q
 
 
 def test_grid_of_the_embedding_is_the_projection_on_its_places(result, plane):
-    from napari_tissue_dynamics.analysis.projection import arrows_of, project
+    from napari_tissue_dynamics.analysis.projection import arrows_along, project
     from napari_tissue_dynamics.data.embedding import Embedding
 
     places = plane.astype(np.float64)
     direct = project(result.field, places, neighbors="expression", k=30)
-    np.testing.assert_allclose(arrows_of(result.graph, places), direct.arrows, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(arrows_along(result.graph, places), direct.arrows, rtol=1e-4, atol=1e-5)
     grid = workflow.embedding_grid(Embedding("umap", plane), result)
     np.testing.assert_allclose(grid.arrows, on_grid(places, direct.arrows, nodes=20).arrows, atol=1e-3)

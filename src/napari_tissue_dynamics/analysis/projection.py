@@ -162,26 +162,6 @@ def arrows_along(graph: VelocityGraph, positions: NDArray[np.float64]) -> NDArra
     return _scaled(_expected_steps(graph, positions), positions)
 
 
-def arrows_of(graph: VelocityGraph, positions: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the arrows of a graph at other positions of its cells, as :func:`project_steps` draws them.
-
-    Parameters
-    ----------
-    graph
-        Neighbors and cosines.
-    positions
-        (cells, 2 or 3) places of the cells, in an embedding say.
-
-    Raises
-    ------
-    DataError
-        If the graph is of other cells.
-    """
-    if len(graph.neighbors) != len(positions):
-        raise DataError(f"The graph is of {len(graph.neighbors)} cells; {len(positions)} positions were given.")
-    return _scaled(_expected_steps(graph, positions), positions)
-
-
 def candidates(space: NDArray[np.floating], k: int, within: NDArray[np.integer] | None = None) -> NDArray[np.int32]:
     """Return the cells that every cell may step to.
 

@@ -125,6 +125,7 @@ class EmbeddingDock(Dock):
         listen(self, workspace.running_changed, self._refresh)
         listen(self, workspace.selection_changed, self._show_selection)
         listen(self, workspace.cell_changed, self._show_cell)
+        listen(self, workspace.coloring_changed, self._soon)
         listen(self, layers.events.inserted, self._watch)
         for signal in (layers.events.removed, layers.events.reordered, layers.selection.events.active):
             listen(self, signal, self._soon)
@@ -138,7 +139,8 @@ class EmbeddingDock(Dock):
     def _follow(self, layer: Layer) -> None:
         """Hear of every change of the colors of a layer of cells, also of those made in place."""
         if isinstance(layer, Points):
-            for signal in (layer.events.visible, layer.events.face_color, layer.events.set_data):
+            events = layer.events
+            for signal in (events.visible, events.face_color, events.border_color, events.set_data):
                 listen(self, signal, self._soon)
 
     def _soon(self, event: object = None) -> None:

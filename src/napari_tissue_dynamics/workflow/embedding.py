@@ -88,9 +88,9 @@ def embedding_grid(embedding: Embedding, result: VelocityResult | None) -> GridF
 
     The arrows are those of similar cells, whichever neighbors the arrows in the tissue are drawn with.
     """
-    from napari_tissue_dynamics.analysis.projection import arrows_of, on_grid
+    from napari_tissue_dynamics.analysis.projection import arrows_along, on_grid
 
     if result is None or result.graph is None:
         return None
     places = np.asarray(embedding.coordinates, dtype=np.float64)
-    return on_grid(places, arrows_of(result.graph, places), nodes=NODES)
+    return on_grid(places, arrows_along(result.graph, places), nodes=NODES)
