@@ -179,3 +179,12 @@ def test_player_loops_or_ends(qtbot):
         assert player.is_playing == loop
         player.pause()
         assert all(0 <= place <= 1 for place in places)
+
+
+def test_what_is_drawn_keeps_its_place_in_the_stack(dock, viewer, qtbot, workspace, tissue):
+    space(qtbot, dock.boxes["streamlines"])
+    click(qtbot, dock.particles.player.button)
+    dock.time.player.go_to(0.5)
+    workspace.select(np.arange(tissue.n_cells) < 9)
+    ranks = [_viewer.rank(_viewer.key_of(workspace, layer)) for layer in viewer.layers]
+    assert ranks == sorted(ranks)

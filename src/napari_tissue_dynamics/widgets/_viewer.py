@@ -202,8 +202,7 @@ def source_of(workspace: Workspace) -> str:
 
 def _place(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> int:
     """Return the index for a new layer: above our layers of the same or a lower rank, below the others."""
-    grids = dict.fromkeys(("velocity grid", "streamlines", "particles", "selected cells"), GRID)
-    ranks = {"cells": CELLS, "velocity": ARROWS, **grids}
+    ranks = {layer_id: rank(other) for other, layer_id in workspace.layer_ids.items()}
     places = [(i, ranks.get(str(layer.unique_id))) for i, layer in enumerate(viewer.layers)]
     higher = [i for i, other in places if other is not None and other > rank(key)]
     lower = [i for i, other in places if other is not None and other <= rank(key)]
