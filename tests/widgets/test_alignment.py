@@ -123,3 +123,18 @@ def test_undo_does_not_keep_the_viewer_alive(qapp, qtbot, tissue):
     del viewer
     gc.collect()
     assert gone() is None
+
+
+def test_moves_are_in_the_log_and_done_again_from_it(dock, tissue_file, workspace, qtbot, tmp_path):
+    from napari_tissue_dynamics.cli import main
+
+    loaded = dock(tissue_file)
+    loaded.alignment.expand(animate=False)
+    for button in (loaded.align.swap, loaded.align.flip_x, loaded.align.undo):
+        press(qtbot, button)
+    log, out = tmp_path / "log.jsonl", tmp_path / "again.h5ad"
+    workspace.log.save(log)
+    assert main(["replay", str(log), "--out", str(out)]) == 0
+    image = read_h5ad(out).histology[0]
+    assert image.placement == Placement(swap=True)
+    np.testing.assert_array_equal(image.image, workspace.tissue.histology[0].image)

@@ -15,7 +15,7 @@ from napari_tissue_dynamics.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LOAD, VELOCITY, REGULATION, SAVE = "load", "velocity", "regulation", "save"
+LOAD, IMAGE, VELOCITY, REGULATION, SAVE = "load", "image", "velocity", "regulation", "save"
 """Actions whose results can be made again; others are told only."""
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_tissue_dynamics.data.action_log import LOAD, ActionLog
+from napari_tissue_dynamics.data.action_log import IMAGE, LOAD, ActionLog
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.coloring import shown_cells
 from napari_tissue_dynamics.widgets._queue import RunQueue
@@ -168,6 +168,7 @@ class Workspace:
         if self.tissue is not None:
             images = tuple(image if each.name == image.name else each for each in self.tissue.histology)
             self.tissue = self.tissue.with_(histology=images)
+            self.log.add(IMAGE, image=image.name, placement=str(image.placement))
             self.images_changed.emit()
 
     def set_velocity(

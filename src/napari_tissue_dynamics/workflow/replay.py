@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.data.action_log import LOAD, REGULATION, VELOCITY
+from napari_tissue_dynamics.data.action_log import IMAGE, LOAD, REGULATION, VELOCITY
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -65,7 +65,7 @@ def replay_steps(
     FitError
         If the work was stopped.
     """
-    work = [action for action in actions if action.name in {LOAD, VELOCITY, REGULATION}]
+    work = [action for action in actions if action.name in {LOAD, IMAGE, VELOCITY, REGULATION}]
     begin = max((k for k, action in enumerate(work) if action.name == LOAD), default=None)
     if begin is None:
         raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
@@ -92,6 +92,8 @@ class _Replay:
         if action.name == LOAD:
             yield Progress("reading the tissue", 0, 1, 0.0)
             self._load(action.details)
+        elif action.name == IMAGE:
+            self._place(action.details)
         elif action.name == VELOCITY:
             yield from self._fit_velocity(action.details, stop)
         else:
@@ -129,6 +131,16 @@ class _Replay:
                 f"{self._tissue.source} has {found[0]} cells and {found[1]} genes, but the log was made with "
                 f"{expected[0]} and {expected[1]}. Name the file that the log was made with."
             )
+
+    def _place(self, details: Mapping[str, Any]) -> None:
+        from napari_tissue_dynamics.data.placement import Placement, moved
+
+        tissue, wanted = self._given(), Placement.parse(str(details.get("placement", "")))
+        images = (
+            moved(image, image.placement.undone.then(wanted)) if image.name == details.get("image") else image
+            for image in tissue.histology
+        )
+        self._tissue = tissue.with_(histology=tuple(images))
 
     def _fit_velocity(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
         tissue, config = self._given(), settings_from(details.get("settings"))
@@ -198,6 +210,8 @@ def _read_options(saved: Mapping[str, Any] | None) -> Any:
         values["image"] = Path(values["image"])
     if values.get("placement") is not None:
         values["placement"] = Placement(**values["placement"]["values"])
+    if values.get("only") is not None:
+        values["only"] = tuple(values["only"])
     return ReadOptions(**values)
 
 
