@@ -20,7 +20,7 @@
   const digits = (v) => (v === null || Number.isNaN(v) ? "–" : v === 0 ? "0" :
     Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3 ? v.toExponential(2) : String(+v.toPrecision(4)));
 
-  const n = data.n_shown, names = data.cells, shade = data.maps, GRAY = "#808080";
+  const n = data.n_shown, names = data.cells, shade = data.maps, GRAY = [128, 128, 128];
   const state = { color: "", gene: "", flow: "lines", size: 1, cell: -1, hidden: new Set(), sort: null, down: true };
   const views = data.views.map((v) => ({ ...v, x: numbers(v.x), y: numbers(v.y), zoom: 1, cx: 0, cy: 0,
     speed: v.lines ? raw(v.lines.speed) : null }));
@@ -29,9 +29,10 @@
   const columnValues = (c) => (c.values_ ??= c.codes ? raw(c.codes) : numbers(c.values));
   const geneValues = (g, part) => ((g.cache ??= {})[part] ??= numbers(g[part]));
 
-  /* What the cells are colored by: {title, note, kind, colors (cells) as index into table, table of css colors}. */
+  /* What the cells are colored by: title, note, values, index of every cell into a table of [red, green, blue]. */
   let shown = null;
   const rgb = (c) => `rgb(${c[0]},${c[1]},${c[2]})`;
+  const hex = (c) => [1, 3, 5].map((k) => parseInt(c.slice(k, k + 2), 16));
   const PARTS = { "gene:spliced": "spliced", "gene:unspliced": "unspliced", "gene:velocity": "velocity" };
   function chosen() {
     const part = PARTS[state.color];
@@ -42,13 +43,13 @@
         : { title: `${g.name}, ${part} RNA`, values, low: 0, high: g[part].high, map: "dusk", note: "moments" };
     }
     const c = columns.get(state.color) ?? data.columns[0];
-    return c.codes ? { ...c, values: columnValues(c) } : { ...c, values: columnValues(c) };
+    return { ...c, values: columnValues(c) };
   }
   function recolor() {
     const c = chosen(), index = new Uint16Array(n), visible = new Uint8Array(n).fill(1);
     let table;
     if (c.codes) {
-      table = [...c.colors, GRAY];
+      table = [...c.colors.map(hex), GRAY];
       const none = c.categories.length;
       for (let i = 0; i < n; i++) {
         index[i] = c.values[i] >= none ? none : c.values[i];
@@ -56,14 +57,14 @@
       }
     } else {
       const map = shade[c.map];
-      table = [...map.map(rgb), GRAY];
+      table = [...map, GRAY];
       const last = map.length - 1, span = c.high - c.low || 1;
       for (let i = 0; i < n; i++) {
         const v = c.values[i];
         index[i] = Number.isNaN(v) ? last + 1 : Math.max(0, Math.min(last, Math.round((last * (v - c.low)) / span)));
       }
     }
-    shown = { ...c, index, visible, table, sprites: new Map() };
+    shown = { ...c, index, visible, table };
   }
 
   /* Drawing ------------------------------------------------------------------------------------------------------ */
@@ -74,42 +75,50 @@
     canvas.height = Math.max(1, Math.round(h * ratio));
     const g = canvas.getContext("2d");
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
-    g.fillStyle = css("--card");
-    g.fillRect(0, 0, w, h);
     return [g, w, h, ratio];
   }
-  function sprite(color, radius, ratio) {
-    const key = `${color}/${radius}/${ratio}`;
-    if (!shown.sprites.has(key)) {
-      const side = Math.ceil(2 * (radius + 1.5) * ratio), c = el("canvas", { width: side, height: side });
-      const g = c.getContext("2d");
-      g.setTransform(ratio, 0, 0, ratio, side / 2, side / 2);
-      g.fillStyle = color;
-      g.beginPath(); g.arc(0, 0, radius, 0, 2 * Math.PI); g.fill();
-      shown.sprites.set(key, c);
+  /* How much of each pixel around the middle a disk covers: [dx, dy, share]. */
+  function disk(radius) {
+    const found = [], most = Math.ceil(radius + 0.5);
+    for (let dy = -most; dy <= most; dy++) for (let dx = -most; dx <= most; dx++) {
+      const share = Math.min(1, radius + 0.5 - Math.hypot(dx, dy));
+      if (share > 0.02) found.push([dx, dy, share]);
     }
-    return shown.sprites.get(key);
+    return found;
   }
-  /* Cells in the order of the file, which is none: no color lies on top of the others by rule. */
-  function dots(g, place, radius, w, h, ratio) {
-    const under = css("--under");
-    const pass = (color, r) => {
+  /* Paints the whole canvas: its ground, and the cells, pixel by pixel, which is fast without a graphics card too. Cells
+     come in the order of the file, which is none: no color lies on top of the others by rule. */
+  function dots(g, x, y, radius, ratio, frame) {
+    const image = g.createImageData(g.canvas.width, g.canvas.height), pixels = image.data, width = image.width;
+    const [left, top, right, bottom] = frame ?? [0, 0, image.width, image.height], [r0, g0, b0] = hex(css("--card"));
+    new Uint32Array(pixels.buffer).fill(new Uint32Array(new Uint8Array([r0, g0, b0, 255]).buffer)[0]);
+    const pass = (color, size) => {
+      const stamp = disk(Math.max(0.5, size * ratio));
       for (let i = 0; i < n; i++) {
         if (!shown.visible[i]) continue;
-        const [x, y] = place(i);
-        if (!(x > -9 && y > -9 && x < w + 9 && y < h + 9)) continue;
-        const s = sprite(color ?? shown.table[shown.index[i]], r, ratio), side = s.width / ratio;
-        g.drawImage(s, x - side / 2, y - side / 2, side, side);
+        const cx = Math.round(x[i] * ratio), cy = Math.round(y[i] * ratio);
+        if (!(cx > left - 40 && cy > top - 40 && cx < right + 40 && cy < bottom + 40)) continue;
+        const [red, green, blue] = color ?? shown.table[shown.index[i]];
+        for (const [dx, dy, share] of stamp) {
+          const px = cx + dx, py = cy + dy;
+          if (px < left || py < top || px >= right || py >= bottom) continue;
+          const at = 4 * (py * width + px);
+          pixels[at] += share * (red - pixels[at]);
+          pixels[at + 1] += share * (green - pixels[at + 1]);
+          pixels[at + 2] += share * (blue - pixels[at + 2]);
+        }
       }
     };
-    if (under !== "transparent") pass(under, radius + 0.5);
+    const under = css("--under");
+    if (under !== "transparent") pass(hex(under), radius + 0.6);
     pass(null, radius);
-    if (state.cell >= 0) {
-      const [x, y] = place(state.cell);
-      for (const [color, width] of [[css("--halo"), 5], [css("--ink"), 2]]) {
-        g.strokeStyle = color; g.lineWidth = width;
-        g.beginPath(); g.arc(x, y, radius + 5, 0, 2 * Math.PI); g.stroke();
-      }
+    g.putImageData(image, 0, 0);
+  }
+  function mark(g, x, y, radius) {
+    if (state.cell < 0) return;
+    for (const [color, line] of [[css("--halo"), 5], [css("--ink"), 2]]) {
+      g.strokeStyle = color; g.lineWidth = line;
+      g.beginPath(); g.arc(x, y, radius + 5, 0, 2 * Math.PI); g.stroke();
     }
   }
   const scaleOf = (v, w, h) => 0.94 * v.zoom * Math.min(w / (v.x_.w || 1), h / (v.x_.h || 1));
@@ -164,10 +173,11 @@
     }
   }
   function drawView(v) {
-    const [g, w, h, ratio] = prepared(v.canvas), at = toScreen(v, w, h);
-    const radius = radiusOf(v, w, h);
-    dots(g, (i) => at(v.x[i], v.y[i]), radius, w, h, ratio);
+    const [g, w, h, ratio] = prepared(v.canvas), at = toScreen(v, w, h), radius = radiusOf(v, w, h);
+    const [x0, y0] = at(0, 0), [x1, y1] = at(1, 1);
+    dots(g, v.x.map((q) => x0 + (x1 - x0) * q), v.y.map((q) => y0 + (y1 - y0) * q), radius, ratio);
     flow(g, v, at, w, h);
+    mark(g, ...at(v.x[state.cell], v.y[state.cell]), radius);
   }
   const radiusOf = (v, w, h) => Math.max(0.8, Math.min(12, 0.45 * v.spacing * scaleOf(v, w, h))) * state.size;
 
@@ -178,8 +188,9 @@
     return found;
   }
   function drawPhase() {
-    const [g, w, h, ratio] = prepared($("phase")), gene = genes.get(state.gene);
+    const gene = genes.get(state.gene);
     if (!gene) return;
+    const [g, w, h, ratio] = prepared($("phase"));
     const s = geneValues(gene, "spliced"), u = geneValues(gene, "unspliced");
     const courses = gene.courses.map((c) => ({ ...c, s: raw(c.s), u: raw(c.u) }));
     const top = (a, q) => a.reduce((m, v) => (v > m ? v : m), q);
@@ -187,15 +198,18 @@
     const us = 1.05 * courses.filter((c) => !c.straight).reduce((m, c) => top(c.u, m), gene.unspliced.high) || 1;
     const left = 46, bottom = 34, right = 8, up = 8;
     const X = (q) => left + ((w - left - right) * q) / xs, Y = (q) => h - bottom - ((h - bottom - up) * q) / us;
-    g.save(); g.beginPath(); g.rect(left, up, w - left - right, h - bottom - up); g.clip();
     const radius = Math.max(0.9, Math.min(2.6, 60 / Math.sqrt(n))) * state.size;
-    dots(g, (i) => [X(s[i]), Y(u[i])], radius, w, h, ratio);
+    const frame = [left, up, w - right, h - bottom].map((q) => Math.round(q * ratio));
+    dots(g, s.map(X), u.map(Y), radius, ratio, frame);
+    g.save(); g.beginPath(); g.rect(left, up, w - left - right, h - bottom - up); g.clip();
     for (const c of courses) for (const [color, width] of [[css("--halo"), 4.5], [css("--ink"), 1.8]]) {
       g.strokeStyle = color; g.lineWidth = width;
       g.setLineDash(c.straight ? [6, 4] : []);
       g.beginPath(); c.s.forEach((q, i) => (i ? g.lineTo(X(q), Y(c.u[i])) : g.moveTo(X(q), Y(c.u[i])))); g.stroke();
     }
-    g.restore(); g.setLineDash([]);
+    g.setLineDash([]);
+    mark(g, X(s[state.cell]), Y(u[state.cell]), radius);
+    g.restore();
     g.strokeStyle = css("--soft"); g.fillStyle = css("--ink"); g.lineWidth = 1;
     g.strokeRect(left, up, w - left - right, h - bottom - up);
     g.font = "11px system-ui, sans-serif"; g.textAlign = "center"; g.textBaseline = "top";
@@ -232,7 +246,7 @@
       [...shown.categories, "unassigned"].forEach((name, k) => {
         if (!counts[k]) return;
         const swatch = el("i");
-        swatch.style.background = shown.table[k];
+        swatch.style.background = rgb(shown.table[k]);
         const button = el("button", { type: "button", title: "Hide or show these cells; double click shows only them" },
           swatch, el("span", { textContent: name }), el("b", { textContent: counts[k] }));
         button.setAttribute("aria-pressed", String(!state.hidden.has(k)));
