@@ -2,7 +2,8 @@
 
 Keys that scVelo, CellRank and squidpy read keep their names: ``Ms``, ``Mu``, ``velocity``, ``velocity_u``,
 ``velocity_genes``, ``latent_time``, ``velocity_<basis>``, ``velocity_graph``, ``velocity_graph_neg``,
-``velocity_self_transition``, ``velocity_params`` and ``uns["spatial"]``.
+``velocity_self_transition``, ``velocity_params``, ``term_states_fwd``, ``init_states_fwd``, ``lineages_fwd``,
+``terminal_lineage_drivers`` (CellRank 2) and ``uns["spatial"]``.
 """
 
 # layers
@@ -29,6 +30,8 @@ SELF_TRANSITION = "velocity_self_transition"
 ABOVE_NULL = "velocity_above_null"
 NULL_P_VALUE = "velocity_null_pvalue"
 TIME_SPREAD = "latent_time_spread"
+TERMINAL_STATES = "term_states_fwd"
+INITIAL_STATES = "init_states_fwd"
 
 # var
 VELOCITY_GENES = "velocity_genes"
@@ -42,6 +45,7 @@ LATENT = "X_steer"
 EXPERT_PROBABILITY = "expert_probability"
 BETAS = "betas_{target}"
 VELOCITY_BASIS = "velocity_{basis}"
+FATES = "lineages_fwd"
 
 # uns and obsp
 SPATIAL_IMAGES = "spatial"
@@ -54,3 +58,8 @@ VELOCITY_GRAPH_NEGATIVE = "velocity_graph_neg"
 VELOCITY_PARAMS = "velocity_params"
 EXPERT_TABLE = "expert_{name}"
 CATEGORY_COLORS = "{name}_colors"
+CATEGORY_NAMES = "{name}_names"
+STATE_MEMBERSHIP = "{name}_probs"
+
+# varm
+DRIVERS = "terminal_lineage_drivers"

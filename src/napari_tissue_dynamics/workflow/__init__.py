@@ -1,5 +1,6 @@
 """What one press of a Run button does, as one call: the docks and the command line share it."""
 
+from napari_tissue_dynamics.workflow.cell_fate import fate, fate_in_words, fate_steps, terminal_states
 from napari_tissue_dynamics.workflow.direction import direction_steps, named_order
 from napari_tissue_dynamics.workflow.embedding import EmbeddingPicture, embedding_grid, embedding_picture_steps
 from napari_tissue_dynamics.workflow.files import checks_of, in_words, save
@@ -29,6 +30,9 @@ __all__ = [
     "embedding_grid",
     "embedding_picture_steps",
     "export_betas_steps",
+    "fate",
+    "fate_in_words",
+    "fate_steps",
     "in_words",
     "kinetics",
     "kinetics_steps",
@@ -40,6 +44,7 @@ __all__ = [
     "regulation_steps",
     "save",
     "stored_steps",
+    "terminal_states",
     "velocity",
     "velocity_steps",
 ]

@@ -83,7 +83,7 @@ def picture_steps(
     grid = on_grid(places, drawn.arrows)
     first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
     yield Progress("arrows", 1, 1, 0.2, snapshot=first)
-    graph = yield from part_of(_similar_cells(field, stop), 0.2, 0.4)
+    graph = yield from part_of(similar_cells_steps(field, stop), 0.2, 0.4)
     light, steps = _affordable(field, drawn.graph, seed)
     spread = yield from part_of(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
     null = yield from part_of(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
@@ -161,7 +161,8 @@ def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:
     return tissue.cell_types.codes
 
 
-def _similar_cells(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
+def similar_cells_steps(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
+    """Return the velocity graph of a field over similar cells, wherever in the tissue they are."""
     from napari_tissue_dynamics.analysis.projection import comparable, similar_cells
     from napari_tissue_dynamics.analysis.transitions import velocity_graph_steps
 
