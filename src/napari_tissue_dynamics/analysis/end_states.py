@@ -61,7 +61,7 @@ def end_states(
 
     A set counts if it is left with a probability of at most ``1 - min_stability`` per step (Lange et al. 2022), if it
     is local (:class:`.macrostates.Macrostates`), if more steps come to its cells from others than lead away from them,
-    and if it does not lie early. Of all numbers of sets the one counts that has most such sets, the smallest of several.
+    and if it does not lie early. The number of sets is that with most such sets, the smallest of several.
 
     Parameters
     ----------
