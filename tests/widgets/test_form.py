@@ -56,8 +56,10 @@ def test_form_takes_every_preset(settings, preset, name, qtbot):
     form = Form(type(settings))
     qtbot.addWidget(form)
     form.set_value(settings)
-    form.preset.setCurrentText(name)
-    form.preset.textActivated.emit(name)
+    index = form.preset.findData(name)
+    assert form.preset.itemText(index) in {"Fast look", "Thorough", "Publication"}
+    form.preset.setCurrentIndex(index)
+    form.preset.activated.emit(index)
     assert form.value() == preset(name)
 
 

@@ -185,3 +185,37 @@ def test_the_activities_of_the_window_show_and_cancel_a_run(make_napari_viewer, 
     bar.cancel()
     qtbot.waitUntil(lambda: not dock.is_running)
     assert bar not in progress._all_instances
+
+
+def test_a_velocity_is_made_again_without_a_window(open_dock, workspace, tissue_file, finish, tmp_path, qtbot):
+    import anndata
+
+    from napari_tissue_dynamics.cli import main
+    from napari_tissue_dynamics.data.action_log import ActionLog
+    from napari_tissue_dynamics.velocity import KineticsConfig
+    from napari_tissue_dynamics.widgets.load import LoadDock
+    from napari_tissue_dynamics.widgets.velocity import VelocityDock
+
+    load = open_dock(LoadDock)
+    load.file.set_path(tissue_file)
+    finish(load)
+    load.load()
+    finish(load)
+    dock = open_dock(VelocityDock)
+    dock.form.set_value(KineticsConfig(model="steady_state", min_shared_counts=1, n_neighbors=15))
+    dock.origin.kind.setCurrentText("cell type")
+    qtbot.mouseClick(dock.panel.button, Qt.MouseButton.LeftButton)
+    finish(dock)
+    dock.arrows.set_value(replace(dock.arrows.value(), within="cell type"))
+    finish(dock)
+    load.save(tmp_path / "window.h5ad")
+    finish(load)
+    load.save_log(tmp_path / "log.jsonl")
+    names = [action.name for action in workspace.log.actions]
+    assert names == ["load", "velocity", "arrows", "save"]
+    assert isinstance(workspace.log, ActionLog)
+    assert main(["replay", str(tmp_path / "log.jsonl"), "--out", str(tmp_path / "again.h5ad")]) == 0
+    one, other = anndata.read_h5ad(tmp_path / "window.h5ad"), anndata.read_h5ad(tmp_path / "again.h5ad")
+    np.testing.assert_array_equal(one.obsm["velocity_spatial"], other.obsm["velocity_spatial"])
+    np.testing.assert_array_equal(one.layers["velocity"], other.layers["velocity"])
+    np.testing.assert_array_equal(one.obs["latent_time"], other.obs["latent_time"])

@@ -15,7 +15,7 @@ from napari_tissue_dynamics.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LOAD, IMAGE, VELOCITY, REGULATION, SAVE = "load", "image", "velocity", "regulation", "save"
+LOAD, IMAGE, VELOCITY, ARROWS, REGULATION, SAVE = "load", "image", "velocity", "arrows", "regulation", "save"
 """Actions whose results can be made again; others are told only."""
 
 

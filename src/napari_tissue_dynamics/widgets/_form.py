@@ -23,7 +23,11 @@ Settings = TypeVar("Settings")
 
 LARGEST_INT = 2**31 - 1
 SMALLEST = 1e-15  # what stands for "above zero"
-SCHEDULES = {"schedule": ("quick", "fast", "full"), "profile": ("fast", "full")}
+SCHEDULES = {
+    "schedule": {"quick": "Fast look", "fast": "Thorough", "full": "Publication"},
+    "profile": {"fast": "Fast look", "full": "Publication"},
+}
+"""By the method that gives them: starting values and what they are called."""
 
 
 class Form(QWidget, Generic[Settings]):
@@ -94,12 +98,11 @@ class Form(QWidget, Generic[Settings]):
 
     def _add_preset(self, layout: QFormLayout, kind: str) -> QComboBox:
         combo = QComboBox()
-        combo.addItems(SCHEDULES[kind])
-        tip = (
-            f"Set all fields at once: {SCHEDULES[kind][0]!r} for a first look in minutes, 'full' as in the publication."
-        )
-        add_row(layout, spoken(kind), combo, tip)
-        combo.textActivated.connect(self._take_preset)
+        for name, words in SCHEDULES[kind].items():
+            combo.addItem(words, name)
+        tip = "Set all fields at once: 'Fast look' for a first result in minutes, 'Publication' as published, in hours."
+        add_row(layout, "Preset", combo, tip)
+        combo.activated.connect(lambda index: self._take_preset(combo.itemData(index)))
         return combo
 
     def _take_preset(self, name: str) -> None:

@@ -11,7 +11,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data import keys
-from napari_tissue_dynamics.data.action_log import VELOCITY
+from napari_tissue_dynamics.data.action_log import ARROWS, VELOCITY
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -35,6 +35,7 @@ from napari_tissue_dynamics.widgets._velocity_view import FIRST_SEEN, draw_veloc
 from napari_tissue_dynamics.widgets.portraits import open_portraits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import napari
@@ -83,7 +84,6 @@ class VelocityDock(Dock):
         )
         self.portrait_button = _button("Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit.")
         self._redrawing = self._redraw_again = False
-        self._origin: dict[str, Any] = {}
         self._arrange()
         self._connect()
         self._refresh()
@@ -115,6 +115,7 @@ class VelocityDock(Dock):
             lambda stop: workflow.stored_steps(tissue, source, stop, projection=projection),
             None,
             None,
+            logged={"stored": True},
         )
 
     def estimate(self) -> None:
@@ -142,6 +143,7 @@ class VelocityDock(Dock):
             lambda stop: workflow.apply_steps(tissue, model, stop, projection=projection, device=device),
             None,
             model,
+            logged={"network": model, "device": device},
         )
 
     def redraw(self) -> None:
@@ -161,6 +163,7 @@ class VelocityDock(Dock):
             lambda stop: workflow.picture_steps(tissue, field, stop, projection=projection, seed=seed),
             config,
             model,
+            logged={},
             arrows_only=True,
         )
 
@@ -258,14 +261,16 @@ class VelocityDock(Dock):
         except TissueDynamicsError as error:
             self.show_error(str(error))
             return
-        self._origin = self.origin.in_words(tissue)
         if isinstance(config, SteerConfig):
             model = self.workspace.new_model()
             steps = steer_job(tissue, config, known, self.arrows.value(), (self.files.state(), model))
-            self._run_with_picture("Training STEER", tissue, steps, config, model)
+            what = "Training STEER"
         else:
+            model = None
             steps = kinetic_job(tissue, config, known, self.arrows.value())
-            self._run_with_picture(f"Fitting the {SPOKEN[config.model]} model", tissue, steps, config, None)
+            what = f"Fitting the {SPOKEN[config.model]} model"
+        done = {"settings": config, "origin": self.origin.in_words(tissue)}
+        self._run_with_picture(what, tissue, steps, config, model, logged=done)
 
     def _run_with_picture(
         self,
@@ -275,15 +280,16 @@ class VelocityDock(Dock):
         config: Settings | None,
         model: Path | None,
         *,
+        logged: Mapping[str, Any],
         arrows_only: bool = False,
     ) -> None:
         """Start a job that gives a velocity, and show what it finds on the way."""
+        log = self.workspace.log
         live = LivePreview(self.viewer, self.workspace, tissue, FIRST_SEEN, arrows_only=arrows_only)
 
         def done(result: workflow.VelocityResult) -> None:
             self.show_result(result, config, model, arrows_only=arrows_only)
-            if config is not None:
-                self.workspace.log.add(VELOCITY, settings=config, projection=result.projection, origin=self._origin)
+            log.add(ARROWS if arrows_only else VELOCITY, projection=result.projection, **logged)
             self.redraw()  # the form may ask for other arrows by now
 
         def ended() -> None:
@@ -317,7 +323,7 @@ class VelocityDock(Dock):
     def _refresh(self, *_: object) -> None:
         reason = self._reason()
         for panel in (self.panel, self.experts.run_panel):
-            panel.block(reason)
+            panel.block(reason, waits=bool(self.workspace.running) and self.workspace.tissue is not None)
         self.files.refresh()
         self.resume_button.setVisible(self.form.is_steer and not reason and self.files.kept() is not None)
         contents = self.workspace.contents

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.data.action_log import IMAGE, LOAD, REGULATION, VELOCITY
+from napari_tissue_dynamics.data.action_log import ARROWS, IMAGE, LOAD, REGULATION, VELOCITY
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -17,7 +17,8 @@ from napari_tissue_dynamics.workflow.files import save
 from napari_tissue_dynamics.workflow.kinetic_models import kinetics_steps
 from napari_tissue_dynamics.workflow.regulation import many_genes_steps, regulation_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION
-from napari_tissue_dynamics.workflow.steer import origin_of, velocity_steps
+from napari_tissue_dynamics.workflow.steer import apply_steps, origin_of, velocity_steps
+from napari_tissue_dynamics.workflow.stored import stored_steps
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -65,7 +66,8 @@ def replay_steps(
     FitError
         If the work was stopped.
     """
-    work = [action for action in actions if action.name in {LOAD, IMAGE, VELOCITY, REGULATION}]
+    redone = {LOAD, IMAGE, VELOCITY, ARROWS, REGULATION}
+    work = _with_last_arrows([action for action in actions if action.name in redone])
     begin = max((k for k, action in enumerate(work) if action.name == LOAD), default=None)
     if begin is None:
         raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
@@ -76,6 +78,19 @@ def replay_steps(
         yield from part_of(done.steps(action, stop), k / len(work), (k + 1) / len(work))
     yield Progress(f"writing {out.name}", 0, 1, 1.0)
     return done.save(out)
+
+
+def _with_last_arrows(actions: Sequence[Action]) -> list[Action]:
+    """Return the actions with the arrows of each velocity drawn at once as they were drawn in the end."""
+    found: list[Action] = []
+    for action in actions:
+        if action.name != ARROWS:
+            found.append(action)
+            continue
+        last = max((k for k, each in enumerate(found) if each.name == VELOCITY), default=None)
+        if last is not None:
+            found[last] = replace(found[last], details={**found[last].details, **action.details})
+    return found
 
 
 class _Replay:
@@ -145,6 +160,15 @@ class _Replay:
     def _fit_velocity(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
         tissue, config = self._given(), settings_from(details.get("settings"))
         projection = settings_from(details.get("projection")) or PROJECTION
+        network = details.get("network")
+        if network is not None:
+            device = details.get("device", "auto")
+            steps = apply_steps(tissue, Path(network), stop, projection=projection, device=device)
+            self._velocity = yield from steps
+            return
+        if details.get("stored") and self._source is not None:
+            self._velocity = yield from stored_steps(tissue, self._source, stop, projection=projection)
+            return
         known = details.get("origin") or {}
         origin = origin_of(tissue, source=self._source, **known)
         if isinstance(config, KineticsConfig):
