@@ -81,6 +81,12 @@ def test_limits_leave_the_asked_share_of_cells_outside(rng):
     assert (coloring_of("t", Values(numbers, limits=(0, 1))).scale.low, signed.clipped(0).scale.high) == (0, 900)
 
 
+def test_a_column_of_colors_shows_itself():
+    names = ("#0066FF", "#ff0000")
+    labels = Labels("color", np.array([1, 0, 1], np.int32), names)
+    np.testing.assert_allclose(coloring_of("color", labels).rgba()[:, :3], [[1, 0, 0], [0, 0.4, 1], [1, 0, 0]])
+
+
 def test_hidden_cells_are_transparent_and_the_rest_keeps_its_color():
     labels = Labels("kind", np.array([0, 1, 2, -1, 1], np.int32), ("a", "b", "c"), ("#ff0000", "#00ff00", "#0000ff"))
     coloring = coloring_of("kind", labels)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 Group = Literal["column", "result", "gene", "velocity", "beta"]
 GROUPS: dict[Group, str] = {
-    "column": "column of the cells",
+    "column": "column",
     "result": "result",
     "gene": "gene",
-    "velocity": "velocity of a gene",
+    "velocity": "velocity",
     "beta": "regulation",
 }
 """Kinds of entries in the order in which they are listed, and what they are called."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.colors import MapName
     from napari_tissue_dynamics.layers.legend import CategoryLegend, Legend
 
+COLOR = re.compile("#[0-9a-fA-F]{6}")
 CLIP = 1.0
 """Percent of the cells at each end of a color bar that share its end color."""
 
@@ -154,6 +156,8 @@ Coloring: TypeAlias = "ValueColoring | CategoryColoring"
 def coloring_of(title: str, values: Labels | Values) -> Coloring:
     """Return categories or numbers colored as suits them."""
     if isinstance(values, Labels):
+        if values.colors is None and all(COLOR.fullmatch(name) for name in values.categories):
+            values = replace(values, colors=values.categories)  # a column of colors shows itself
         return CategoryColoring(title, values)
     return ValueColoring(title, values, values.scale())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QColorDialog,
     QHBoxLayout,
@@ -114,7 +114,7 @@ class CategoryPanel(QWidget):
             return
         for k, offered in enumerate(palette(PALETTE_COLORS)):
             QColorDialog.setCustomColor(k, QColor(offered))
-        now = item.icon(0).pixmap(SWATCH).toImage().pixelColor(0, 0)
+        now = item.icon(0).pixmap(SWATCH).toImage().pixelColor(SWATCH // 2, SWATCH // 2)
         chosen = QColorDialog.getColor(now, self, f"Color of {item.data(0, NAME)}")
         if chosen.isValid():
             self.color_changed.emit(item.data(0, NAME), chosen.name())
@@ -155,5 +155,8 @@ def _button(text: str, tooltip: str) -> QPushButton:
 
 def _swatch(color: str) -> QIcon:
     pixmap = QPixmap(SWATCH, SWATCH)
-    pixmap.fill(QColor(color))
+    pixmap.fill(QColor("#808080"))  # a rim, for colors near that of the list
+    painter = QPainter(pixmap)
+    painter.fillRect(pixmap.rect().adjusted(1, 1, -1, -1), QColor(color))
+    painter.end()
     return QIcon(pixmap)

@@ -58,6 +58,8 @@ class HoverCard(QLabel):
         self._look_away.setInterval(AWAY)
         self._look_away.timeout.connect(self._hide_when_left)
         listen(self, picker_of(viewer).hovered, self._hovered)
+        for signal in (self._workspace.coloring_changed, self._workspace.velocity_changed):
+            listen(self, signal, self._follow)
 
     def draw(self) -> None:
         """Say what is known of the cell under the mouse now, or hide."""
@@ -84,6 +86,11 @@ class HoverCard(QLabel):
     def _hovered(self, cell: int | None) -> None:
         self._cell = cell
         if self.enabled and not self._draw_soon.isActive():
+            self._draw_soon.start()
+
+    def _follow(self) -> None:
+        """Say what has changed of the cell that the mouse rests on."""
+        if self.isVisible() and not self._draw_soon.isActive():
             self._draw_soon.start()
 
     def _hide_when_left(self) -> None:

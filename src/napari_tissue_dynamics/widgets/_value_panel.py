@@ -112,16 +112,14 @@ class ValuePanel(QWidget):
             self.map.addItem(_map_icon(name), name)
             self.map.setItemData(self.map.count() - 1, words, Qt.ItemDataRole.ToolTipRole)
         self.map.setIconSize(ICON)
-        limits = QWidget()
-        beside = QHBoxLayout(limits)
-        beside.setContentsMargins(0, 0, 0, 0)
+        beside = QHBoxLayout()
         for box in (self.low, self.high):
             beside.addWidget(box)
         fields = rows()
-        add_row(fields, "Limits", self.low, "Values at the ends of the color bar.", inside=limits)
         self.low.setAccessibleName("Lower limit")
+        self.low.setToolTip("Lower limit: cells below it have the first color.")
         self.high.setAccessibleName("Upper limit")
-        self.high.setToolTip("Cells above it have the last color.")
+        self.high.setToolTip("Upper limit: cells above it have the last color.")
         tooltip = "Which share of the cells lies between the limits: a few extreme cells shall not take all colors."
         add_row(fields, "Percentiles", self.clip, tooltip)
         add_row(fields, "Color map", self.map, "All are even to the eye and safe for colour-blind people.")
@@ -132,6 +130,7 @@ class ValuePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.range)
+        layout.addLayout(beside)
         layout.addLayout(fields)
         layout.addLayout(explained)
 

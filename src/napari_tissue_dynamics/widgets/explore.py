@@ -258,6 +258,7 @@ class ExploreDock(Dock):
         self.pinned.setCheckable(True)
         self.pinned.setToolTip("Keep this entry at the top of the list (Ctrl+P).")
         self.pinned.setAccessibleName("Pin this entry")
+        self.title.setTextFormat(Qt.TextFormat.RichText)
         self.hover.setChecked(True)
         self.hover.setToolTip("Name, type, shown value, time and expert of the cell under the mouse.")
         self.hover.setAccessibleName(self.hover.text())
