@@ -37,7 +37,8 @@ class CellFinder:
     def spacing(self) -> float:
         """Median distance of a cell to the nearest one at another place, from an even sample; 1.0 for a single cell."""
         asked = self._positions[:: max(1, len(self._positions) // SAMPLE)]
-        tree = cKDTree(self._positions, balanced_tree=False, compact_nodes=False)
+        flat = self._positions.shape[1] == 2 and len(self._cells) == len(self._positions)
+        tree = self._index(None)[1] if flat else cKDTree(self._positions, balanced_tree=False, compact_nodes=False)
         distances, _ = tree.query(asked, k=min(8, len(self._positions)))
         distances = np.where(distances > 0, distances, np.inf).min(axis=-1, initial=np.inf)
         apart = distances[np.isfinite(distances)]

@@ -33,6 +33,8 @@ GROUPS: dict[Group, str] = {
 """Kinds of entries in the order in which they are listed, and what they are called."""
 ARROW = " ← "
 SEPARATORS = " _-.:"
+RANKED = 2000
+"""How many entries are put into order at most; the others are counted only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +213,15 @@ class Catalogue:
         if not words:
             return [Entry(*each) for each in self._entries[:limit]], len(self)
         whole, first, others = " ".join(words), words[0], words[1:]
-        hits: tuple[list[int], ...] = ([], [], [], [])
-        for i, name in enumerate(self._lower):
-            at = name.find(first)
-            if at >= 0 and all(word in name for word in others):
-                hits[_closeness(name, at, whole)].append(i)
-        ranked = [i for bucket in hits for i in bucket]
-        return [Entry(*self._entries[i]) for i in ranked[:limit]], len(ranked)
+        names = self._lower
+        hits = [i for i, name in enumerate(names) if first in name]
+        for word in others:
+            hits = [i for i in hits if word in names[i]]
+        ranked = hits
+        if len(hits) > RANKED:  # a letter or two: what begins with them will do
+            ranked = list(dict.fromkeys([i for i in hits if names[i].startswith(whole)][:RANKED] + hits[:RANKED]))
+        ranked = sorted(ranked[:RANKED], key=lambda i: _closeness(names[i], names[i].find(first), whole))
+        return [Entry(*self._entries[i]) for i in ranked[:limit]], len(hits)
 
 
 def _closeness(name: str, at: int, whole: str) -> int:

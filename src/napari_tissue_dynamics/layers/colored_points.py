@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 NAME = "explore"
 
 
-def colored_points(tissue: Tissue, coloring: Coloring, shown: NDArray[np.bool_] | None = None) -> LayerData:
+def colored_points(
+    tissue: Tissue, coloring: Coloring, shown: NDArray[np.bool_] | None = None, size: float | None = None
+) -> LayerData:
     """Return the cells as colored; the legend is in the metadata.
 
     Parameters
@@ -30,12 +32,14 @@ def colored_points(tissue: Tissue, coloring: Coloring, shown: NDArray[np.bool_] 
         Their colors.
     shown
         (cells,) which of them can be seen; all when left out.
+    size
+        Diameter of a point in the unit of the positions; measured when left out.
 
     Returns
     -------
     Data, options and kind of a napari points layer.
     """
-    data, options = bare_points(tissue)
+    data, options = bare_points(tissue, size)
     changing = colored_values(coloring, shown)
     return data, {**options, "name": NAME, **changing}, "points"
 

@@ -192,10 +192,10 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
     return value_points(tissue, values, name=name, kind="beta", scale=scale, note=note)
 
 
-def bare_points(tissue: Tissue) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Return positions and the options that all layers of cells share."""
+def bare_points(tissue: Tissue, size: float | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return positions and the options that all layers of cells share; a ``size`` that is known saves measuring."""
     options: dict[str, Any] = {
-        "size": POINT_SIZE * cell_spacing(tissue.positions),
+        "size": POINT_SIZE * cell_spacing(tissue.positions) if size is None else size,
         "border_width": 0,
         "symbol": "disc",
         "antialiasing": 0 if tissue.n_cells > MANY_CELLS else 1,

@@ -121,7 +121,9 @@ class ExploreDock(Dock):
         shown = self.workspace.shown_cells
         layer = _viewer.find(self.viewer, self.workspace, NAME)
         if layer is None or len(layer.data) != tissue.n_cells:
-            layer = _viewer.show(self.viewer, self.workspace, colored_points(tissue, coloring, shown))
+            cells = _viewer.find(self.viewer, self.workspace, "cells")
+            size = None if cells is None else float(cells.size[0])  # as the person left it
+            layer = _viewer.show(self.viewer, self.workspace, colored_points(tissue, coloring, shown, size))
         else:
             recolor(layer, colored_values(coloring, shown))
         if seen:
