@@ -9,6 +9,7 @@ from napari.layers import Points
 
 from napari_tissue_dynamics.layers.stacks import velocity_layers
 from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._fate_view import is_fate
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def draw_velocity(
     if not arrows_only:
         gone = set(OF_A_MODEL) - {data[1]["name"] for data in layers}
         _viewer.remove(viewer, workspace, lambda key: key in gone)
+        if workspace.fate is None:
+            _viewer.remove(viewer, workspace, is_fate)
     open_legend(viewer)
     if first and not arrows_only:
         _viewer.hide_other_results(viewer, workspace, FIRST_SEEN)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.readiness import Readiness
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.anndata_read import ReadOptions
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
     from napari_tissue_dynamics.layers.coloring import Coloring
@@ -61,6 +62,8 @@ class Workspace:
         Where the images of the tissue show tissue, to judge how they lie, or None.
     velocity, regulation
         Results on this tissue, or None.
+    fate
+        Where the cells end up by this velocity, or None.
     velocity_config, regulation_config
         The settings they were fitted with.
     velocity_model
@@ -93,6 +96,7 @@ class Workspace:
 
     tissue_changed = Signal()
     velocity_changed = Signal()
+    fate_changed = Signal()
     regulation_changed = Signal()
     runs_changed = Signal()
     running_changed = Signal(str)
@@ -114,6 +118,7 @@ class Workspace:
         self.velocity: VelocityResult | None = None
         self.velocity_config: SteerConfig | KineticsConfig | None = None
         self.velocity_model: Path | None = None
+        self.fate: FateResult | None = None
         self.regulation: RegulationField | None = None
         self.regulation_config: TravlrConfig | None = None
         self.runs: tuple[Run, ...] = ()
@@ -144,7 +149,7 @@ class Workspace:
         """Replace the tissue; results on the previous one are dropped with it."""
         self.tissue, self.source, self.contents = tissue, source, contents
         self.image_check, self.readiness, self.read_options = image_check, readiness, options
-        self.velocity = self.regulation = None
+        self.velocity = self.regulation = self.fate = None
         self.runs = ()
         self.velocity_config = self.regulation_config = self.velocity_model = None
         self.current_cell, self.selection, self.hidden = None, None, {}
@@ -156,6 +161,7 @@ class Workspace:
         self.log.add(LOAD, path=source, options=options, cells=tissue.n_cells, genes=tissue.n_genes)
         self.tissue_changed.emit()
         self.velocity_changed.emit()
+        self.fate_changed.emit()
         self.regulation_changed.emit()
         self.runs_changed.emit()
         self.cell_changed.emit()
@@ -177,10 +183,18 @@ class Workspace:
         config: SteerConfig | KineticsConfig | None = None,
         model: Path | None = None,
     ) -> None:
-        """Replace the velocity of the tissue."""
+        """Replace the velocity of the tissue; fates are dropped unless the same velocities were only drawn anew."""
+        same = self.velocity is not None and self.velocity.field is velocity.field
         self.velocity, self.velocity_config, self.velocity_model = velocity, config, model
         self._remember("velocity", velocity, config, model)
         self.velocity_changed.emit()
+        if not same and self.fate is not None:
+            self.set_fate(None)
+
+    def set_fate(self, fate: FateResult | None) -> None:
+        """Replace where the cells end up."""
+        self.fate = fate
+        self.fate_changed.emit()
 
     def set_regulation(self, regulation: RegulationField, config: TravlrConfig | None = None) -> None:
         """Replace the regulation of the tissue."""

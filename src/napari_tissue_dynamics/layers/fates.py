@@ -1,0 +1,110 @@
+"""Where cells end up, as colors: one layer per fate, and one in which all fates are mixed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.layers.axes import about
+from napari_tissue_dynamics.layers.colors import (
+    MISSING_COLOR,
+    ColorScale,
+    category_colors,
+    hex_to_rgba,
+)
+from napari_tissue_dynamics.layers.legend import CategoryLegend, LegendEntry
+from napari_tissue_dynamics.layers.points import category_points, value_points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.layers.points import LayerData
+
+FATE_SCALE = ColorScale(0.0, 1.0)
+MIXED, TERMINAL, ONE = "fates", "terminal states", "fate {name}"
+"""Names of the layers."""
+NOWHERE = "reaches no terminal state"
+# Exponent of the standard RGB space; light adds up in its linear form.
+GAMMA = 2.2
+
+
+def fate_points(tissue: Tissue, result: FateResult, name: str) -> LayerData:
+    """Return the cells colored by the probability of one fate, 0 to 1; cells without a fate are gray.
+
+    Raises
+    ------
+    ValueError
+        If there is no such fate.
+    """
+    values = result.probabilities[:, result.names.index(name)]
+    note = f"probability of ending in {name}"
+    if result.n_unreachable:
+        note += "; gray reaches no terminal state"
+    return value_points(tissue, values, name=ONE.format(name=name), kind="fate", scale=FATE_SCALE, note=note)
+
+
+def mixed_fates(tissue: Tissue, result: FateResult) -> LayerData:
+    """Return the cells in the colors of their fates, mixed by their probabilities; cells without a fate are gray.
+
+    The legend counts the cells that most probably have each fate.
+    """
+    colors = fate_colors(result)
+    likely = Labels(MIXED, result.fate, result.names, colors)
+    array, options, kind = category_points(tissue, likely, name=MIXED, kind="fate")
+    rgba = mixed_rgba(result.probabilities, colors)
+    for key in ("face_color_cycle", "border_color_cycle"):
+        options.pop(key, None)
+    surest = np.where(result.unreachable, np.float32(np.nan), np.nan_to_num(result.probabilities).max(axis=1))
+    options |= {"face_color": rgba, "border_color": rgba, "metadata": about("fate", legend=fate_legend(result))}
+    options["features"] |= {MIXED: likely.values(NOWHERE), "probability": surest.astype(np.float32)}
+    return array, options, kind
+
+
+def terminal_points(tissue: Tissue, result: FateResult) -> LayerData:
+    """Return the cells of the terminal states in the colors of their fates, and all other cells without a color."""
+    labels = Labels(TERMINAL, result.terminal.codes, result.names, fate_colors(result))
+    return category_points(tissue, labels, name=TERMINAL, kind="fate")
+
+
+def mixed_rgba(probabilities: NDArray[np.floating], colors: Sequence[str]) -> NDArray[np.float32]:
+    """Return the mean of some colors of light, weighted by probabilities.
+
+    Parameters
+    ----------
+    probabilities
+        (cells, k), rows sum to one; rows with a number that is not finite get the color for missing.
+    colors
+        k colors, ``#rrggbb``.
+
+    Returns
+    -------
+    (cells, 4) float32.
+    """
+    light = np.array([hex_to_rgba(color)[:3] for color in colors], dtype=np.float64) ** GAMMA
+    known = np.isfinite(probabilities).all(axis=1)
+    result = np.ones((len(probabilities), 4), dtype=np.float32)
+    result[:, :3] = np.clip(np.where(known[:, None], probabilities, 0) @ light, 0, 1) ** (1 / GAMMA)
+    result[~known] = MISSING_COLOR
+    return result
+
+
+def fate_colors(result: FateResult) -> tuple[str, ...]:
+    """Return the color of every fate, ``#rrggbb``: its own, else one of our palette."""
+    colors = category_colors(result.names, result.terminal.colors)
+    return tuple(colors[name] for name in result.names)
+
+
+def fate_legend(result: FateResult) -> CategoryLegend:
+    """Return the fates with the number of cells whose most probable one each is."""
+    counts = [int((result.fate == each).sum()) for each in range(len(result.names))]
+    entries = [LegendEntry(*each) for each in zip(result.names, fate_colors(result), counts, strict=True)]
+    if result.n_unreachable:
+        gray = "#" + "".join(f"{round(255 * part):02X}" for part in MISSING_COLOR[:3])
+        entries.append(LegendEntry(NOWHERE, gray, result.n_unreachable))
+    return CategoryLegend("fates, mixed by probability", tuple(entries))

@@ -1,0 +1,185 @@
+"""Which cells are the ends of the way: found, some of the types, or cells that a person picked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.tissue import Labels, Tissue
+
+    Terminal = Callable[[Tissue], Labels | None]
+
+FOUND, TYPES, PICKED = "found in the velocities", "cell types", "picked cells"
+ROWS_SHOWN = 7
+
+
+class TerminalForm(QWidget):
+    """Chooses how terminal states are known.
+
+    Parameters
+    ----------
+    parent
+        The Qt parent.
+    """
+
+    selection_requested = Signal()
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.kind = QComboBox()
+        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.kind.setMinimumContentsLength(8)
+        self.types, self.states = QListWidget(), QListWidget()
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("name of the state")
+        self.add_button = _button("Add the selected cells", "Make the selected cells a terminal state of this name.")
+        self.remove_button = _button("Remove the chosen state", "Take the state that is chosen in the list away.")
+        self.words = sentences("Terminal states")
+        self._picked: dict[str, NDArray[np.intp]] = {}
+        self._fields = rows()
+        tip = "How it is known where cells end: from the velocities, because types are ends, or because you pick cells."
+        add_row(self._fields, "Terminal states", self.kind, tip)
+        add_row(self._fields, "Types", self.types, "Tick the types that are ends; Space ticks the current one.")
+        add_row(self._fields, "Name", self.name, "How the state is called whose cells you have selected.")
+        add_row(self._fields, "States", self.states, "The states picked so far.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._fields)
+        for widget in (self.add_button, self.remove_button, self.words):
+            layout.addWidget(widget)
+        self.kind.currentTextChanged.connect(self._refresh)
+        self.name.returnPressed.connect(self.selection_requested)
+        self.add_button.clicked.connect(self.selection_requested)
+        self.remove_button.clicked.connect(self._remove)
+        self.states.currentRowChanged.connect(self._refresh)
+        self.offer(None)
+
+    @property
+    def picked(self) -> Mapping[str, NDArray[np.intp]]:
+        """Cells of each picked state."""
+        return self._picked
+
+    def offer(self, tissue: Tissue | None) -> None:
+        """Offer what can be known of a tissue, and forget what was picked in the last one."""
+        self._picked.clear()
+        names = () if tissue is None or tissue.cell_types is None else tissue.cell_types.categories
+        self.types.clear()
+        for name in names:
+            item = QListWidgetItem(name)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Unchecked)
+            self.types.addItem(item)
+        _fit_height(self.types, len(names))
+        self.kind.clear()
+        self.kind.addItems([FOUND, *([TYPES] if names else []), PICKED])
+        self._list()
+
+    def take_cells(self, cells: NDArray[np.intp]) -> None:
+        """Make cells, given by their place in the tissue, a terminal state with the name that is typed.
+
+        Raises
+        ------
+        DataError
+            If there are none, or they are in another state already.
+        """
+        name = self.name.text().strip() or f"state {len(self._picked) + 1}"
+        if not len(cells):
+            raise DataError(
+                "No cells are selected. Draw around cells, or select points in a layer of the cells, and add them then."
+            )
+        for other, theirs in self._picked.items():
+            if other != name and np.intersect1d(theirs, cells).size:
+                raise DataError(f"Some of these cells are in {other!r} already. Select each cell for one state only.")
+        self._picked[name] = np.unique(cells)
+        self.name.clear()
+        self._list()
+        self.changed.emit()
+
+    def value(self) -> Terminal:
+        """Return what gives the terminal states of a tissue, or None if they are to be found.
+
+        Raises
+        ------
+        DataError
+            If they are to be chosen and none are.
+        """
+        from napari_tissue_dynamics.workflow import terminal_states
+
+        kind = self.kind.currentText()
+        if kind == TYPES:
+            types = self._ticked()
+            if not types:
+                raise DataError("No type is ticked. Tick the types in which cells end, or let the states be found.")
+            return lambda tissue: terminal_states(tissue, types=types)
+        if kind == PICKED:
+            if not self._picked:
+                raise DataError(
+                    "No terminal state is picked. Select cells, name their state and add it, or have the states found."
+                )
+            picked = dict(self._picked)
+            return lambda tissue: terminal_states(tissue, cells=picked)
+        return lambda tissue: None
+
+    def in_words(self, tissue: Tissue) -> dict[str, Any]:
+        """Return what is known by the names of the arguments of :func:`.workflow.terminal_states`, for the log."""
+        if self.kind.currentText() == TYPES:
+            return {"types": self._ticked()}
+        if self.kind.currentText() == PICKED:
+            return {"cells": {name: [tissue.cells[cell] for cell in cells] for name, cells in self._picked.items()}}
+        return {}
+
+    def _ticked(self) -> list[str]:
+        items = [self.types.item(row) for row in range(self.types.count())]
+        return [item.text() for item in items if item.checkState() == Qt.CheckState.Checked]
+
+    def _remove(self) -> None:
+        item = self.states.currentItem()
+        if item is not None:
+            del self._picked[item.data(Qt.ItemDataRole.UserRole)]
+            self._list()
+            self.changed.emit()
+
+    def _list(self) -> None:
+        self.states.clear()
+        for name, cells in self._picked.items():
+            item = QListWidgetItem(f"{name}  ({len(cells)} cells)")
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            self.states.addItem(item)
+        _fit_height(self.states, len(self._picked))
+        self._refresh()
+
+    def _refresh(self, *_: object) -> None:
+        kind = self.kind.currentText()
+        picking = kind == PICKED
+        self._fields.setRowVisible(self.types, kind == TYPES)
+        self._fields.setRowVisible(self.name, picking)
+        self._fields.setRowVisible(self.states, picking and bool(self._picked))
+        self.add_button.setVisible(picking)
+        self.remove_button.setVisible(picking and bool(self._picked))
+        self.remove_button.setEnabled(self.states.currentItem() is not None)
+        self.words.setText("Select cells in the viewer, name their state, add it." if picking else "")
+        self.words.setVisible(picking and not self._picked)
+
+
+def _fit_height(view: QListWidget, n_rows: int) -> None:
+    row = max(view.sizeHintForRow(0), view.fontMetrics().height() + 4)
+    view.setFixedHeight(row * min(max(n_rows, 1), ROWS_SHOWN) + 8)
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.setAccessibleName(text)
+    return button
