@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Terminal = Callable[[Tissue], Labels | None]
 
-FOUND, TYPES, PICKED = "found in the velocities", "cell types", "picked cells"
+FOUND, TYPES, PICKED = "found", "cell types", "picked cells"
 ROWS_SHOWN = 7
 
 
