@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+os.environ["NAPARI_CONFIG"] = ""  # no test reads or writes the settings of the person who runs it
 
 import numpy as np
 import pytest

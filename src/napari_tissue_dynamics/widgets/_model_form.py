@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.velocity.config import KineticsConfig, Model
 from napari_tissue_dynamics.widgets._form import Form
+from napari_tissue_dynamics.widgets._preferences import preferences, with_preferences
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class ModelForm(QWidget):
         self.steer: Form[SteerConfig] = Form(SteerConfig, STEER_ESSENTIAL)
         self.kinetics: Form[KineticsConfig] = Form(KineticsConfig, KINETIC_ESSENTIAL)
         self.kinetics.show_field("model", visible=False)
+        self.steer.set_value(with_preferences(SteerConfig()))
+        self.kinetics.set_value(with_preferences(KineticsConfig()))
+        self.model.setCurrentIndex(max(0, self.model.findData(preferences().velocity_model)))
         fields = rows()
         add_row(fields, "Model", self.model, "How velocities are estimated from unspliced and spliced RNA.")
         layout = QVBoxLayout(self)

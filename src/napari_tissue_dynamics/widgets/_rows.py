@@ -64,7 +64,10 @@ class _Sentences(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
 
     def setText(self, text: str) -> None:
-        """Show ``text``."""
+        """Show ``text``; what is rich text by the will of its dock stays as it is."""
+        if self.textFormat() == Qt.TextFormat.RichText:
+            super().setText(text)
+            return
         super().setText(_WHERE_TO_BREAK.sub(lambda found: found[0] + _INVISIBLE, text))
 
     def text(self) -> str:

@@ -20,6 +20,7 @@ from napari_tissue_dynamics.widgets._fetch import Fetcher
 from napari_tissue_dynamics.widgets._hover_card import HoverCard
 from napari_tissue_dynamics.widgets._legend import legend_of
 from napari_tissue_dynamics.widgets._listen import listen
+from napari_tissue_dynamics.widgets._preferences import preferences
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._search_box import SearchBox
 from napari_tissue_dynamics.widgets._value_panel import ValuePanel
@@ -64,7 +65,8 @@ class ExploreDock(Dock):
         self.fetcher = Fetcher(self)
         self.entry: Entry | None = None
         self._wanted: Entry | None = None
-        self._maps: dict[bool, MapName] = {}
+        kept = preferences()
+        self._maps: dict[bool, MapName] = {False: kept.values_map, True: kept.signed_map}
         self._draw_soon = QTimer(self)
         self._arrange()
         self._connect()
@@ -261,7 +263,7 @@ class ExploreDock(Dock):
         self.pinned.setToolTip("Keep this entry at the top of the list (Ctrl+P).")
         self.pinned.setAccessibleName("Pin this entry")
         self.title.setTextFormat(Qt.TextFormat.RichText)
-        self.hover.setChecked(True)
+        self.hover.setChecked(preferences().hover_card)
         self.hover.setToolTip("Name, type, shown value, time and expert of the cell under the mouse.")
         self.hover.setAccessibleName(self.hover.text())
         self.hidden.setWordWrap(True)

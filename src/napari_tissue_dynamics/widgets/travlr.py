@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
-from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
@@ -20,6 +19,7 @@ from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._many_form import ManyForm
 from napari_tissue_dynamics.widgets._network_form import NetworkForm
+from napari_tissue_dynamics.widgets._preferences import threads, with_preferences
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._runs import RunHistory
@@ -64,6 +64,7 @@ class TravlrDock(Dock):
         super().__init__(viewer, parent)
         self.network = NetworkForm()
         self.form: Form[TravlrConfig] = Form(TravlrConfig, ESSENTIAL)
+        self.form.set_value(with_preferences(TravlrConfig()))
         self.panel = RunPanel("Fit SpaceTravLR", "Estimate what every modulator does to the targets in every cell.")
         self.many = ManyForm()
         self.history = RunHistory(self.workspace, "regulation")
@@ -117,7 +118,7 @@ class TravlrDock(Dock):
             panel=self.panel,
             reported=self._preview,
             ended=lambda: _viewer.remove(viewer, workspace, lambda key: key == PREVIEW),
-            threads=worker_threads if config.estimator == "network" else None,
+            threads=threads if config.estimator == "network" else None,
         )
 
     def show_result(self, field: RegulationField, config: TravlrConfig | None = None) -> None:

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QMessageBox, QPushButton
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.action_log import ARROWS, VELOCITY
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
@@ -24,6 +23,7 @@ from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._live import LivePreview
 from napari_tissue_dynamics.widgets._model_form import SPOKEN, ModelForm
 from napari_tissue_dynamics.widgets._origin_form import OriginForm
+from napari_tissue_dynamics.widgets._preferences import threads
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_files import RunFiles
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
@@ -310,7 +310,7 @@ class VelocityDock(Dock):
             reported=lambda report: live.take(report),
             stopped=stopped,
             ended=ended,
-            threads=worker_threads if needs_torch(config, model) else None,
+            threads=threads if needs_torch(config, model) else None,
         )
 
     def _may_begin_anew(self, kept: Path) -> bool:

@@ -1,0 +1,84 @@
+"""Defaults that a person keeps in napari's Preferences; the manifest declares them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+
+from napari.settings import get_plugin_settings
+
+from napari_tissue_dynamics.compute import worker_threads
+from napari_tissue_dynamics.layers.axes import PLUGIN
+
+if TYPE_CHECKING:
+    from napari_tissue_dynamics.layers.colors import MapName
+
+Settings = TypeVar("Settings")
+
+OWN_DEVICE = "default"
+"""Each model computes where its own default says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What new docks begin with.
+
+    Parameters
+    ----------
+    device
+        Where models compute: ``cpu``, ``cuda``, ``mps``, or ``default`` for what each model prefers.
+    threads
+        Threads of a fit; 0 leaves one core to the window.
+    velocity_model
+        ``STEER`` or a kinetic model.
+    estimator
+        Of regulation: ``smooth`` or ``network``.
+    values_map, signed_map
+        Color maps of values, and of values with a sign.
+    hover_card
+        Whether the card of the cell under the mouse is shown.
+    """
+
+    device: str = OWN_DEVICE
+    threads: int = 0
+    velocity_model: str = "STEER"
+    estimator: str = "smooth"
+    values_map: MapName = "dusk"
+    signed_map: MapName = "balance"
+    hover_card: bool = True
+
+
+SECTIONS = {
+    "computing": ("device", "threads"),
+    "models": ("velocity_model", "estimator"),
+    "looking": ("values_map", "signed_map", "hover_card"),
+}
+"""Under which heading of the manifest each of them stands."""
+
+
+def preferences() -> Preferences:
+    """Return what the person keeps; the defaults where the plugin is not registered with napari (in a script, say)."""
+    try:
+        kept = get_plugin_settings(PLUGIN)
+    except KeyError:
+        return Preferences()
+    found = {name: getattr(getattr(kept, section), name) for section, names in SECTIONS.items() for name in names}
+    return Preferences(**found)
+
+
+def with_preferences(settings: Settings) -> Settings:
+    """Return settings with the device and the estimator that a person keeps, where a model has such a choice."""
+    kept, hints = preferences(), get_type_hints(type(settings))
+    names = {field.name for field in fields(settings)}  # type: ignore[arg-type]
+    wanted = {name: getattr(kept, name) for name in ("device", "estimator") if name in names}
+    allowed: dict[str, Any] = {name: value for name, value in wanted.items() if value in get_args(hints[name])}
+    return _replaced(settings, allowed)
+
+
+def threads() -> int:
+    """Return how many threads a fit may use."""
+    return preferences().threads or worker_threads()
+
+
+def _replaced(settings: Any, values: dict[str, Any]) -> Any:
+    return replace(settings, **values)
