@@ -77,8 +77,7 @@ class RunPanel(QWidget):
         self.curve.clear()
         self.status.setText("Starting …")
         job.state_changed.connect(self._set_state)
-        # The bar of the window's activities handles events while it is moved: the job may have ended meanwhile.
-        job.reported.connect(lambda report: self.report(report) if self._job is job else None)
+        job.reported.connect(self._reported)
 
     def block(self, reason: str, *, waits: bool = False) -> None:
         """Disable the button for ``reason``; an empty reason enables it.
@@ -111,6 +110,11 @@ class RunPanel(QWidget):
             self._job.pause(on)
             self.status.setText("Paused. It waits for its next step." if on else "Going on …")
         self._refresh()
+
+    def _reported(self, report: Report) -> None:
+        # The bar of the window's activities handles events while it is moved: the job may have ended meanwhile.
+        if self._job is not None:
+            self.report(report)
 
     def _clicked(self) -> None:
         (self.run_requested if self._state == "idle" else self.stop_requested).emit()
