@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("start_up.py", "responsiveness.py", "diffusion.py")
+SCRIPTS = ("start_up.py", "responsiveness.py", "exploring.py", "diffusion.py")
 
 
 def main():

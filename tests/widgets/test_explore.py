@@ -1,11 +1,13 @@
 """The Explore dock, driven with keys and the mouse."""
 
+from dataclasses import replace
+
 import anndata
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QColorDialog
+from qtpy.QtWidgets import QColorDialog, QScrollArea
 
 from napari_tissue_dynamics.data.anndata_io import write_h5ad
 from napari_tissue_dynamics.data.anndata_look import contents, obs_column
@@ -255,3 +257,35 @@ def test_without_a_tissue_there_is_nothing_to_search(open_dock, workspace):
     dock = open_dock(ExploreDock)
     assert not dock.search.line.isEnabled()
     assert dock.title.text() == "Load a tissue first."
+
+
+def test_a_deleted_layer_comes_back_when_it_is_worked_with_and_not_before(dock, look_at, viewer, workspace, tissue):
+    types = tissue.cell_types
+    first = look_at(types.name)
+    viewer.layers.remove(first)
+    workspace.regulation_changed.emit()
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+    viewer.layers["cells"].visible = True
+    dock.categories.isolate(item(dock, types.categories[0]))
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["explore"]
+    viewer.layers["explore"].visible = False
+    workspace.undo.undo()
+    assert viewer.layers["explore"].visible
+    assert (viewer.layers["explore"].face_color[:, 3] > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["value", "category", "nothing"])
+def test_everything_fits_into_320_pixels(dock, look_at, workspace, tissue, kind, qtbot):
+    types = tissue.cell_types
+    long = replace(types, categories=tuple(f"{name} of a very long name " * 3 for name in types.categories))
+    if kind == "value":
+        look_at("score")
+    elif kind == "category":
+        workspace.set_tissue(tissue.with_(cell_types=long), workspace.source, workspace.contents)
+        look_at(long.name)
+    qtbot.wait(50)
+    assert dock.width() == 320
+    assert dock.findChild(QScrollArea).horizontalScrollBar().maximum() == 0
+    fields = (dock.values.low, dock.values.clip, dock.values.map) if kind == "value" else ()
+    for field in fields:
+        assert field.height() >= field.sizeHint().height() - 2, "a field is squeezed"

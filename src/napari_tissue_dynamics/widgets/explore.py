@@ -92,8 +92,11 @@ class ExploreDock(Dock):
         self.entry = entry
         self.search.remember(entry)
         self.workspace.set_coloring(self._as_left(coloring_of(entry.name, values)))
-        self._draw(seen=not again or entry == self._wanted)
-        self._wanted = None
+        wanted, self._wanted = self._wanted, None
+        if not again or entry == wanted:
+            self._draw(alone=True)
+        elif _viewer.find(self.viewer, self.workspace, NAME) is not None:
+            self._draw()  # a new fit of what was chosen; a layer that was deleted stays away
 
     def _as_left(self, coloring: Coloring) -> Coloring:
         """Return a new coloring with the colors and the map that a person chose before."""
@@ -115,8 +118,13 @@ class ExploreDock(Dock):
         if not self._draw_soon.isActive():
             self._draw_soon.start()
 
-    def _draw(self, *, seen: bool = False) -> None:
-        """Bring the layer up to date; with ``seen`` it is shown instead of other colors of the cells."""
+    def _draw_seen(self) -> None:
+        """Bring the layer up to date after a change by hand, which shall be seen."""
+        layer = _viewer.find(self.viewer, self.workspace, NAME)
+        self._draw(alone=layer is None or not layer.visible)
+
+    def _draw(self, *, alone: bool = False) -> None:
+        """Bring the layer up to date; ``alone`` shows it instead of other colors of the cells."""
         tissue, coloring = self.workspace.tissue, self.workspace.coloring
         if tissue is None or coloring is None:
             return
@@ -128,7 +136,7 @@ class ExploreDock(Dock):
             layer = _viewer.show(self.viewer, self.workspace, colored_points(tissue, coloring, shown, size))
         else:
             recolor(layer, colored_values(coloring, shown))
-        if seen:
+        if alone:
             _viewer.hide_other_results(self.viewer, self.workspace, [NAME])
             self.viewer.layers.selection.active = layer
         self.workspace.legend_changed.emit()
@@ -159,7 +167,8 @@ class ExploreDock(Dock):
 
     def _hidden_changed(self) -> None:
         self._show_panels()
-        self._draw()
+        if self.workspace.coloring is not None:
+            self._draw_seen()
 
     def _offer(self) -> None:
         sources = sources_of(self.workspace)
@@ -228,7 +237,7 @@ class ExploreDock(Dock):
     def _connect(self) -> None:
         self._draw_soon.setSingleShot(True)
         self._draw_soon.setInterval(DRAW_EVERY)
-        self._draw_soon.timeout.connect(self._draw)
+        self._draw_soon.timeout.connect(self._draw_seen)
         self.search.chosen.connect(self.color_by)
         self.fetcher.arrived.connect(self._arrived)
         self.fetcher.failed.connect(self.show_error)
