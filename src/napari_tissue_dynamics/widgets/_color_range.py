@@ -69,7 +69,8 @@ class ColorRange(QWidget):
         self._to = max(high, coloring.scale.high)
         self._to = self._to if self._to > self._from else self._from + 1.0
         counts = np.histogram(finite, bins=BINS, range=(self._from, self._to))[0]
-        self._heights = np.sqrt(counts / max(counts.max(), 1))  # a gene has far more zeros than anything else
+        second = np.sort(counts)[-2]  # the highest bar is cut: a gene has far more zeros than anything else
+        self._heights = np.sqrt(np.minimum(counts / max(second, 1), 1.0))
         self._signed = coloring.values.signed
         self.show_scale(coloring.scale, coloring.title)
 
