@@ -95,6 +95,8 @@ def rank_sums(values: Counts, in_a: NDArray[np.bool_]) -> RankSums:
 
 def _columns(block: Counts) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating], int]:
     """Return row, column and value of what is stored and is not zero, and the number of columns."""
+    row: Any
+    column: Any
     if sparse.issparse(block):
         entries = block.tocoo()
         row, column, data = entries.coords[0], entries.coords[1], entries.data

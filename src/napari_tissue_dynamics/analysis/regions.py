@@ -198,7 +198,7 @@ def compare_steps(
         if tests is None:
             return None
         genes = Differences.of(tissue.genes, tests)
-    columns = _result_columns(velocity, further or {})
+    columns = result_columns(velocity, further or {})
     table = np.nan_to_num(np.stack([values[rows] for values in columns.values()], axis=1)) if columns else None
     table = np.zeros((len(rows), 0), np.float32) if table is None else table
     tests = yield from _reported(rank_sum_steps(table, in_a), "results", stop, (GENE_SHARE, RESULT_SHARE))
@@ -256,9 +256,10 @@ def _composition(labels: Labels, rows: NDArray[np.intp], in_a: NDArray[np.bool_]
     return Composition(cell_types, count_a, count_b, odds, p_value, np.asarray(false_discovery_control(p_value)))
 
 
-def _result_columns(
+def result_columns(
     velocity: VelocityField | None, further: Mapping[str, NDArray[np.floating[Any]]]
 ) -> dict[str, NDArray[np.floating[Any]]]:
+    """Return the results with one number for each cell by name: time, weights of experts, and further ones."""
     found: dict[str, NDArray[np.floating[Any]]] = {}
     if velocity is not None and velocity.time is not None:
         found["latent time"] = velocity.time

@@ -27,9 +27,9 @@ RING_PIECES = 72
 RING_COLOR = "#FF5500"
 SENDERS, REACH, MARKS = "senders", "reach of the signal", "inspected cell"
 REGIONS = "regions (draw here)"
-# In spacings of the cells; vermilion for the current cell, blue for the pinned one.
-MARK_RADIUS = 1.1
-MARK_COLORS = ("#FF5500", "#0072B2")
+# In spacings of the cells: one ring for the current cell, two for the pinned one.
+MARK_RADII = ((1.1,), (1.1, 1.7))
+MARK_COLORS = ("#FF5500", "#CC00AA")
 
 
 def sender_vectors(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
@@ -97,7 +97,7 @@ def reach_ring(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
 
 
 def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: float, unit: str) -> LayerData:
-    """Return a small ring around each of one or two cells: the current one, then the one it is compared with.
+    """Return a ring around one cell, the current one, or also two around the one it is compared with.
 
     Parameters
     ----------
@@ -114,10 +114,10 @@ def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: fl
     -------
     Data, options and kind of a napari vectors layer, as many pieces for every cell.
     """
-    radius = MARK_RADIUS * spacing
-    ends = [_circle(positions[cell], radius) for cell in cells]
+    drawn = [(cell, radius, k) for k, cell in enumerate(cells) for radius in MARK_RADII[k]]
+    ends = [_circle(positions[cell], radius * spacing) for cell, radius, _ in drawn]
     pieces = [np.stack([to_napari(each[:-1]), to_napari(np.diff(each, axis=0))], axis=1) for each in ends]
-    colors = [hex_to_rgba(color) for color in MARK_COLORS[: len(cells)]]
+    colors = [hex_to_rgba(MARK_COLORS[k]) for _, _, k in drawn]
     options = {
         "name": MARKS,
         "edge_color": np.repeat(np.array(colors, dtype=np.float32).reshape(-1, 4), RING_PIECES, axis=0),

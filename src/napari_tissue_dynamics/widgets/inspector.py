@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ class InspectorDock(Dock):
         self.pinned: int | None = None
         self.cell = QLineEdit()
         self.header = sentences("Inspected cell", ASK)
+        self.header.setTextFormat(Qt.TextFormat.RichText)
         self.pin_button = _button("Pin to compare", "Keep this cell beside the next ones that are clicked (Ctrl+P).")
         self.pin_button.setCheckable(True)
         self.copy_button = _button("Copy", "Copy all that is known of the cell as text.")
@@ -333,12 +335,13 @@ def header_of(report: CellReport, other: CellReport | None) -> str:
     """Return name, type and place of a cell, and of the one it is compared with."""
     unit = {"um": "µm", "pixel": "pixels"}.get(report.unit, report.unit)
     place = ", ".join(f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}" for value in report.position)
-    kind = f" · {report.cell_type}" if report.cell_type else ""
-    text = f"<b>{report.name}</b>{kind}<br>at {place} {unit}"
-    if other is not None:
-        kind = f" · {other.cell_type}" if other.cell_type else ""
-        text += f"<br>compared with the pinned <b>{other.name}</b>{kind}"
-    return text
+    text = f"{_bold(report)}<br>at {place} {escape(unit)}"
+    return text if other is None else f"{text}<br>compared with the pinned {_bold(other)}"
+
+
+def _bold(report: CellReport) -> str:
+    kind = f" · {escape(report.cell_type)}" if report.cell_type else ""
+    return f"<b>{escape(report.name)}</b>{kind}"
 
 
 def time_and_experts(report: CellReport, other: CellReport | None) -> list[Bar]:
