@@ -25,7 +25,8 @@ def slow_chain(graph, kernel, scale):
         for j, c in zip(graph.neighbors[i], graph.cosines[i].astype(float), strict=True):
             if j != i:
                 result[i, j] = np.exp(scale * c) if kernel == "exp" else np.expm1(scale * max(c, 0))
-        result[i, i] = np.expm1(scale * min(max(bound - best[i], 0), 1))
+        own = scale * min(max(bound - best[i], 0), 1)
+        result[i, i] = np.exp(own) if kernel == "exp" else np.expm1(own)
         total = result[i].sum()
         result[i] = result[i] / total if total > 0 else np.eye(n)[i]
     return result

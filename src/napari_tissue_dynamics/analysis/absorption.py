@@ -9,6 +9,7 @@ from scipy import sparse
 
 from napari_tissue_dynamics.compute import wait_for
 from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.progress import stopped
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -67,6 +68,8 @@ def absorption_steps(
     number = int(codes.max(initial=-1)) + 1
     if number == 0 or len(np.unique(codes[codes >= 0])) < number:
         raise DataError("Every terminal state needs a cell at least. Choose cells for each.")
+    if stopped(stop):
+        raise FitError(STOPPED)
     reached = reaching(chain, codes >= 0)
     transient = np.flatnonzero(reached & (codes < 0))
     result = np.full((len(codes), number), np.nan)

@@ -45,8 +45,8 @@ class FateConfig:
     connectivity_weight
         Share of a random walk among similar cells in the chain, beside the steps along the velocity.
     kernel
-        Weight of a step by its cosine with the velocity: ``expm1`` gives none to steps against it (as in scVelo),
-        ``exp`` gives little.
+        Weight of a step by its cosine with the velocity: ``exp`` gives little to steps against it (as scVelo),
+        ``expm1`` gives none.
     scale
         How much more weight a step has that lies more in the direction of the velocity.
     n_cells
@@ -66,7 +66,7 @@ class FateConfig:
 
     n_states: Annotated[int, Interval(ge=0, le=MOST_STATES)] = 0
     connectivity_weight: Annotated[float, Interval(ge=0, le=1)] = 0.2
-    kernel: Kernel = "expm1"
+    kernel: Kernel = "exp"
     scale: Annotated[float, Interval(gt=0, le=100)] = 10.0
     n_cells: Annotated[int, Interval(ge=1, le=10000)] = 30
     min_stability: Annotated[float, Interval(ge=0, le=1)] = 0.96

@@ -15,26 +15,25 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.analysis.transitions import VelocityGraph
 
-Kernel: TypeAlias = Literal["expm1", "exp"]
+Kernel: TypeAlias = Literal["exp", "expm1"]
 
 
-def velocity_chain(graph: VelocityGraph, *, kernel: Kernel = "expm1", scale: float = SCALE) -> sparse.csr_array:
+def velocity_chain(graph: VelocityGraph, *, kernel: Kernel = "exp", scale: float = SCALE) -> sparse.csr_array:
     r"""Return the transition matrix along the velocity, rows summing to one.
 
-    .. math:: T_{ij} \propto \operatorname{expm1}(\text{scale}\,\max(\pi_{ij}, 0))
-              \quad\text{or}\quad T_{ij} \propto \exp(\text{scale}\,\pi_{ij}),
-              \qquad T_{ii} \propto \operatorname{expm1}(\text{scale}\,\pi_{ii})
+    .. math:: T_{ij} \propto \exp(\text{scale}\,\pi_{ij})
+              \quad\text{or}\quad T_{ij} \propto \operatorname{expm1}(\text{scale}\,\max(\pi_{ij}, 0))
 
     with the cosines :math:`\pi_{ij}` and the self transition :math:`\pi_{ii}` of the graph, which is large for a cell
-    that no neighbor lies ahead of (Bergen et al. 2020; the first kernel and the self transition are those of scVelo,
-    the second is that of La Manno et al. 2018 with :math:`\sigma = 1 / \text{scale}`).
+    that no neighbor lies ahead of. The first is the chain of scVelo (Bergen et al. 2020), the kernel of La Manno et al.
+    2018 with :math:`\sigma = 1 / \text{scale}`; the second is that of scVelo without the graph of negative cosines.
 
     Parameters
     ----------
     graph
         Cosines of velocities with the steps to neighbors.
     kernel
-        ``expm1``: steps against the velocity have no weight. ``exp``: they have little.
+        ``exp``: steps against the velocity have little weight. ``expm1``: they have none.
     scale
         How much more weight a step has that lies more in the direction of the velocity.
 
@@ -47,7 +46,8 @@ def velocity_chain(graph: VelocityGraph, *, kernel: Kernel = "expm1", scale: flo
     rows = np.arange(0, n * k + 1, k)
     steps = sparse.csr_array((weight.ravel(), graph.neighbors.ravel().astype(np.int32), rows), shape=(n, n))
     steps.sum_duplicates()
-    stay = sparse.diags_array(np.expm1(scale * graph.self_transition.astype(np.float64)))
+    own = scale * graph.self_transition.astype(np.float64)
+    stay = sparse.diags_array(np.exp(own) if kernel == "exp" else np.expm1(own))
     return row_stochastic(sparse.csr_array(steps + stay))
 
 
@@ -77,7 +77,7 @@ def diffusion_chain(neighbors: NDArray[np.integer]) -> sparse.csr_array:
 def fate_chain(
     graph: VelocityGraph,
     *,
-    kernel: Kernel = "expm1",
+    kernel: Kernel = "exp",
     scale: float = SCALE,
     connectivity_weight: float = 0.2,
     backward: bool = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_tissue_dynamics.data.anndata_fate import read_fate
 from napari_tissue_dynamics.data.anndata_look import Contents, contents, gene_column, gene_names, obs_column
 from napari_tissue_dynamics.data.anndata_read import ReadOptions, as_counts, from_anndata, read_h5ad
 from napari_tissue_dynamics.data.anndata_read_results import (
@@ -25,6 +26,7 @@ __all__ = [
     "obs_column",
     "read_arrows",
     "read_checks",
+    "read_fate",
     "read_h5ad",
     "read_provenance",
     "read_regulation",

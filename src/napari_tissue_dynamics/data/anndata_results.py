@@ -10,6 +10,13 @@ from scipy import sparse
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.anndata_elements import (
+    add_column,
+    add_element,
+    drop_column,
+    drop_element,
+    need_group,
+)
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -56,7 +64,7 @@ EXPERT_TABLES = ("summary", "genes")
 
 BLOCK_BYTES = 1 << 25
 
-VELOCITY_RECORD, REGULATION_RECORD = "velocity", "regulation"
+VELOCITY_RECORD, REGULATION_RECORD, FATE_RECORD = "velocity", "regulation", "fate"
 
 
 def drop_velocity(file: h5py.File) -> None:
@@ -64,14 +72,14 @@ def drop_velocity(file: h5py.File) -> None:
     record = read_record(file).get(VELOCITY_RECORD, {})
     for key in GENE_LAYERS:
         if record or key not in CURVE_LAYERS:
-            _drop(file, "layers", key)
+            drop_element(file, "layers", key)
     for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
-        _drop_column(file, "obs", key)
+        drop_column(file, "obs", key)
     for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES, *record.get("gene_table", ())):
-        _drop_column(file, "var", key)
+        drop_column(file, "var", key)
     prefix = keys.VELOCITY_BASIS.format(basis="")
     for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
-        _drop(file, "obsm", key)
+        drop_element(file, "obsm", key)
     for group, key in (
         ("obsm", keys.LATENT),
         ("obsm", keys.EXPERT_PROBABILITY),
@@ -80,14 +88,14 @@ def drop_velocity(file: h5py.File) -> None:
         *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
         *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
     ):
-        _drop(file, group, key)
+        drop_element(file, group, key)
 
 
 def drop_regulation(file: h5py.File) -> None:
     """Remove the betas of an earlier run."""
     prefix = keys.BETAS.format(target="")
     for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
-        _drop(file, "obsm", key)
+        drop_element(file, "obsm", key)
 
 
 def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
@@ -102,7 +110,7 @@ def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
             _write_layer(file, key, (tissue.n_cells, tissue.n_genes), blocks)
     counts = np.zeros(tissue.n_genes, dtype=bool)
     counts[columns] = True if field.velocity_genes is None else field.velocity_genes
-    _add_column(file, "var", keys.VELOCITY_GENES, counts)
+    add_column(file, "var", keys.VELOCITY_GENES, counts)
     rates = {key: getattr(field, name) for key, name in FIT_RATES.items() if key not in field.gene_table}
     of_genes = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
     of_genes.update(field.gene_table)
@@ -111,26 +119,26 @@ def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
     for key, values in of_genes.items():
         column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
         column[columns] = values
-        _add_column(file, "var", key, column)
+        add_column(file, "var", key, column)
     for key, values in ((keys.LATENT_TIME, field.time), (keys.TIME_SPREAD, field.time_spread)):
         if values is not None:
-            _add_column(file, "obs", key, _own(values))
+            add_column(file, "obs", key, _own(values))
     if field.embedding is not None:
-        _add(file, "obsm", keys.LATENT, _own(field.embedding))
+        add_element(file, "obsm", keys.LATENT, _own(field.embedding))
     if field.expert_probability is not None:
         _add_experts(file, field.expert_probability)
-    _add(file, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
+    add_element(file, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
 
 
 def add_projections(file: h5py.File, projections: Mapping[str, NDArray[np.floating]]) -> None:
     """Add (cells, 2 or 3) velocities on each basis and note the bases where scVelo looks for them."""
     names = {basis.removeprefix("X_"): arrows for basis, arrows in projections.items()}
     for basis, arrows in names.items():
-        _add(file, "obsm", keys.VELOCITY_BASIS.format(basis=basis), _own(arrows))
+        add_element(file, "obsm", keys.VELOCITY_BASIS.format(basis=basis), _own(arrows))
     if names:
         if f"uns/{keys.VELOCITY_PARAMS}" not in file:
-            _add(file, "uns", keys.VELOCITY_PARAMS, {})
-        _add(file, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
+            add_element(file, "uns", keys.VELOCITY_PARAMS, {})
+        add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
 
 
 def add_checks(file: h5py.File, checks: VelocityChecks) -> None:
@@ -138,23 +146,23 @@ def add_checks(file: h5py.File, checks: VelocityChecks) -> None:
     for key, name in CHECKS.items():
         values = getattr(checks, name)
         if values is not None:
-            _add_column(file, "obs", key, _own(values))
+            add_column(file, "obs", key, _own(values))
     if checks.p_value is not None:
-        _add_column(file, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
+        add_column(file, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
     if checks.neighbors is not None and checks.cosines is not None:
         _add_graph(file, checks.neighbors, checks.cosines)
     for name, table in checks.tables.items():
-        _add(file, "uns", keys.EXPERT_TABLE.format(name=name), _storable(table))
+        add_element(file, "uns", keys.EXPERT_TABLE.format(name=name), _storable(table))
 
 
 def _add_graph(file: h5py.File, neighbors: NDArray[np.integer], cosines: NDArray[np.floating]) -> None:
     """Add the cosines above zero and those below as two sparse matrices, with the parameters scVelo notes."""
     for key, sign in ((keys.VELOCITY_GRAPH, 1), (keys.VELOCITY_GRAPH_NEGATIVE, -1)):
-        _add(file, "uns", key, _part_of_graph(neighbors, cosines, sign))
+        add_element(file, "uns", key, _part_of_graph(neighbors, cosines, sign))
     if f"uns/{keys.VELOCITY_PARAMS}" not in file:
-        _add(file, "uns", keys.VELOCITY_PARAMS, {})
-    _add(file, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
-    _add(file, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
+        add_element(file, "uns", keys.VELOCITY_PARAMS, {})
+    add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
+    add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
 
 
 def _part_of_graph(neighbors: NDArray[np.integer], cosines: NDArray[np.floating], sign: int) -> sparse.csr_matrix:
@@ -181,7 +189,7 @@ def add_regulation(file: h5py.File, tissue: Tissue, field: RegulationField) -> N
     index = pd.Index(tissue.cells, dtype=object)
     for fit in field.genes:
         columns = [safe_key(name) for name in fit.columns]
-        _add(file, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index=index, columns=columns))
+        add_element(file, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index=index, columns=columns))
 
 
 def add_provenance(
@@ -189,15 +197,19 @@ def add_provenance(
     tissue: Tissue,
     velocity: VelocityField | None,
     regulation: RegulationField | None,
+    fate: FateResult | None,
     provenance: Mapping[str, object] | None,
 ) -> None:
     """Note how the results were made, as JSON; what is said of results that stay is kept."""
-    if velocity is None and regulation is None and provenance is None:
+    if all(each is None for each in (velocity, regulation, fate, provenance)):
         return
     record = read_record(file)
     record["version"] = __version__
     if velocity is not None:
         record[VELOCITY_RECORD] = _velocity_record(tissue, velocity)
+        record.pop(FATE_RECORD, None)
+    if fate is not None:
+        record[FATE_RECORD] = {"found": fate.found, "unreachable": fate.n_unreachable}
     if regulation is not None:
         record[REGULATION_RECORD] = {
             "status": _status(regulation.stopped),
@@ -205,7 +217,7 @@ def add_provenance(
         }
     if provenance is not None:
         record["provenance"] = dict(provenance)
-    _add(file, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
+    add_element(file, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
 
 
 def read_record(file: h5py.File) -> dict[str, Any]:
@@ -251,8 +263,8 @@ def _full_width(
 
 
 def _write_layer(file: h5py.File, key: str, shape: tuple[int, int], blocks: Iterator[NDArray[np.float32]]) -> None:
-    _group(file, "layers")
-    _drop(file, "layers", key)
+    need_group(file, "layers")
+    drop_element(file, "layers", key)
     rows = max(1, min(shape[0], (1 << 20) // (4 * shape[1])))
     dataset = file["layers"].create_dataset(
         key, shape, np.float32, chunks=(rows, shape[1]), compression="gzip", compression_opts=1
@@ -270,9 +282,9 @@ def _add_experts(file: h5py.File, probability: NDArray[np.float32]) -> None:
 
     names: Any = [str(i) for i in range(probability.shape[1])]
     expert = pd.Categorical.from_codes(probability.argmax(axis=1), names)
-    _add_column(file, "obs", keys.EXPERT, expert)
-    _add_column(file, "obs", keys.EXPERT_WEIGHT, probability.max(axis=1))
-    _add(file, "obsm", keys.EXPERT_PROBABILITY, _own(probability))
+    add_column(file, "obs", keys.EXPERT, expert)
+    add_column(file, "obs", keys.EXPERT_WEIGHT, probability.max(axis=1))
+    add_element(file, "obsm", keys.EXPERT_PROBABILITY, _own(probability))
 
 
 def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
@@ -315,50 +327,3 @@ def _for_json(value: object) -> object:
 
 def _own(values: NDArray[Any]) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32)
-
-
-def _group(file: h5py.File, name: str) -> None:
-    import anndata.io
-
-    if name not in file:
-        anndata.io.write_elem(file, name, {})
-
-
-def _add(file: h5py.File, group: str, key: str, value: Any) -> None:
-    import anndata.io
-
-    _group(file, group)
-    anndata.io.write_elem(file[group], key, value)
-
-
-def _drop(file: h5py.File, group: str, key: str) -> None:
-    if group in file and key in file[group]:
-        del file[group][key]
-
-
-def _add_column(file: h5py.File, axis: str, key: str, values: Any) -> None:
-    import anndata.io
-
-    frame = file[axis]
-    order = _column_order(frame)
-    anndata.io.write_elem(frame, key, values)
-    if key not in order:
-        _set_column_order(frame, [*order, key])
-
-
-def _drop_column(file: h5py.File, axis: str, key: str) -> None:
-    frame = file[axis]
-    order = _column_order(frame)
-    if key in order:
-        del frame[key]
-        _set_column_order(frame, [name for name in order if name != key])
-
-
-def _column_order(frame: h5py.Group) -> list[str]:
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in frame.attrs["column-order"]]
-
-
-def _set_column_order(frame: h5py.Group, names: list[str]) -> None:
-    import h5py
-
-    frame.attrs.create("column-order", np.array(names, dtype=object), dtype=h5py.string_dtype())

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.anndata_colors import add_category_colors
+from napari_tissue_dynamics.data.anndata_fate import add_fate, drop_fate
 from napari_tissue_dynamics.data.anndata_from_tissue import new_anndata
 from napari_tissue_dynamics.data.anndata_look import rows_of
+from napari_tissue_dynamics.data.anndata_neighbors import add_neighbors, drop_neighbors
 from napari_tissue_dynamics.data.anndata_results import (
+    FATE_RECORD,
     add_checks,
     add_projections,
     add_provenance,
@@ -20,6 +23,7 @@ from napari_tissue_dynamics.data.anndata_results import (
     add_velocity,
     drop_regulation,
     drop_velocity,
+    read_record,
 )
 from napari_tissue_dynamics.data.anndata_table import open_table
 from napari_tissue_dynamics.data.placement import Placement
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -47,6 +52,7 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     projections: Mapping[str, NDArray[np.floating]] | None = None,
     checks: VelocityChecks | None = None,
     regulation: RegulationField | None = None,
+    fate: FateResult | None = None,
     palettes: Mapping[str, Mapping[str, str]] | None = None,
     provenance: Mapping[str, object] | None = None,
     overwrite_source: bool = False,
@@ -74,6 +80,8 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
         What was found out about the velocity: confidence, graph, tables of the experts.
     regulation
         Fitted target genes.
+    fate
+        Where cells end up. If it is left out and the velocity is not, fates that we wrote for another are removed.
     palettes
         ``#rrggbb`` of categories by obs column, for ``uns["<column>_colors"]``.
     provenance
@@ -91,6 +99,7 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     origin = None if source is None else Path(source).resolve()
     _check_target(target, origin, overwrite_source)
     _check_fit(tissue, velocity, projections, checks, regulation)
+    _check_fate(tissue, fate)
     rows = None if origin is None else _check_source(tissue, origin)
     with replacing(target) as temporary:
         if origin is not None:
@@ -98,7 +107,7 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
             _note_placements(temporary, tissue)
         else:
             new_anndata(tissue).write_h5ad(temporary)
-        _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, provenance)
+        _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, fate, provenance)
         if palettes:
             _add_colors(temporary, palettes)
 
@@ -110,21 +119,29 @@ def _add_results(
     projections: Mapping[str, NDArray[np.floating]],
     checks: VelocityChecks | None,
     regulation: RegulationField | None,
+    fate: FateResult | None,
     provenance: Mapping[str, object] | None,
 ) -> None:
     import h5py
 
     with h5py.File(path, "r+") as file:
         if velocity is not None:
+            drop_neighbors(file)
+            if FATE_RECORD in read_record(file):
+                drop_fate(file)
             drop_velocity(file)
             add_velocity(file, tissue, velocity)
+            if checks is not None and checks.neighbors is not None:
+                add_neighbors(file, velocity, checks.neighbors)
         add_projections(file, projections)
         if checks is not None:
             add_checks(file, checks)
         if regulation is not None:
             drop_regulation(file)
             add_regulation(file, tissue, regulation)
-        add_provenance(file, tissue, velocity, regulation, provenance)
+        if fate is not None:
+            add_fate(file, tissue, fate)
+        add_provenance(file, tissue, velocity, regulation, fate, provenance)
 
 
 def _add_colors(path: Path, palettes: Mapping[str, Mapping[str, str]]) -> None:
@@ -226,6 +243,14 @@ def _check_fit(
         )
     if regulation is not None and len(set(regulation.targets)) < len(regulation.targets):
         raise DataError("A target gene was fitted twice; every target may occur once. Fit the genes again.")
+
+
+def _check_fate(tissue: Tissue, fate: FateResult | None) -> None:
+    if fate is not None and fate.n_cells != tissue.n_cells:
+        raise DataError(
+            f"The fates are of {fate.n_cells} cells but the tissue has {tissue.n_cells}. "
+            "Save them with the tissue they were found in."
+        )
 
 
 def _check_source(tissue: Tissue, source: Path) -> NDArray[np.intp] | None:

@@ -32,6 +32,7 @@ NULL_P_VALUE = "velocity_null_pvalue"
 TIME_SPREAD = "latent_time_spread"
 TERMINAL_STATES = "term_states_fwd"
 INITIAL_STATES = "init_states_fwd"
+STATE_MEMBERSHIP = "{name}_probs"
 
 # var
 VELOCITY_GENES = "velocity_genes"
@@ -58,8 +59,6 @@ VELOCITY_GRAPH_NEGATIVE = "velocity_graph_neg"
 VELOCITY_PARAMS = "velocity_params"
 EXPERT_TABLE = "expert_{name}"
 CATEGORY_COLORS = "{name}_colors"
-CATEGORY_NAMES = "{name}_names"
-STATE_MEMBERSHIP = "{name}_probs"
 
 # varm
 DRIVERS = "terminal_lineage_drivers"

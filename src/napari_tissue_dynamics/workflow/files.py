@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from napari_tissue_dynamics.analysis.fate import FateConfig
     from napari_tissue_dynamics.data.action_log import Action
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 
-def save(
+def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     path: Path,
     tissue: Tissue,
     *,
     source: Path | None = None,
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
-    settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig] = (),
+    fate: FateResult | None = None,
+    settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig | FateConfig] = (),
     actions: Sequence[Action] = (),
     palettes: Mapping[str, Mapping[str, str]] | None = None,
     overwrite_source: bool = False,
@@ -45,7 +48,7 @@ def save(
         The tissue that was fitted.
     source
         The file the tissue was read from; its content is kept.
-    velocity, regulation
+    velocity, regulation, fate
         What to write.
     settings
         Settings of the fits, for the record.
@@ -79,6 +82,7 @@ def save(
         projections=None if velocity is None else {tissue.basis: velocity.arrows},
         checks=None if velocity is None else checks_of(velocity),
         regulation=regulation,
+        fate=fate,
         palettes=palettes,
         provenance=provenance,
         overwrite_source=overwrite_source,

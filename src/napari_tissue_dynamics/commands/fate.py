@@ -1,0 +1,125 @@
+"""``tissue-dynamics fate``: where cells end up, from the velocity of a file or after fitting one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from napari_tissue_dynamics.analysis.fate import FateConfig
+from napari_tissue_dynamics.commands.options import (
+    add_files,
+    add_reading,
+    add_settings,
+    end_report,
+    names,
+    out,
+    read,
+    report,
+    settings_of,
+)
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.velocity.config import KineticsConfig, Model
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_tissue_dynamics.data.tissue import Labels, Tissue
+
+STORED = "stored"
+
+
+def add_fate(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_files(parser)
+    parser.add_argument(
+        "--model",
+        choices=(STORED, *get_args(Model)),
+        help="velocity to use: the one that the file holds, or a kinetic model to fit; "
+        "the one in the file if there is one, else the dynamical model",
+    )
+    group = parser.add_argument_group("terminal states, if they are known").add_mutually_exclusive_group()
+    group.add_argument("--terminal-types", metavar="NAMES", help="cell types, comma-separated")
+    group.add_argument("--terminal-column", metavar="COLUMN", help="obs column whose categories are terminal states")
+    group.add_argument(
+        "--terminal-cells",
+        metavar="NAME=CELLS",
+        action="append",
+        help="a state and its cells, comma-separated; give it once for each state",
+    )
+    add_reading(parser)
+    add_settings(parser, FateConfig)
+    parser.set_defaults(run=run_fate)
+
+
+def run_fate(options: argparse.Namespace) -> None:
+    """Find the fates and write them.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used.
+    FitError
+        If the work did not come to an end.
+    """
+    from napari_tissue_dynamics import workflow
+    from napari_tissue_dynamics.data.anndata_io import read_velocity
+
+    config = settings_of(options, FateConfig)
+    tissue = read(options)
+    terminal = _terminal(options, tissue)
+    made: list[Any] = [config]
+    if options.model is None and _has_velocity(options):
+        options.model = STORED
+    if options.model == STORED:
+        field = read_velocity(options.file)
+        found = workflow.fate(tissue, field, config, report, terminal=terminal, graph=_stored_graph(options))
+        velocity = None
+    else:
+        kinetics = KineticsConfig(model=options.model or KineticsConfig().model)
+        velocity = workflow.kinetics(tissue, kinetics, report)
+        found = workflow.fate(tissue, velocity, config, report, terminal=terminal)
+        made.append(kinetics)
+    end_report()
+    print(workflow.fate_in_words(found))
+    target = workflow.save(out(options), tissue, source=options.file, velocity=velocity, fate=found, settings=made)
+    print(f"wrote {target}")
+
+
+def _has_velocity(options: argparse.Namespace) -> bool:
+    from napari_tissue_dynamics.data import keys
+    from napari_tissue_dynamics.data.anndata_table import open_table
+
+    with open_table(options.file) as table:
+        return {keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED} <= set(table.keys("layers"))
+
+
+def _stored_graph(options: argparse.Namespace) -> Any:
+    """Return the velocity graph of the file, None if it has none."""
+    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+    from napari_tissue_dynamics.data.anndata_io import read_checks
+
+    checks = read_checks(options.file)
+    if checks.neighbors is None or checks.cosines is None:
+        return None
+    return VelocityGraph(checks.neighbors.astype("int32"), checks.cosines.astype("float32"))
+
+
+def _terminal(options: argparse.Namespace, tissue: Tissue) -> Labels | None:
+    from napari_tissue_dynamics.data.anndata_io import obs_column
+    from napari_tissue_dynamics.data.tissue import Labels
+    from napari_tissue_dynamics.workflow import terminal_states
+
+    if options.terminal_types:
+        return terminal_states(tissue, types=names(options.terminal_types))
+    if options.terminal_cells:
+        parts = [given.partition("=") for given in options.terminal_cells]
+        if not all(name and cells for name, _, cells in parts):
+            raise DataError("--terminal-cells is a name and its cells, such as Alpha=cell_1,cell_2.")
+        return terminal_states(tissue, cells={name.strip(): names(cells) for name, _, cells in parts})
+    if options.terminal_column:
+        column = obs_column(options.file, options.terminal_column)
+        if not isinstance(column, Labels):
+            raise DataError(
+                f"The obs column {options.terminal_column!r} has numbers; one with categories was expected."
+            )
+        return terminal_states(tissue, column=column)
+    return None
