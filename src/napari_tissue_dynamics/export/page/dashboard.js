@@ -465,7 +465,9 @@
   });
   $("find").addEventListener("input", (e) => e.target.setCustomValidity(""));
   $("search").addEventListener("input", tableBody);
-  new ResizeObserver(draw).observe($("views"));
+  const resized = new ResizeObserver(draw);
+  document.querySelectorAll("canvas").forEach((canvas) => resized.observe(canvas));
+  addEventListener("resize", draw);
 
   const said = new URLSearchParams(location.hash.slice(1));
   const start = said.get("color");
