@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.data.embedding import Embedding
+from napari_tissue_dynamics.data.fate_result import FateResult
 from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-from napari_tissue_dynamics.export import Fates
+from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.velocity import KineticsConfig
 from napari_tissue_dynamics.workflow import kinetics
 
@@ -32,9 +33,12 @@ def tissue(simulated):
 
 @pytest.fixture(scope="session")
 def fates(simulated):
-    probability = simulated.fate.copy()
+    """The true fates, and a cell without one."""
+    probability = simulated.fate.astype(np.float32)
     probability[5] = np.nan
-    return Fates(simulated.state.categories[1:], probability)
+    ends = simulated.state
+    terminal = Labels("terminal", (ends.codes - 1).astype(np.int32), ends.categories[1:], ends.colors[1:])
+    return FateResult(terminal, probability)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("file", type=Path, help="an .h5ad with velocities, from this program or from scVelo")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if needed")
+    parser.add_argument("--fates", action="store_true", help="find terminal states and fates, and write them too")
     add_reading(parser)
     add_settings(parser, ExportConfig)
     parser.set_defaults(run=run_export)
@@ -32,12 +33,17 @@ def run_export(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.data.embedding import stored_embedding
     from napari_tissue_dynamics.export.steps import export
     from napari_tissue_dynamics.progress import run_to_end
+    from napari_tissue_dynamics.workflow.cell_fate import fate
     from napari_tissue_dynamics.workflow.stored import stored_steps
 
     config = settings_of(options, ExportConfig)
     tissue = read(options)
     result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), report)
-    files = export(options.out, tissue, result, config, report, embedding=stored_embedding(options.file))
+    fates = fate(tissue, result, report=report) if options.fates else None
+    embedding = stored_embedding(options.file)
+    if embedding is not None and len(embedding.coordinates) != tissue.n_cells:
+        embedding = None  # a part of the file was read
+    files = export(options.out, tissue, result, config, report, fates=fates, embedding=embedding)
     end_report()
     for path in files:
         print(f"wrote {path}")

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.projection import GridField
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.export.steps import ExportConfig
-    from napari_tissue_dynamics.export.tables import Fates
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
@@ -46,7 +46,7 @@ def dashboard_steps(
     config: ExportConfig,
     stop: StopToken | None = None,
     *,
-    fates: Fates | None = None,
+    fates: FateResult | None = None,
     embedding: Embedding | None = None,
 ) -> Generator[Progress, None, Path]:
     """Write ``velocity_dashboard.html``; parameters as of :func:`.export_steps`.
@@ -106,7 +106,7 @@ def _write(
     tissue: Tissue,
     result: VelocityResult,
     config: ExportConfig,
-    fates: Fates | None,
+    fates: FateResult | None,
     embedding: Embedding,
     arrows: NDArray[np.float32],
 ) -> Path:
@@ -157,7 +157,7 @@ def _page(
     tissue: Tissue,
     result: VelocityResult,
     config: ExportConfig,
-    fates: Fates | None,
+    fates: FateResult | None,
     views: list[dict[str, Any]],
     blob: Blob,
 ) -> dict[str, Any]:

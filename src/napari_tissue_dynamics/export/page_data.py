@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.projection import GridField
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.export.blob import Blob
-    from napari_tissue_dynamics.export.tables import Fates
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 # Bytes that portraits may take, and genes that are shown however many cells there are.
@@ -63,7 +63,7 @@ class Shown:
     cells: NDArray[np.intp]
     tissue: Tissue
     result: VelocityResult
-    fates: Fates | None = None
+    fates: FateResult | None = None
 
 
 def columns(shown: Shown, blob: Blob) -> list[dict[str, Any]]:
@@ -105,14 +105,16 @@ def _of_velocity(shown: Shown) -> Iterator[dict[str, Any]]:
 def _of_fates(shown: Shown) -> Iterator[dict[str, Any]]:
     if shown.fates is None:
         return
-    names, probability = shown.fates.names, shown.fates.probabilities
-    known = np.isfinite(probability).all(axis=1)
-    codes = np.where(known, np.nan_to_num(probability).argmax(axis=1), -1).astype(np.int32)
+    names, probability, colors = shown.fates.names, shown.fates.probabilities, shown.fates.terminal.colors
+    likely = Labels("fate", shown.fates.fate, names, colors)
     note = "unassigned cells reach no terminal state"
-    yield {"group": "Fates", "title": "most likely fate", "labels": Labels("fate", codes, names), "note": note}
+    yield {"group": "Fates", "title": "most likely fate", "labels": likely, "note": note}
+    note = "1 where one fate is sure, 0 where all are equally likely"
+    sure, scale = shown.fates.certainty, ColorScale(0.0, 1.0)
+    yield {"group": "Fates", "title": "certainty of fate", "values": sure, "scale": scale, "note": note}
+    yield {"group": "Fates", "title": "terminal state", "labels": shown.fates.terminal, "note": "cells taken for one"}
     for k, name in enumerate(names[:MOST_FATES]):
         note = f"probability to end as {name}"
-        scale = ColorScale(0.0, 1.0)
         yield {"group": "Fates", "title": f"fate {name}", "values": probability[:, k], "scale": scale, "note": note}
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.embedding import Embedding
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
@@ -64,7 +65,7 @@ def export(
     config: ExportConfig = ExportConfig(),
     report: Callable[[Progress], None] | None = None,
     *,
-    fates: tables.Fates | None = None,
+    fates: FateResult | None = None,
     embedding: Embedding | None = None,
 ) -> tuple[Path, ...]:
     """Run :func:`export_steps` to the end."""
@@ -78,14 +79,14 @@ def export_steps(
     config: ExportConfig = ExportConfig(),
     stop: StopToken | None = None,
     *,
-    fates: tables.Fates | None = None,
+    fates: FateResult | None = None,
     embedding: Embedding | None = None,
 ) -> Generator[Progress, None, tuple[Path, ...]]:
     """Write the results of a velocity into a folder.
 
     ``velocity_vectors.csv`` (velocities in principal components), ``kinetic_params.csv`` (rates of every gene),
-    ``latent_time.csv`` if the model has a clock, ``fate_probabilities.csv`` if there are fates, and
-    ``velocity_dashboard.html``. Every file is complete or not there; older ones of these names are replaced.
+    ``latent_time.csv`` if the model has a clock, ``fate_probabilities.csv`` and ``fate_drivers.csv`` if there are
+    fates, and ``velocity_dashboard.html``. Every file is complete or not there; older ones of these names are replaced.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def export_steps(
 
 
 def _tables(
-    tissue: Tissue, result: VelocityResult, config: ExportConfig, fates: tables.Fates | None
+    tissue: Tissue, result: VelocityResult, config: ExportConfig, fates: FateResult | None
 ) -> dict[str, Callable[[], Columns]]:
     """Return what makes the columns of every table, by file name."""
     from napari_tissue_dynamics.analysis.gene_rates import gene_columns
@@ -153,13 +154,16 @@ def _tables(
         makers[tables.TIME] = lambda: tables.time_columns(tissue, result)
     if fates is not None:
         makers[tables.FATES] = lambda: tables.fate_columns(tissue, fates)
+        drivers = fates.drivers
+        if drivers is not None:
+            makers[tables.DRIVERS] = lambda: tables.driver_columns(drivers)
     return makers
 
 
-def _check(tissue: Tissue, result: VelocityResult, fates: tables.Fates | None, embedding: Embedding | None) -> None:
+def _check(tissue: Tissue, result: VelocityResult, fates: FateResult | None, embedding: Embedding | None) -> None:
     found = {"velocity": result.field.n_cells}
     if fates is not None:
-        found["fates"] = len(fates.probabilities)
+        found["fates"] = fates.n_cells
     if embedding is not None:
         found["embedding"] = len(embedding.coordinates)
     for name, number in found.items():

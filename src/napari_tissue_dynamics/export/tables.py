@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,40 +14,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.fate_result import FateDrivers, FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 VECTORS, KINETICS = "velocity_vectors.csv", "kinetic_params.csv"
-TIME, FATES = "latent_time.csv", "fate_probabilities.csv"
+TIME, FATES, DRIVERS = "latent_time.csv", "fate_probabilities.csv", "fate_drivers.csv"
 DIGITS = "%.6g"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fates:
-    """Where the cells will end.
-
-    Parameters
-    ----------
-    names
-        The terminal states.
-    probabilities
-        (cells, states) probability of every state; NaN in cells that reach none.
-
-    Raises
-    ------
-    DataError
-        If there is not one column per state.
-    """
-
-    names: tuple[str, ...]
-    probabilities: NDArray[np.floating]
-
-    def __post_init__(self) -> None:
-        if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.names):
-            raise DataError(
-                f"The fate probabilities are {self.probabilities.shape} for {len(self.names)} terminal states; "
-                "one column per state was expected."
-            )
 
 
 def vector_columns(
@@ -84,13 +56,17 @@ def time_columns(tissue: Tissue, result: VelocityResult) -> Mapping[str, NDArray
     return columns
 
 
-def fate_columns(tissue: Tissue, fates: Fates) -> Mapping[str, NDArray[np.generic]]:
+def fate_columns(tissue: Tissue, fates: FateResult) -> Mapping[str, NDArray[np.generic]]:
     """Return the probability of every terminal state, a column each, and the most likely state of every cell."""
-    known = np.isfinite(fates.probabilities).all(axis=1)
-    likely = np.full(tissue.n_cells, "", dtype=object)
-    likely[known] = np.array(fates.names, dtype=object)[fates.probabilities[known].argmax(axis=1)]
+    likely = np.array([*fates.names, ""], dtype=object)[fates.fate]  # -1 takes the last
     columns = {name: fates.probabilities[:, k] for k, name in enumerate(fates.names)}
     return {"cell": np.array(tissue.cells, dtype=object), **columns, "most_likely": likely}
+
+
+def driver_columns(drivers: FateDrivers) -> Mapping[str, NDArray[np.generic]]:
+    """Return how far the expression of every gene goes with every fate, those that go most with a fate first."""
+    table = drivers.table()
+    return {name: table[name].to_numpy() for name in table.columns}
 
 
 def write_table(path: Path, columns: Mapping[str, NDArray[np.generic]]) -> Path:
