@@ -82,6 +82,26 @@ def test_the_same_numbers_come_out(simulated, file, tmp_path, capsys):
         again.unlink()
 
 
+def test_a_result_says_how_it_was_made(simulated, file, tmp_path):
+    import h5py
+
+    from napari_tissue_dynamics.data.anndata_results import read_record
+
+    settings = KineticsConfig(model="steady_state", min_shared_counts=1, n_neighbors=15, seed=3)
+    velocity = kinetics(simulated.tissue, settings)
+    prints = []
+    for name, tissue in (("a", simulated.tissue), ("b", simulated.tissue.with_(source="elsewhere"))):
+        save(tmp_path / f"{name}.h5ad", tissue, source=file, velocity=velocity, settings=[settings])
+        with h5py.File(tmp_path / f"{name}.h5ad") as found:
+            made = read_record(found)["provenance"]
+        prints.append(made["data"]["fingerprint"])
+        assert made["settings"]["KineticsConfig"]["seed"] == 3
+        assert made["installed"]["numpy"] == np.__version__
+        assert made["data"]["source"] == "tissue.h5ad"
+        assert made["saved"].startswith("20")
+    assert prints[0] == prints[1]
+
+
 def test_a_file_that_was_moved_can_be_named_and_another_is_refused(simulated, file, tmp_path, capsys):
     log = ActionLog()
     log.add("load", path=file, options=None, cells=200, genes=40)

@@ -11,13 +11,14 @@ import pytest
 import torch
 from scipy import sparse
 
+from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.data.simulate import simulate_tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.steer import checkpoint as module
 from napari_tissue_dynamics.steer import training
-from napari_tissue_dynamics.steer.checkpoint import apply_model, fingerprint
+from napari_tissue_dynamics.steer.checkpoint import apply_model
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.journey import Journey
 from napari_tissue_dynamics.steer.origin import Origin

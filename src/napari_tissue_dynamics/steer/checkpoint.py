@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -13,10 +12,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from scipy import sparse
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.compute import pick_device
+from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.depth import Depth
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -125,21 +124,6 @@ class Checkpoint:
         """Delete the file of a fit that is done."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
-
-
-def fingerprint(tissue: Tissue) -> str:
-    """Return a hash of the genes, the places and the counts of all cells."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([tissue.n_cells, tissue.genes, tissue.unit]).encode())
-    digest.update(np.ascontiguousarray(tissue.positions).data)
-    for counts in (tissue.spliced, tissue.unspliced):
-        if counts is None:
-            digest.update(b"none")
-            continue
-        arrays = (counts.indptr, counts.indices, counts.data) if isinstance(counts, sparse.csr_array) else (counts,)
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.data.fingerprint import fingerprint, installed
 from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 
 if TYPE_CHECKING:
@@ -71,7 +73,12 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     from napari_tissue_dynamics.data.anndata_io import write_h5ad
 
     made = [*settings, *([] if velocity is None else [velocity.projection])]
-    provenance: dict[str, object] = {"settings": {type(each).__name__: asdict(each) for each in made}}
+    provenance: dict[str, object] = {
+        "settings": {type(each).__name__: asdict(each) for each in made},
+        "data": {"source": None if source is None else source.name, "fingerprint": fingerprint(tissue)},
+        "installed": installed(),
+        "saved": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
     if actions:
         provenance["actions"] = [action.line for action in actions]
     write_h5ad(
