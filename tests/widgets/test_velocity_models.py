@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.action_log import read_log
@@ -101,8 +103,8 @@ def test_a_fit_is_done_again_by_its_log(dock, workspace, tissue, tmp_path, qtbot
     finish(dock)
     dock.arrows.editor("neighbors").setCurrentText("expression")
     finish(dock)
-    assert [action.name for action in workspace.log.actions] == ["load", "velocity", "velocity"]
-    assert workspace.log.actions[-1].details["origin"] == {"root_type": tissue.cell_types.categories[0]}
+    assert [action.name for action in workspace.log.actions] == ["load", "velocity", "arrows"]
+    assert workspace.log.actions[1].details["origin"] == {"root_type": tissue.cell_types.categories[0]}
     workspace.log.save(tmp_path / "log.jsonl")
     again = run_to_end(replay_steps(read_log(tmp_path / "log.jsonl"), tmp_path / "again.h5ad"))
     np.testing.assert_allclose(read_velocity(again).spliced, workspace.velocity.field.spliced)
@@ -164,6 +166,39 @@ def test_velocities_of_other_cells_are_refused(dock, viewer, workspace, tissue, 
     finish(dock)
     assert "250 cells, but 100 cells are loaded" in dock.message.text()
     assert workspace.velocity is None
+
+
+def test_tables_and_a_page_are_exported(dock, workspace, tissue, tmp_path, qtbot, finish, monkeypatch):
+    assert not dock.export_section.isVisible()
+    dock.form.set_value(KineticsConfig(model="steady_state", **LIGHT))
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    dock.export_section.toggleButton().click()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out"))
+    press(dock.exports.button, qtbot)
+    finish(dock)
+    assert not dock.message.text()
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"velocity_vectors.csv", "kinetic_params.csv", "latent_time.csv", "velocity_dashboard.html"} <= written
+    assert all(name in dock.exports.words.text() for name in written)
+    lines = (tmp_path / "out" / "latent_time.csv").read_text().splitlines()
+    assert len(lines) == tissue.n_cells + 1
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    press(dock.exports.open_button, qtbot)
+    assert opened == [str(tmp_path / "out" / "velocity_dashboard.html")]
+    workspace.set_tissue(tissue)
+    assert not dock.exports.open_button.isVisibleTo(dock.exports)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(dock, qtbot, finish, tmp_path):
+    dock.form.set_value(KineticsConfig(model="steady_state", **LIGHT))
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    (tmp_path / "file").write_text("")
+    dock.exports.requested.emit(tmp_path / "file")
+    finish(dock)
+    assert "cannot be made" in dock.message.text()
 
 
 def test_kinetic_models_load_no_torch():

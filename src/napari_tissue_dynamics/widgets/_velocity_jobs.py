@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.export import ExportConfig
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.widgets._jobs import Steps
     from napari_tissue_dynamics.widgets._model_form import Settings
     from napari_tissue_dynamics.widgets._origin_form import Known
+    from napari_tissue_dynamics.workflow import VelocityResult
 
 
 def needs_torch(config: Settings | None, model: Path | None) -> bool:
@@ -57,5 +60,18 @@ def steer_job(
                 tissue, config, stop, origin=origin, projection=projection, checkpoint=checkpoint, model=model
             )
         )
+
+    return steps
+
+
+def export_job(
+    tissue: Tissue, result: VelocityResult, config: ExportConfig, folder: Path, fates: FateResult | None
+) -> Steps:
+    """Return the steps that write a velocity, and fates if there are some, into a folder."""
+
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[Path, ...]]:
+        from napari_tissue_dynamics.export import export_steps
+
+        return (yield from export_steps(folder, tissue, result, config, stop, fates=fates))
 
     return steps

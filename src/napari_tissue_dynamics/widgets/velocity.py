@@ -18,6 +18,7 @@ from napari_tissue_dynamics.steer.experts_number import tissue_expert_number_ste
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._expert_curve import ExpertNumberPanel
+from napari_tissue_dynamics.widgets._export_panel import ExportPanel
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._live import LivePreview
@@ -29,7 +30,7 @@ from napari_tissue_dynamics.widgets._run_files import RunFiles
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._runs import RunHistory
 from napari_tissue_dynamics.widgets._section import Section
-from napari_tissue_dynamics.widgets._velocity_jobs import kinetic_job, needs_torch, steer_job
+from napari_tissue_dynamics.widgets._velocity_jobs import export_job, kinetic_job, needs_torch, steer_job
 from napari_tissue_dynamics.widgets._velocity_summary import ExpertTable
 from napari_tissue_dynamics.widgets._velocity_view import FIRST_SEEN, draw_velocity, selected_cells
 from napari_tissue_dynamics.widgets.portraits import open_portraits
@@ -79,10 +80,9 @@ class VelocityDock(Dock):
         self.resume_button = QPushButton("Resume the stopped run")
         self.resume_button.setToolTip("Go on from the state in which the last run was stopped or broke off.")
         self.resume_button.setAccessibleName("Resume the stopped run")
-        self.stored_button = _button(
-            "Use the velocities of the file", "Take back what the file holds; nothing is fitted."
-        )
+        self.stored_button = _button("Use the velocities of the file", USE_STORED)
         self.portrait_button = _button("Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit.")
+        self.exports = ExportPanel()
         self._redrawing = self._redraw_again = False
         self._arrange()
         self._connect()
@@ -177,6 +177,15 @@ class VelocityDock(Dock):
         else:
             self.tell(f"Saved to {target}")
 
+    def export(self, folder: Path) -> None:
+        """Write the velocity, and fates when there are some, into a folder, in a worker."""
+        tissue, result = self.workspace.tissue, self.workspace.velocity
+        if tissue is None or result is None:
+            self.show_error("There are no velocities to export. Fit them first.")
+            return
+        steps = export_job(tissue, result, self.exports.form.value(), folder, self.workspace.fate)
+        self.run("Exporting", steps, self.exports.show_written, panel=self.panel)
+
     def use_selected_cells(self) -> None:
         """Let time begin with the cells that are selected in a layer of cells."""
         cells = selected_cells(self.viewer, self.workspace)
@@ -213,6 +222,7 @@ class VelocityDock(Dock):
         self.experts_section = Section(
             "Number of experts", self.experts, "Show or hide the estimate of the number of experts."
         )
+        self.export_section = Section("Export", self.exports, "Show or hide what is written for other programs.")
         self.files_section = Section("State and model", self.files, "Show or hide the files of a run.")
         for widget in (
             self.stored_button,
@@ -225,6 +235,7 @@ class VelocityDock(Dock):
             self.summary,
             self.portrait_button,
             self.table_section,
+            self.export_section,
         ):
             self.column.addWidget(widget)
         self.column.addStretch()
@@ -244,6 +255,7 @@ class VelocityDock(Dock):
         self.files.keep.toggled.connect(self._refresh)
         self.files.save_requested.connect(self.save_model)
         self.files.apply_requested.connect(self.apply)
+        self.exports.requested.connect(self.export)
         self.history.chosen.connect(lambda run: self.show_result(run.result, run.config, run.model))
         listen(self, self.workspace.tissue_changed, self._refresh)
         listen(self, self.workspace.tissue_changed, self._take_tissue)
@@ -332,9 +344,11 @@ class VelocityDock(Dock):
         busy = f"{self.workspace.running} is still running." if self.workspace.running else ""
         self.stored_button.setEnabled(not busy)
         self.stored_button.setToolTip(busy or USE_STORED)
+        self.exports.block(busy)
 
     def _take_tissue(self) -> None:
         self.experts.show_result(None)
+        self.exports.begin_at(self.workspace.source)
         self.origin.offer(self.workspace.tissue, self.workspace.source, self.workspace.contents)
         self._block_origin()
 
@@ -368,6 +382,7 @@ class VelocityDock(Dock):
         statistics = None if result is None else result.experts
         self.table.show_statistics(statistics)
         self.table_section.setVisible(statistics is not None)
+        self.export_section.setVisible(result is not None)
         self.portrait_button.setVisible(result is not None and hasattr(self.viewer, "window"))
         words = "" if result is None else workflow.in_words(result, self.workspace.velocity_config)
         self.summary.setText(" ".join(part for part in (words, self._meaning()) if part))
