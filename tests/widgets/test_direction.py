@@ -99,6 +99,6 @@ def test_stages_of_a_file_are_offered(dock, workspace, tissue_file, simulated, t
     dock.form.stage.setCurrentText("day")
     qtbot.mouseClick(dock.panel.button, Qt.MouseButton.LeftButton)
     finish(dock)
-    assert "Velocities follow the named order" in dock.verdict.text()
+    assert "Velocities follow the named order: 0.\u2060" in dock.verdict.text()
     assert "Latent time rises along the named order" in dock.verdict.text()
     assert dock.table.topLevelItemCount() == 4

@@ -12,6 +12,7 @@ from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.layers.stacks import velocity_layers
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._legend import legend_of
 from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
 from napari_tissue_dynamics.widgets._player import Player
 from napari_tissue_dynamics.widgets.flow import FlowDock
@@ -109,6 +110,7 @@ def test_slider_lights_the_cells_up_to_its_time(dock, viewer, qtbot, result):
     layer = viewer.layers["cells over time"]
     np.testing.assert_array_equal(layer.face_color[:, 3] > 0.5, result.field.time <= now)
     assert not viewer.layers["latent time"].visible
+    assert legend_of(layer).title == "latent time"
     assert f"{(result.field.time <= now).sum()} of {len(before)} cells" in dock.time.now.text()
     click(qtbot, dock.time.all_button)
     assert "cells over time" not in viewer.layers

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.points import LayerData
 
 SELECTED = "selected cells"
-COLOR = "#00A8E8"
+COLOR = "#D0006F"
 """Seen on black, on white and on stained tissue; a ring is known by its shape too."""
 SIZE = 1.25
 

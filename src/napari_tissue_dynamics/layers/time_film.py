@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_tissue_dynamics.layers.axes import about
-from napari_tissue_dynamics.layers.colors import ColorScale
-from napari_tissue_dynamics.layers.points import value_points
+from napari_tissue_dynamics.layers.legend import ColorBar
+from napari_tissue_dynamics.layers.points import TIME_SCALE, value_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.layers.legend import Legend
     from napari_tissue_dynamics.layers.points import LayerData
 
 Lit = Literal["up to now", "only now"]
@@ -59,14 +60,20 @@ def lit_colors(
     return colors
 
 
-def film_points(tissue: Tissue, time: NDArray[np.floating[Any]], base: NDArray[np.float32], now: float) -> LayerData:
-    """Return the cells at a time of the film; :func:`lit_colors` gives what changes."""
+def film_points(
+    tissue: Tissue,
+    time: NDArray[np.floating[Any]],
+    base: NDArray[np.float32],
+    now: float,
+    legend: Legend | None = None,
+) -> LayerData:
+    """Return the cells at a time of the film with the legend of their colors; :func:`lit_colors` says what changes."""
     data, options, kind = value_points(tissue, np.asarray(time), name=FILM, title="latent time")
     rgba = lit_colors(base, time, now)
     kept = {name: value for name, value in options.items() if not name.startswith(("face_", "border_c"))}
-    return data, {**kept, "face_color": rgba, "border_color": rgba, "metadata": about("film")}, kind
+    return data, {**kept, "face_color": rgba, "border_color": rgba, "metadata": about("film", legend=legend)}, kind
 
 
-def time_colors(time: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Return (cells, 4) colors of latent time, 0 to 1."""
-    return ColorScale(0.0, 1.0).rgba(np.asarray(time))
+def time_colors(time: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float32], Legend]:
+    """Return (cells, 4) colors of latent time, 0 to 1, and their legend."""
+    return TIME_SCALE.rgba(np.asarray(time)), ColorBar("latent time", TIME_SCALE)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.layers.time_film import FILM, film_points, lit_colors, time_colors
 from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._legend import legend_of
 from napari_tissue_dynamics.widgets._moving import repaint
 from napari_tissue_dynamics.widgets._player import Player
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
@@ -77,6 +78,7 @@ class TimeFilm(QWidget):
             if layer is not None:
                 layer.visible = True
         self._hidden = []
+        self._workspace.legend_changed.emit()
         self.now.clear()
         self.all_button.setEnabled(False)
 
@@ -105,14 +107,18 @@ class TimeFilm(QWidget):
         tissue = self._workspace.tissue
         assert tissue is not None
         seen = self._seen(tissue.n_cells)
-        colors = np.array(seen[-1][1].face_color, dtype=np.float32) if seen else time_colors(time)
+        if seen:
+            colors, legend = np.array(seen[-1][1].face_color, dtype=np.float32), legend_of(seen[-1][1])
+        else:
+            colors, legend = time_colors(time)
         with _viewer.same_selection(self._viewer):
-            _viewer.show(self._viewer, self._workspace, film_points(tissue, time, colors, 0.0))
+            _viewer.show(self._viewer, self._workspace, film_points(tissue, time, colors, 0.0, legend))
         self._hidden = [key for key, _ in seen]
         for _, layer in seen:
             layer.visible = False
         self._base = colors
         self.all_button.setEnabled(True)
+        self._workspace.legend_changed.emit()
 
     def _seen(self, n_cells: int) -> list[tuple[str, Layer]]:
         """Return keys and layers of ours that show every cell and can be seen, bottom first."""

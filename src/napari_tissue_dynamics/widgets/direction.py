@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHeaderView, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics import workflow
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 TYPES, STAGE = "order of cell types", "column of stages"
 HEADER = ("From → to", "Velocity", "Arrows", "Cells")
 HEIGHT = 190
+DECIMAL = re.compile(r"(\d)\.(\d)")
 TIP = (
     "Mean cosine to neighbors of the group that follows, 1 along the order and -1 against it: of velocities to similar "
     "cells, and of drawn arrows to the neighbors they are drawn with. Cells: those with such a similar cell."
@@ -119,6 +121,7 @@ class EdgeTable(QTreeWidget):
         self.setAccessibleName("Scores of the edges")
         self.setToolTip(f"<p>{TIP}</p>")
         self.setRootIsDecorated(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # both groups stay in sight
         self.setFixedHeight(HEIGHT)
         self.header().setStretchLastSection(False)
         self.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -180,7 +183,7 @@ class DirectionDock(Dock):
 
     def show_check(self, check: DirectionCheck | None) -> None:
         """Show what came out; None takes the last answer away."""
-        self.verdict.setText("" if check is None else check.verdict)
+        self.verdict.setText("" if check is None else _unbroken(check.verdict))
         self.verdict.setVisible(check is not None)
         self.table.show_check(check)
 
@@ -220,3 +223,8 @@ def _checking(tissue: Tissue, result: workflow.VelocityResult, known: dict[str, 
 
 def _number(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "none"
+
+
+def _unbroken(text: str) -> str:
+    """Return a text whose numbers are not wrapped behind their point."""
+    return DECIMAL.sub("\\1.\u2060\\2", text)
