@@ -41,8 +41,9 @@ class KineticsConfig:
     smooth_components
         Number of such functions.
     extremes
-        Cells that the slope is fitted to, steady-state and stochastic model: those with most ``spliced`` RNA, which is
-        stationary where it is largest, or with most of ``both`` kinds together.
+        Cells that the slope is fitted to, steady-state and stochastic model: those with most of ``both`` kinds of RNA,
+        each in units of its largest value, or with most ``spliced`` RNA, which is stationary where it is largest but
+        whose noise then lowers the slope.
     quantile
         Share of the cells below the upper extreme; with an offset, as many above the lower one.
     fit_offset
@@ -73,7 +74,7 @@ class KineticsConfig:
     similarity: Literal["roots", "logarithms"] = "roots"
     moments: Literal["smooth", "neighbors"] = "smooth"
     smooth_components: Annotated[int, Interval(ge=2, le=200)] = 30
-    extremes: Literal["spliced", "both"] = "spliced"
+    extremes: Literal["both", "spliced"] = "both"
     quantile: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95
     fit_offset: bool = False
     min_r2: Annotated[float, Interval(ge=0, le=1)] = 0.01
@@ -87,4 +88,4 @@ class KineticsConfig:
     @classmethod
     def as_scvelo(cls, model: Model = "dynamical") -> KineticsConfig:
         """Return the settings under which a model is that of scVelo 0.3.4, with its moments and units."""
-        return cls(model=model, similarity="logarithms", moments="neighbors", extremes="both", shared_time=False)
+        return cls(model=model, similarity="logarithms", moments="neighbors", shared_time=False)
