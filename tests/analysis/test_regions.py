@@ -104,17 +104,27 @@ def test_results_and_betas_of_regions():
     weight = rng.dirichlet(np.ones(2), N).astype(np.float32)
     arrays = [rng.random((N, 2)).astype(np.float32) for _ in range(4)]
     velocity = VelocityField(("A", "B"), *arrays, time=a.astype(np.float32), expert_probability=weight)
+    partly, nobody = weight[:, 0].copy(), np.full(N, np.nan, np.float32)
+    partly[::3] = np.nan
     betas = rng.normal(size=(N, 4)).astype(np.float32)
     betas[:, 2] = 0
     betas[a, 3] += 5
     deviations = np.float32([[9, 0.1, 9, 0.3], [9, 0.2, 9, 0.4]])
     fit = GeneFit("T", ("P", "Q", "R"), betas, ("x", "z"), deviations=deviations)
     found = compare(
-        tissue, Region("A", a), velocity=velocity, regulation=RegulationField((fit,)), further={"fate": weight[:, 0]}
+        tissue,
+        Region("A", a),
+        velocity=velocity,
+        regulation=RegulationField((fit,)),
+        further={"fate": partly, "none": nobody},
     )
-    assert found.results.names == ("latent time", "expert 0", "expert 1", "fate")
+    assert found.results.names == ("latent time", "expert 0", "expert 1", "fate", "none")
     assert found.results.tests.above[0] == 1
     assert found.results.tests.p_value[1] == pytest.approx(mannwhitneyu(weight[a, 0], weight[~a, 0]).pvalue)
+    known = np.isfinite(partly)
+    expected = mannwhitneyu(partly[known & a], partly[known & ~a], method="asymptotic").pvalue
+    assert found.results.tests.p_value[3:] == pytest.approx([expected, 1])
+    assert np.isnan(found.results.tests.mean_a[4])
     assert found.betas.names == ("T ← P", "T ← R")
     assert found.betas.tests.mean_a[1] == pytest.approx(betas[a, 3].mean(), rel=1e-5)
     assert found.betas.fdr[1] < 1e-6 < found.betas.fdr[0]

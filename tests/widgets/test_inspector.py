@@ -9,10 +9,12 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_tissue_dynamics.analysis.beta_report import beta_report
 from napari_tissue_dynamics.analysis.modulator_values import ModulatorValues
+from napari_tissue_dynamics.data.fate_result import FateResult
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.fates import fate_colors
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets._share_bars import Bar
 from napari_tissue_dynamics.widgets._table import Column, ValueTable, plain
@@ -188,6 +190,23 @@ def test_enter_on_a_gene_shows_its_portrait(dock, workspace, qtbot):
     dock.genes.go_to(last)
     qtbot.keyClick(dock.genes, Qt.Key.Key_Return)
     assert dock.portrait.gene == last
+
+
+def test_fates_are_bars_in_the_colors_of_their_layers(dock, workspace, qtbot):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(2), 80).astype(np.float32)
+    probabilities[9] = np.nan
+    terminal = Labels("terminal", np.full(80, -1, np.int32), ("glia", "neuron"), ("#111111", "#222222"))
+    fate = FateResult(terminal, probabilities)
+    workspace.set_fate(fate)
+    workspace.pick(4)
+    waited(dock, qtbot)
+    colors = dict(zip(fate.names, fate_colors(fate), strict=True))
+    assert {bar.name: (bar.value, bar.color) for bar in dock.fates.bars} == {
+        name: (pytest.approx(probabilities[4, k]), colors[name]) for k, name in enumerate(fate.names)
+    }
+    assert dock.fates.bars[0].value >= dock.fates.bars[1].value
+    workspace.pick(9)
+    assert dock.fates.bars == ()
 
 
 def test_a_new_tissue_empties_the_dock(dock, workspace, qtbot):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.rank_sum import RankSums, rank_sum_steps
+from napari_tissue_dynamics.analysis.rank_sum import RankSums, rank_sum_steps, rank_sums
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, Throttle, run_to_end, stopped
 from napari_tissue_dynamics.travlr.expression import expression_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FEWEST_CELLS = 3
 REST = "rest"
-GENE_SHARE, RESULT_SHARE = 0.5, 0.55
+GENE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def compare_steps(
     velocity, regulation
         Results on this tissue.
     further
-        (cells,) further results by name, such as probabilities of fates; cells without a value count as 0.
+        (cells,) further results by name, such as probabilities of fates; cells without a value are left out.
 
     Yields
     ------
@@ -199,12 +199,8 @@ def compare_steps(
             return None
         genes = Differences.of(tissue.genes, tests)
     columns = result_columns(velocity, further or {})
-    table = np.nan_to_num(np.stack([values[rows] for values in columns.values()], axis=1)) if columns else None
-    table = np.zeros((len(rows), 0), np.float32) if table is None else table
-    tests = yield from _reported(rank_sum_steps(table, in_a), "results", stop, (GENE_SHARE, RESULT_SHARE))
-    if tests is None:
-        return None
-    results, betas = Differences.of(tuple(columns), tests), None
+    results = Differences.of(tuple(columns), _of_known([values[rows] for values in columns.values()], in_a))
+    betas: Differences | None = None
     if regulation is not None and regulation.genes:
         betas = yield from _beta_steps(tissue, regulation, rows, in_a, stop)
         if betas is None:
@@ -269,6 +265,20 @@ def result_columns(
     return {**found, **further}
 
 
+def _of_known(columns: list[NDArray[np.floating[Any]]], in_a: NDArray[np.bool_]) -> RankSums:
+    """Test one column after the other, each among the cells that have a value."""
+    parts = [np.empty((4, 0))]
+    for values in columns:
+        known = np.isfinite(values)
+        part = in_a[known]
+        if part.any() and not part.all():
+            found = rank_sums(values[known, None], part)
+            parts.append(np.stack([found.mean_a, found.mean_b, found.above, found.p_value]))
+        else:
+            parts.append(np.array([[np.nan], [np.nan], [np.nan], [1.0]]))
+    return RankSums(*np.concatenate(parts, axis=1))
+
+
 def _beta_steps(
     tissue: Tissue,
     regulation: RegulationField,
@@ -288,8 +298,8 @@ def _beta_steps(
             )
         betas = _betas(fit, rows)
         used = np.flatnonzero(betas.any(axis=0))
-        share = (1 - RESULT_SHARE) / n
-        span = (RESULT_SHARE + k * share, RESULT_SHARE + (k + 1) * share)
+        share = (1 - GENE_SHARE) / n
+        span = (GENE_SHARE + k * share, GENE_SHARE + (k + 1) * share)
         phase = f"betas of {fit.target}"
         tests = yield from _reported(rank_sum_steps(betas[:, used], in_a), phase, stop, span)
         if tests is None:

@@ -113,10 +113,10 @@ class CellSource(QObject):
 
 def fates_of(workspace: Workspace) -> tuple[Any, tuple[str, ...]]:
     """Return (cells, fates) probabilities and names of the fates, None and none without them."""
-    fate = getattr(workspace, "fate", None)
+    fate = workspace.fate
     if fate is None:
         return None, ()
-    return fate.probabilities, tuple(fate.names)
+    return fate.probabilities, fate.names
 
 
 def _tried(turn: int, key: str, make: Callable[[], Any]) -> tuple[int, str, Any]:

@@ -15,6 +15,7 @@ from napari_tissue_dynamics.data.anndata_write import replacing
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import category_colors, color_table
+from napari_tissue_dynamics.layers.fates import fate_colors
 from napari_tissue_dynamics.layers.points import beta_points
 from napari_tissue_dynamics.layers.rings import MARKS, REACH, SENDERS, cell_rings, reach_ring, sender_vectors
 from napari_tissue_dynamics.widgets import _viewer
@@ -31,7 +32,7 @@ from napari_tissue_dynamics.widgets._table import Column, ValueTable, as_csv, pl
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import napari
 
@@ -168,9 +169,12 @@ class InspectorDock(Dock):
         shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.activated.connect(self.pin_button.click)
         listen(self, self.workspace.tissue_changed, self._tissue_changed)
-        for name in ("velocity_changed", "regulation_changed", "fate_changed"):
-            if hasattr(self.workspace, name):
-                listen(self, getattr(self.workspace, name), self._results_changed)
+        for signal in (
+            self.workspace.velocity_changed,
+            self.workspace.regulation_changed,
+            self.workspace.fate_changed,
+        ):
+            listen(self, signal, self._results_changed)
         listen(self, self.workspace.cell_changed, self._refresh)
 
     def _tissue_changed(self) -> None:
@@ -249,7 +253,9 @@ class InspectorDock(Dock):
     def _show(self, report: CellReport, other: CellReport | None) -> None:
         self.header.setText(header_of(report, other))
         self.experts.show_bars(time_and_experts(report, other))
-        self.fates.show_bars(bars_of(report.fates, () if other is None else other.fates))
+        fate = self.workspace.fate
+        colors = {} if fate is None else dict(zip(fate.names, fate_colors(fate), strict=True))
+        self.fates.show_bars(bars_of(report.fates, () if other is None else other.fates, colors))
         self.genes.show_rows([(g.gene, g.in_spreads, g.velocity, g.spliced, g.unspliced) for g in report.genes])
         pinned = None if other is None else self._betas(other.index)
         try:
@@ -355,10 +361,10 @@ def time_and_experts(report: CellReport, other: CellReport | None) -> list[Bar]:
     return bars + bars_of(report.experts, () if other is None else other.experts)
 
 
-def bars_of(shares: Sequence[Share], others: Sequence[Share]) -> list[Bar]:
+def bars_of(shares: Sequence[Share], others: Sequence[Share], colors: Mapping[str, str] = {}) -> list[Bar]:
     """Return a bar for each share that can be seen, at most eight, in their order, and one for the rest."""
     theirs = {share.name: share.value for share in others}
-    colors = category_colors([share.name for share in sorted(shares, key=lambda share: _natural(share.name))])
+    colors = colors or category_colors([share.name for share in shares])
     weights = {share.name: max(share.value, theirs.get(share.name, 0.0)) for share in shares}
     kept = sorted(weights, key=lambda name: -weights[name])[:MOST_BARS]
     seen = [share for share in shares if share.name in kept and weights[share.name] >= SMALLEST_BAR]
@@ -378,9 +384,3 @@ def senders_in_words(senders: Senders, types: dict[str, float]) -> str:
     sent = ", ".join(f"{name} {share:.0%}" for name, share in list(types.items())[:TYPES_TOLD])
     told = f" It comes from {sent}." if sent else ""
     return f"This cell receives {senders.received:.3g} of {ligand}; its reach (ring) is {senders.radius:.3g}.{told}"
-
-
-def _natural(name: str) -> tuple[int, str]:
-    """Sort names that end with a number by it, as the layer of experts does."""
-    digits = name.rpartition(" ")[2]
-    return (int(digits), "") if digits.isdecimal() else (0, name)

@@ -13,6 +13,7 @@ from napari_tissue_dynamics.analysis.regions import REST, compare_steps, result_
 from napari_tissue_dynamics.data.anndata_write import replacing
 from napari_tissue_dynamics.data.tissue import column
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.layers.fates import fate_points
 from napari_tissue_dynamics.layers.points import beta_points, latent_time_points, value_points
 from napari_tissue_dynamics.travlr.expression import expression_of_genes
 from napari_tissue_dynamics.widgets import _viewer
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets._workspace import Workspace
 
 ARROW = " ← "
+FATE = "fate "
 SHOWN = "region table"
 """Key of the layer that shows the gene or result of a chosen row."""
 TABLE_TIP = "Click a title to sort, or press the digit of its column; Enter or a double click maps the row."
@@ -90,6 +92,7 @@ class RegionsDock(Dock):
         if a is None or self.workspace.tissue is None:
             self.show_error("There is no region to compare. Draw one first.")
             return
+        self.workspace.log.add("compare regions", region=a.name, against=REST if b is None else b.name)
         self.run("Comparing regions", _comparing(self.workspace, a, b), self.show_comparison, panel=self.panel)
 
     def show_comparison(self, found: RegionComparison | None) -> None:
@@ -228,6 +231,9 @@ def _layer_of(workspace: Workspace, table: str, name: str) -> LayerData | None:
     if table == BETAS:
         target, _, modulator = name.partition(ARROW)
         return None if workspace.regulation is None else beta_points(tissue, workspace.regulation[target], modulator)
+    fate = workspace.fate
+    if fate is not None and name.startswith(FATE) and name.removeprefix(FATE) in fate.names:
+        return fate_points(tissue, fate, name.removeprefix(FATE))
     values = _results(workspace).get(name)
     if values is None:
         raise DataError(f"There is no {name} any more; compare the regions again.")
@@ -238,5 +244,5 @@ def _results(workspace: Workspace) -> dict[str, NDArray[np.floating[Any]]]:
     """Return the results with one number for each cell."""
     velocity = workspace.velocity
     probabilities, names = fates_of(workspace)
-    fates = {f"fate {name}": probabilities[:, k] for k, name in enumerate(names)}
+    fates = {f"{FATE}{name}": probabilities[:, k] for k, name in enumerate(names)}
     return result_columns(None if velocity is None else velocity.field, fates)
