@@ -10,12 +10,15 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_tissue_dynamics import velocity, workflow
 from napari_tissue_dynamics.analysis.fate import FateConfig
+from napari_tissue_dynamics.data.anndata_io import contents
+from napari_tissue_dynamics.data.anndata_read_results import read_provenance
 from napari_tissue_dynamics.data.simulate_branching import simulate_branching
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
 from napari_tissue_dynamics.widgets._terminal_form import PICKED, TYPES
 from napari_tissue_dynamics.widgets.fate import FateDock
+from napari_tissue_dynamics.widgets.load import LoadDock
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,32 @@ def test_fates_go_with_their_velocity(dock, viewer, workspace, branching, fitted
     assert workspace.fate is None
     assert not [layer for layer in viewer.layers if "fate" in layer.name or "terminal" in layer.name]
     assert not dock.fates.isVisible()
+
+
+def test_saved_fates_are_taken_back(dock, viewer, workspace, branching, fitted, qtbot, finish, open_dock, tmp_path):
+    assert not dock.stored_button.isVisible()
+    tick_ends(dock, branching, qtbot)
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    found = workspace.fate
+    load = open_dock(LoadDock)
+    load.save(tmp_path / "saved.h5ad")
+    finish(load)
+    saved = tmp_path / "saved.h5ad"
+    show_tissue(viewer, workspace, Opened(branching.tissue, saved, contents(saved)))
+    assert workspace.fate is None
+    assert dock.stored_button.isVisible()
+    press(dock.stored_button, qtbot)
+    finish(dock)
+    assert not dock.message.text()
+    assert workspace.fate.names == found.names
+    np.testing.assert_allclose(workspace.fate.probabilities, found.probabilities, atol=1e-6)
+    assert viewer.layers["fates"].visible
+    assert "FateConfig" in read_provenance(saved)["provenance"]["settings"]
+    show_tissue(viewer, workspace, Opened(branching.tissue.select_cells(np.arange(50)), saved, contents(saved)))
+    press(dock.stored_button, qtbot)
+    finish(dock)
+    assert "50 cells are loaded" in dock.message.text()
 
 
 @pytest.mark.parametrize("error", [DataError("No terminal state was found."), RuntimeError("singular matrix")])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.alignment import ImageCheck
+    from napari_tissue_dynamics.analysis.fate import FateConfig
     from napari_tissue_dynamics.analysis.readiness import Readiness
     from napari_tissue_dynamics.data.anndata_look import Contents
     from napari_tissue_dynamics.data.anndata_read import ReadOptions
@@ -64,7 +65,7 @@ class Workspace:
         Results on this tissue, or None.
     fate
         Where the cells end up by this velocity, or None.
-    velocity_config, regulation_config
+    velocity_config, regulation_config, fate_config
         The settings they were fitted with.
     velocity_model
         File of the network behind the velocity, for other tissues, or None.
@@ -119,6 +120,7 @@ class Workspace:
         self.velocity_config: SteerConfig | KineticsConfig | None = None
         self.velocity_model: Path | None = None
         self.fate: FateResult | None = None
+        self.fate_config: FateConfig | None = None
         self.regulation: RegulationField | None = None
         self.regulation_config: TravlrConfig | None = None
         self.runs: tuple[Run, ...] = ()
@@ -151,7 +153,7 @@ class Workspace:
         self.image_check, self.readiness, self.read_options = image_check, readiness, options
         self.velocity = self.regulation = self.fate = None
         self.runs = ()
-        self.velocity_config = self.regulation_config = self.velocity_model = None
+        self.velocity_config = self.regulation_config = self.velocity_model = self.fate_config = None
         self.current_cell, self.selection, self.hidden = None, None, {}
         self.coloring, self.palettes = None, {}
         self._hidden_labels.clear()
@@ -191,9 +193,9 @@ class Workspace:
         if not same and self.fate is not None:
             self.set_fate(None)
 
-    def set_fate(self, fate: FateResult | None) -> None:
+    def set_fate(self, fate: FateResult | None, config: FateConfig | None = None) -> None:
         """Replace where the cells end up."""
-        self.fate = fate
+        self.fate, self.fate_config = fate, config
         self.fate_changed.emit()
 
     def set_regulation(self, regulation: RegulationField, config: TravlrConfig | None = None) -> None:

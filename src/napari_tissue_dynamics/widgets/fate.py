@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.fate import FateConfig
+from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.layers.catalogue import Entry
 from napari_tissue_dynamics.layers.coloring import coloring_of
@@ -67,7 +68,9 @@ class FateDock(Dock):
         self.panel = RunPanel("Find fates", "Compute the probability of every cell to end in each terminal state.")
         self.fetcher = Fetcher(self)
         self.drivers_section = Section("Driver genes", self.drivers, "Show or hide the genes that go with a fate.")
-        for widget in (self.terminal, self.form, self.summary, self.fates, self.drivers_section):
+        self.stored_button = QPushButton("Use the fates of the file")
+        self.stored_button.setAccessibleName("Use the fates of the file")
+        for widget in (self.stored_button, self.terminal, self.form, self.summary, self.fates, self.drivers_section):
             self.column.addWidget(widget)
         self.column.addStretch()
         self.pin(self.panel, self.start)
@@ -93,10 +96,24 @@ class FateDock(Dock):
             if workspace.velocity is None or workspace.velocity.field is not velocity.field:
                 return  # another velocity was shown meanwhile
             workspace.log.add("fate", settings=config, terminal=known)
-            workspace.set_fate(result)
+            workspace.set_fate(result, config)
             draw_fates(viewer, workspace, tissue, result)
 
         self.run("Finding fates", _finding(tissue, velocity, config, terminal), done, panel=self.panel)
+
+    def use_stored(self) -> None:
+        """Take back the fates of the file of the tissue, in a worker."""
+        tissue, source = self.workspace.tissue, self.workspace.source
+        if tissue is None or source is None:
+            self.show_error("There is no file that could hold fates. Load one first.")
+            return
+        viewer, workspace = self.viewer, self.workspace
+
+        def done(result: FateResult) -> None:
+            workspace.set_fate(result)
+            draw_fates(viewer, workspace, tissue, result)
+
+        self.run("Reading fates", lambda stop: workflow.stored_fate_steps(tissue, source, stop), done, panel=self.panel)
 
     def add_selected(self) -> None:
         """Make the selected cells a terminal state of the name that is typed."""
@@ -143,6 +160,7 @@ class FateDock(Dock):
             self.tell(f"Saved to {path}")
 
     def _connect(self) -> None:
+        self.stored_button.clicked.connect(self.use_stored)
         self.terminal.selection_requested.connect(self.add_selected)
         self.fates.chosen.connect(self.see)
         self.drivers.gene_chosen.connect(self.map_gene)
@@ -180,6 +198,11 @@ class FateDock(Dock):
         elif self.workspace.velocity is None:
             reason = NO_VELOCITY if self.workspace.tissue is not None else "Load a tissue first."
         self.panel.block(reason)
+        contents, busy = self.workspace.contents, self.workspace.running
+        known = contents is not None and keys.TERMINAL_STATES in contents.obs and keys.FATES in contents.obsm
+        self.stored_button.setVisible(known and self.workspace.source is not None)
+        self.stored_button.setEnabled(not busy)
+        self.stored_button.setToolTip(reason if busy else "Take back what the file holds; nothing is computed.")
 
     def _ask_and_export(self) -> None:
         source = self.workspace.source

@@ -339,8 +339,9 @@ def _gene_of(tissue: Tissue, gene: str) -> Steps:
 def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
     tissue, source = workspace.tissue, workspace.source
     velocity, regulation, actions = workspace.velocity, workspace.regulation, workspace.log.actions
-    palettes = workspace.palettes
-    settings = [each for each in (workspace.velocity_config, workspace.regulation_config) if each is not None]
+    palettes, fate = workspace.palettes, workspace.fate
+    made = (workspace.velocity_config, workspace.regulation_config, workspace.fate_config)
+    settings = [each for each in made if each is not None]
 
     def steps(stop: StopToken) -> Generator[Progress, None, Path]:
         from napari_tissue_dynamics.workflow import save
@@ -352,6 +353,7 @@ def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
             source=source,
             velocity=velocity,
             regulation=regulation,
+            fate=fate,
             settings=settings,
             actions=actions,
             palettes=palettes,

@@ -15,7 +15,7 @@ from napari_tissue_dynamics.workflow.regulation import (
 )
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
 from napari_tissue_dynamics.workflow.steer import apply, apply_steps, origin_of, velocity, velocity_steps
-from napari_tissue_dynamics.workflow.stored import stored_steps
+from napari_tissue_dynamics.workflow.stored import stored_fate_steps, stored_steps
 
 __all__ = [
     "PROJECTION",
@@ -43,6 +43,7 @@ __all__ = [
     "picture_steps",
     "regulation_steps",
     "save",
+    "stored_fate_steps",
     "stored_steps",
     "terminal_states",
     "velocity",

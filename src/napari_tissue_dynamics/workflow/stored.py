@@ -1,4 +1,4 @@
-"""Take back the velocities that a file holds."""
+"""Take back the velocities and fates that a file holds."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+    from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
@@ -75,3 +76,30 @@ def _read(tissue: Tissue, source: Path) -> VelocityField:
             "Load all cells of the file, or fit the velocity."
         )
     return field
+
+
+def stored_fate_steps(
+    tissue: Tissue, source: Path, stop: StopToken | None = None
+) -> Generator[Progress, None, FateResult]:
+    """Read the fates of a file, ours or those of CellRank; nothing is computed.
+
+    Raises
+    ------
+    DataError
+        If the file holds no fates, or those of other cells.
+    FitError
+        If the work was ended early.
+    """
+    return (yield from wait("fates of the file", lambda: _read_fate(tissue, source), 0.0, stop))
+
+
+def _read_fate(tissue: Tissue, source: Path) -> FateResult:
+    from napari_tissue_dynamics.data.anndata_io import read_fate
+
+    found = read_fate(source)
+    if found.n_cells != tissue.n_cells:
+        raise DataError(
+            f"The fates of {source.name} are of {found.n_cells} cells, but {tissue.n_cells} cells are loaded. "
+            "Load all cells of the file, or find the fates."
+        )
+    return found
