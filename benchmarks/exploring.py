@@ -48,8 +48,9 @@ def measure(n_cells, n_genes):
     from napari_tissue_dynamics.layers.catalogue import Catalogue, Entry
     from napari_tissue_dynamics.widgets._hover_card import HoverCard
     from napari_tissue_dynamics.widgets._picking import picker_of
+    from napari_tissue_dynamics.widgets._sources import sources_of
     from napari_tissue_dynamics.widgets._workspace import workspace_of
-    from napari_tissue_dynamics.widgets.explore import ExploreDock, sources_of
+    from napari_tissue_dynamics.widgets.explore import ExploreDock
 
     app = QApplication.instance() or QApplication([])
     rng = np.random.default_rng(0)

@@ -11,12 +11,15 @@ from qtpy.QtWidgets import QColorDialog, QScrollArea
 
 from napari_tissue_dynamics.data.anndata_io import write_h5ad
 from napari_tissue_dynamics.data.anndata_look import contents, obs_column
+from napari_tissue_dynamics.data.fate_result import FateResult
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
-from napari_tissue_dynamics.layers.coloring import CategoryColoring
+from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.layers.coloring import CategoryColoring, Values, coloring_of
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR, color_table, hex_to_rgba
 from napari_tissue_dynamics.layers.points import cell_points
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._category_panel import NAME
+from napari_tissue_dynamics.widgets._coloring_view import show_coloring
 from napari_tissue_dynamics.widgets._search_box import ENTRY
 from napari_tissue_dynamics.widgets.explore import ExploreDock
 
@@ -289,3 +292,32 @@ def test_everything_fits_into_320_pixels(dock, look_at, workspace, tissue, kind,
     fields = (dock.values.low, dock.values.clip, dock.values.map) if kind == "value" else ()
     for field in fields:
         assert field.height() >= field.sizeHint().height() - 2, "a field is squeezed"
+
+
+def test_fates_are_offered_and_come_and_go(dock, look_at, workspace, tissue, rng):
+    n = tissue.n_cells
+    probabilities = rng.dirichlet([1, 1], n).astype(np.float32)
+    codes = np.where(probabilities[:, 0] > 0.95, 0, -1).astype(np.int32)
+    terminal = Labels("terminal_states", codes, ("skin", "gut"), ("#ff0000", "#0000ff"))
+    workspace.set_fate(FateResult(terminal, probabilities))
+    layer = look_at("fate gut")
+    np.testing.assert_allclose(layer.face_color[probabilities[:, 1].argmax()], color_table("dusk")[-1], atol=0.02)
+    layer = look_at("terminal states")
+    np.testing.assert_array_equal(layer.face_color[codes == 0][0], hex_to_rgba("#ff0000"))
+    workspace.set_fate(None)
+    dock.search.line.setText("fate gut")
+    assert dock.search.list.count() == 0
+
+
+def test_colors_of_another_dock_are_shown_with_their_own_legend(dock, look_at, viewer, workspace, tissue, qtbot):
+    layer = look_at(tissue.genes[5])
+    values = Values(np.linspace(-3, 3, tissue.n_cells).astype(np.float32), signed=True)
+    show_coloring(viewer, workspace, coloring_of("cosine", values))
+    assert viewer.layers["explore"].unique_id == layer.unique_id
+    assert "cosine" in dock.title.text()
+    assert tissue.genes[5] not in dock.title.text()
+    workspace.regulation_changed.emit()
+    qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
+    assert workspace.coloring.title == "cosine"  # what was chosen here before does not come back by itself
+    qtbot.keyClick(dock.values.range, Qt.Key.Key_Right)
+    assert workspace.coloring.scale.low > -3

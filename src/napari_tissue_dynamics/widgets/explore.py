@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.layers.catalogue import GROUPS, Catalogue, Entry, Sources
-from napari_tissue_dynamics.layers.colored_points import NAME, colored_points, colored_values
+from napari_tissue_dynamics.layers.catalogue import GROUPS, Catalogue, Entry
+from napari_tissue_dynamics.layers.colored_points import NAME, colored_values
 from napari_tissue_dynamics.layers.coloring import CategoryColoring, ValueColoring, Values, coloring_of
 from napari_tissue_dynamics.layers.colors import category_colors
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._category_panel import CategoryPanel
+from napari_tissue_dynamics.widgets._coloring_view import draw_coloring, recolor
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._fetch import Fetcher
 from napari_tissue_dynamics.widgets._hover_card import HoverCard
@@ -23,16 +23,15 @@ from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._preferences import preferences
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._search_box import SearchBox
+from napari_tissue_dynamics.widgets._sources import sources_of
 from napari_tissue_dynamics.widgets._value_panel import ValuePanel
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Layer
 
     from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.layers.coloring import Coloring
     from napari_tissue_dynamics.layers.colors import MapName
-    from napari_tissue_dynamics.widgets._workspace import Workspace
 
 DRAW_EVERY = 40
 """Milliseconds between two drawings while a limit is dragged; what comes in between is skipped."""
@@ -124,22 +123,7 @@ class ExploreDock(Dock):
         self._draw(alone=layer is None or not layer.visible)
 
     def _draw(self, *, alone: bool = False) -> None:
-        """Bring the layer up to date; ``alone`` shows it instead of other colors of the cells."""
-        tissue, coloring = self.workspace.tissue, self.workspace.coloring
-        if tissue is None or coloring is None:
-            return
-        shown = self.workspace.shown_cells
-        layer = _viewer.find(self.viewer, self.workspace, NAME)
-        if layer is None or len(layer.data) != tissue.n_cells:
-            cells = _viewer.find(self.viewer, self.workspace, "cells")
-            size = None if cells is None else float(cells.size[0])  # as the person left it
-            layer = _viewer.show(self.viewer, self.workspace, colored_points(tissue, coloring, shown, size))
-        else:
-            recolor(layer, colored_values(coloring, shown))
-        if alone:
-            _viewer.hide_other_results(self.viewer, self.workspace, [NAME])
-            self.viewer.layers.selection.active = layer
-        self.workspace.legend_changed.emit()
+        draw_coloring(self.viewer, self.workspace, alone=alone)
 
     def _hide(self, names: frozenset[str]) -> None:
         coloring = self.workspace.coloring
@@ -193,6 +177,8 @@ class ExploreDock(Dock):
 
     def _show_panels(self) -> None:
         coloring = self.workspace.coloring
+        if coloring is None or (self.entry is not None and coloring.title != self.entry.name):
+            self.entry = None  # another dock has colored the cells
         self.values.setVisible(isinstance(coloring, ValueColoring))
         self.categories.setVisible(isinstance(coloring, CategoryColoring))
         self.pinned.setVisible(self.entry is not None)
@@ -201,10 +187,11 @@ class ExploreDock(Dock):
         elif isinstance(coloring, CategoryColoring):
             hidden = self.workspace.hidden.get(coloring.labels.name, frozenset())
             self.categories.show_coloring(coloring, hidden)
-        if coloring is None or self.entry is None:
+        if coloring is None:
             self.title.setText(NO_TISSUE if self.workspace.tissue is None else NOTHING)
         else:
-            self.title.setText(f"<b>{_plain(coloring.title)}</b> ({GROUPS[self.entry.group]})")
+            kind = "" if self.entry is None else f" ({GROUPS[self.entry.group]})"
+            self.title.setText(f"<b>{_plain(coloring.title)}</b>{kind}")
             self.pinned.setChecked(self.entry in self.search.pinned)
         self._tell_hidden()
 
@@ -253,6 +240,7 @@ class ExploreDock(Dock):
         listen(self, workspace.tissue_changed, self._tissue_changed)
         listen(self, workspace.velocity_changed, self._results_changed)
         listen(self, workspace.regulation_changed, self._results_changed)
+        listen(self, workspace.fate_changed, self._results_changed)
         listen(self, workspace.hidden_changed, self._hidden_changed)
         listen(self, workspace.coloring_changed, self._show_panels)
         listen(self, workspace.palettes_changed, self._palettes_changed)
@@ -291,41 +279,6 @@ class ExploreDock(Dock):
         self.column.addLayout(steps)
         self.column.addWidget(self.hover)
         self.column.addStretch()
-
-
-def sources_of(workspace: Workspace) -> Sources | None:
-    """Return where values of the cells of a workspace come from, None without a tissue."""
-    if workspace.tissue is None:
-        return None
-    velocity = workspace.velocity
-    results: dict[str, Labels | Values] = {}
-    if velocity is not None:
-        results["velocity confidence"] = Values(
-            velocity.confidence, note="agreement of the velocity with those of similar cells, -1 to 1"
-        )
-        if velocity.spread is not None:
-            results["direction agreement"] = Values(
-                velocity.spread, limits=(0.0, 1.0), note="1 where every sample of the genes points the same way"
-            )
-    return Sources(
-        workspace.tissue,
-        workspace.source,
-        tuple(workspace.contents.obs) if workspace.contents else (),
-        None if velocity is None else velocity.field,
-        workspace.regulation,
-        results,
-    )
-
-
-def recolor(layer: Layer, values: dict[str, Any]) -> None:
-    """Give a layer of cells other colors and another legend, in place."""
-    layer.metadata[PLUGIN].update(values["metadata"][PLUGIN])
-    with layer.events.blocker_all():  # the color of the borders draws both
-        layer.face_color = values["face_color"]
-    layer.border_color = values["border_color"]
-    for name in ("face_colormap", "face_contrast_limits"):
-        if name in values:
-            setattr(layer, name, values[name])
 
 
 def _plain(text: str) -> str:

@@ -26,9 +26,9 @@ from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
+from napari_tissue_dynamics.widgets._sources import sources_of
 from napari_tissue_dynamics.widgets._terminal_form import TerminalForm
 from napari_tissue_dynamics.widgets._velocity_view import selected_cells
-from napari_tissue_dynamics.widgets.explore import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
