@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.commands.direction import add_direction
 from napari_tissue_dynamics.commands.export import add_export
 from napari_tissue_dynamics.commands.fate import add_fate
 from napari_tissue_dynamics.commands.look import add_look
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("velocity", help="fit a velocity model: steady-state, stochastic, dynamical or STEER")
     )
 
+    add_direction(commands.add_parser("direction", help="say whether stored velocities run along a known order"))
     add_fate(commands.add_parser("fate", help="find where cells end up, with which probability, and driver genes"))
 
     steer = commands.add_parser("steer", help="train STEER and write velocity, time, experts and rates")

@@ -56,8 +56,8 @@ class Agreement:
         return self.p_value <= LEVEL
 
     def __str__(self) -> str:
-        p = f"p = {self.p_value:.2g}"
-        return f"{self.value:.2f}, shuffled {self.null_mean:.2f} ± {self.null_deviation:.2f}, {p}"
+        mean = round(self.null_mean, 2) + 0.0  # no negative zero
+        return f"{self.value:.2f}, shuffled {mean:.2f} ± {self.null_deviation:.2f}, p = {self.p_value:.2g}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

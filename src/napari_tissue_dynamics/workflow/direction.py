@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.workflow.picture import CANDIDATES, arrow_space
+from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.direction_check import DirectionCheck
     from napari_tissue_dynamics.analysis.named_order import NamedOrder
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.workflow.results import VelocityResult
 
 
 def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Path | None = None) -> NamedOrder:
@@ -54,7 +55,7 @@ def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Pat
 
 def direction_steps(
     tissue: Tissue,
-    result: VelocityResult,
+    velocity: VelocityResult | VelocityField,
     order: NamedOrder,
     stop: StopToken | None = None,
     *,
@@ -65,8 +66,8 @@ def direction_steps(
 
     Parameters
     ----------
-    tissue, result
-        The cells and their velocity.
+    tissue, velocity
+        The cells and their velocity, with its picture or without; then the arrows are those of the usual picture.
     order
         What is known, see :func:`named_order`.
     stop
@@ -83,14 +84,16 @@ def direction_steps(
     from napari_tissue_dynamics.analysis.projection import candidates, similar_cells
 
     yield Progress("similar cells", 0, 1, 0.0)
-    similar = None if result.graph is None else result.graph.neighbors
-    if similar is None:
-        similar = similar_cells(result.field, CANDIDATES)
-    space, labels = arrow_space(tissue, result.field, result.projection)
+    if isinstance(velocity, VelocityResult):
+        field, projection, graph = velocity.field, velocity.projection, velocity.graph
+    else:
+        field, projection, graph = velocity, PROJECTION, None
+    similar = similar_cells(field, CANDIDATES) if graph is None else graph.neighbors
+    space, labels = arrow_space(tissue, field, projection)
     near = candidates(space, CANDIDATES, labels)
     return (
         yield from direction_check_steps(
-            result.field,
+            field,
             order,
             similar,
             positions=tissue.positions,
