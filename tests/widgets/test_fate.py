@@ -3,14 +3,16 @@
 import csv
 import time
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_tissue_dynamics import velocity, workflow
 from napari_tissue_dynamics.analysis.fate import FateConfig
-from napari_tissue_dynamics.data.anndata_io import contents
+from napari_tissue_dynamics.data.anndata_io import contents, write_h5ad
 from napari_tissue_dynamics.data.anndata_read_results import read_provenance
 from napari_tissue_dynamics.data.simulate_branching import simulate_branching
 from napari_tissue_dynamics.errors import DataError
@@ -97,7 +99,7 @@ def test_fates_of_types_are_those_of_a_script(dock, viewer, workspace, branching
     assert "fates" in seen
     assert not seen & (expected - {"fates"})
     assert dock.summary.text() == workflow.fate_in_words(result)
-    assert workspace.log.actions[-1].details["terminal"] == {"types": names}
+    assert workspace.log.actions[-1].details["terminal"]["types"] == names
 
 
 def test_a_line_of_the_list_shows_its_layer(dock, viewer, workspace, branching, qtbot, finish):
@@ -144,6 +146,30 @@ def test_states_are_picked_cell_by_cell(dock, workspace, branching, qtbot, finis
     click_row(dock.terminal.states, 0, qtbot)
     press(dock.terminal.remove_button, qtbot)
     assert list(dock.terminal.picked) == ["right"]
+
+
+def test_states_of_another_column(dock, viewer, workspace, branching, fitted, qtbot, finish, tmp_path):
+    tissue, path = branching.tissue, tmp_path / "tissue.h5ad"
+    write_h5ad(path, tissue)
+    adata = anndata.read_h5ad(path)
+    order = np.argsort(np.argsort(branching.truth.time))
+    adata.obs["stage"] = pd.Categorical(np.array(["first", "second", "third"])[order * 3 // len(order)])
+    adata.write_h5ad(path)
+    show_tissue(viewer, workspace, Opened(tissue, path, contents(path)))
+    workspace.set_velocity(fitted)
+    choose(dock.terminal.kind, TYPES, qtbot)
+    choose(dock.terminal.column, "stage", qtbot)
+    view = dock.terminal.types
+    qtbot.waitUntil(lambda: view.count() == 3, timeout=5000)
+    press(dock.panel.button, qtbot)
+    assert "Nothing is ticked" in dock.message.text()
+    view.setFocus()
+    view.setCurrentRow(2)
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    press(dock.panel.button, qtbot)
+    finish(dock)
+    assert workspace.fate.names == ("third",)
+    np.testing.assert_array_equal(workspace.fate.terminal.codes == 0, order * 3 // len(order) == 2)
 
 
 def test_driver_genes_are_sorted_mapped_and_exported(

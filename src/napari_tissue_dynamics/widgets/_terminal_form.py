@@ -1,4 +1,4 @@
-"""Which cells are the ends of the way: found, some of the types, or cells that a person picked."""
+"""Which cells are the ends of the way: found, some categories of a column, or cells that a person picked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Terminal = Callable[[Tissue], Labels | None]
 
-FOUND, TYPES, PICKED = "found", "cell types", "picked cells"
+FOUND, TYPES, PICKED = "found", "categories", "picked cells"
 ROWS_SHOWN = 7
 
 
@@ -34,24 +34,29 @@ class TerminalForm(QWidget):
     """
 
     selection_requested = Signal()
+    column_chosen = Signal(str)
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.kind = QComboBox()
-        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.kind.setMinimumContentsLength(8)
+        self.kind, self.column = QComboBox(), QComboBox()
+        for combo in (self.kind, self.column):
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(8)
         self.types, self.states = QListWidget(), QListWidget()
         self.name = QLineEdit()
         self.name.setPlaceholderText("name of the state")
         self.add_button = _button("Add the selected cells", "Make the selected cells a terminal state of this name.")
         self.remove_button = _button("Remove the chosen state", "Take the state that is chosen in the list away.")
         self.words = sentences("Terminal states")
+        self._labels: Labels | None = None
+        self._own: Labels | None = None
         self._picked: dict[str, NDArray[np.intp]] = {}
         self._fields = rows()
-        tip = "How it is known where cells end: from the velocities, because types are ends, or because you pick cells."
+        tip = "How it is known where cells end: from the velocities, as categories of a column, or as picked cells."
         add_row(self._fields, "Terminal states", self.kind, tip)
-        add_row(self._fields, "Types", self.types, "Tick the types that are ends; Space ticks the current one.")
+        add_row(self._fields, "Column", self.column, "The column whose categories are ends, such as the cell types.")
+        add_row(self._fields, "Ends", self.types, "Tick the categories that are ends; Space ticks the current one.")
         add_row(self._fields, "Name", self.name, "How the state is called whose cells you have selected.")
         add_row(self._fields, "States", self.states, "The states picked so far.")
         layout = QVBoxLayout(self)
@@ -64,17 +69,32 @@ class TerminalForm(QWidget):
         self.add_button.clicked.connect(self.selection_requested)
         self.remove_button.clicked.connect(self._remove)
         self.states.currentRowChanged.connect(self._refresh)
-        self.offer(None)
+        self.column.textActivated.connect(self.column_chosen)
+        self.offer(None, ())
 
     @property
     def picked(self) -> Mapping[str, NDArray[np.intp]]:
         """Cells of each picked state."""
         return self._picked
 
-    def offer(self, tissue: Tissue | None) -> None:
-        """Offer what can be known of a tissue, and forget what was picked in the last one."""
+    def offer(self, tissue: Tissue | None, columns: Sequence[str]) -> None:
+        """Offer what can be known of a tissue, its categorical columns too, and forget what was picked in the last."""
         self._picked.clear()
-        names = () if tissue is None or tissue.cell_types is None else tissue.cell_types.categories
+        self._own = None if tissue is None else tissue.cell_types
+        own = () if self._own is None else (self._own.name,)
+        names = [*own, *(name for name in columns if name not in own)]
+        self.column.clear()
+        self.column.addItems(names)
+        self.column.setCurrentIndex(0 if own else -1)
+        self.take_categories(self._own)
+        self.kind.clear()
+        self.kind.addItems([FOUND, *([TYPES] if names else []), PICKED])
+        self._list()
+
+    def take_categories(self, labels: Labels | None) -> None:
+        """Offer the categories of the chosen column to be ticked."""
+        self._labels = labels
+        names = () if labels is None else labels.categories
         self.types.clear()
         for name in names:
             item = QListWidgetItem(name)
@@ -82,9 +102,6 @@ class TerminalForm(QWidget):
             item.setCheckState(Qt.CheckState.Unchecked)
             self.types.addItem(item)
         _fit_height(self.types, len(names))
-        self.kind.clear()
-        self.kind.addItems([FOUND, *([TYPES] if names else []), PICKED])
-        self._list()
 
     def take_cells(self, cells: NDArray[np.intp]) -> None:
         """Make cells, given by their place in the tissue, a terminal state with the name that is typed.
@@ -120,9 +137,13 @@ class TerminalForm(QWidget):
         kind = self.kind.currentText()
         if kind == TYPES:
             types = self._ticked()
-            if not types:
-                raise DataError("No type is ticked. Tick the types in which cells end, or let the states be found.")
-            return lambda tissue: terminal_states(tissue, types=types)
+            if not types or self._labels is None:
+                raise DataError("Nothing is ticked. Tick the categories in which cells end, or have the states found.")
+            if self._labels is self._own:
+                return lambda tissue: terminal_states(tissue, types=types)
+            codes, categories = self._labels.codes, self._labels.categories
+            ticked = {name: np.flatnonzero(codes == categories.index(name)) for name in types}
+            return lambda tissue: terminal_states(tissue, cells=ticked)
         if kind == PICKED:
             if not self._picked:
                 raise DataError(
@@ -135,7 +156,7 @@ class TerminalForm(QWidget):
     def in_words(self, tissue: Tissue) -> dict[str, Any]:
         """Return what is known by the names of the arguments of :func:`.workflow.terminal_states`, for the log."""
         if self.kind.currentText() == TYPES:
-            return {"types": self._ticked()}
+            return {"column": self.column.currentText(), "types": self._ticked()}
         if self.kind.currentText() == PICKED:
             return {"cells": {name: [tissue.cells[cell] for cell in cells] for name, cells in self._picked.items()}}
         return {}
@@ -163,6 +184,7 @@ class TerminalForm(QWidget):
     def _refresh(self, *_: object) -> None:
         kind = self.kind.currentText()
         picking = kind == PICKED
+        self._fields.setRowVisible(self.column, kind == TYPES)
         self._fields.setRowVisible(self.types, kind == TYPES)
         self._fields.setRowVisible(self.name, picking)
         self._fields.setRowVisible(self.states, picking and bool(self._picked))

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.fate import FateConfig
 from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.layers.catalogue import Entry
 from napari_tissue_dynamics.layers.coloring import coloring_of
@@ -66,7 +67,7 @@ class FateDock(Dock):
         self.fates = FateList()
         self.drivers = DriverPanel()
         self.panel = RunPanel("Find fates", "Compute the probability of every cell to end in each terminal state.")
-        self.fetcher = Fetcher(self)
+        self.fetcher, self.columns = Fetcher(self), Fetcher(self)
         self.drivers_section = Section("Driver genes", self.drivers, "Show or hide the genes that go with a fate.")
         self.stored_button = QPushButton("Use the fates of the file")
         self.stored_button.setAccessibleName("Use the fates of the file")
@@ -135,6 +136,13 @@ class FateDock(Dock):
         if name in result.names:
             self.drivers.choose(name)
 
+    def read_column(self, name: str) -> None:
+        """Offer the categories of a column as terminal states."""
+        sources = sources_of(self.workspace)
+        if sources is not None:
+            self.clear_error()
+            self.columns.fetch(lambda: (sources.tissue, sources.read(Entry("column", name))))
+
     def map_gene(self, gene: str) -> None:
         """Color the cells by the expression of a gene."""
         sources = sources_of(self.workspace)
@@ -161,6 +169,9 @@ class FateDock(Dock):
 
     def _connect(self) -> None:
         self.stored_button.clicked.connect(self.use_stored)
+        self.terminal.column_chosen.connect(self.read_column)
+        self.columns.arrived.connect(self._column_arrived)
+        self.columns.failed.connect(self.show_error)
         self.terminal.selection_requested.connect(self.add_selected)
         self.fates.chosen.connect(self.see)
         self.drivers.gene_chosen.connect(self.map_gene)
@@ -177,8 +188,15 @@ class FateDock(Dock):
         if tissue is self.workspace.tissue:
             show_coloring(self.viewer, self.workspace, coloring_of(name, values))  # type: ignore[arg-type]
 
+    def _column_arrived(self, found: tuple[Tissue, object]) -> None:
+        tissue, labels = found
+        if tissue is self.workspace.tissue and isinstance(labels, Labels):
+            self.terminal.take_categories(labels)
+
     def _take_tissue(self) -> None:
-        self.terminal.offer(self.workspace.tissue)
+        contents = self.workspace.contents
+        columns = () if contents is None else [name for name, kind in contents.obs.items() if kind == "categorical"]
+        self.terminal.offer(self.workspace.tissue, columns)
         self._refresh()
 
     def _take_result(self) -> None:
