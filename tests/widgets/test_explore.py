@@ -16,6 +16,7 @@ from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationFiel
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.layers.coloring import CategoryColoring, Values, coloring_of
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR, color_table, hex_to_rgba
+from napari_tissue_dynamics.layers.legend import largest
 from napari_tissue_dynamics.layers.points import cell_points
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._category_panel import NAME
@@ -321,3 +322,28 @@ def test_colors_of_another_dock_are_shown_with_their_own_legend(dock, look_at, v
     assert workspace.coloring.title == "cosine"  # what was chosen here before does not come back by itself
     qtbot.keyClick(dock.values.range, Qt.Key.Key_Right)
     assert workspace.coloring.scale.low > -3
+
+
+def test_a_column_of_barcodes_is_listed_in_part_and_isolated_as_a_whole(dock, look_at, workspace, tissue, qtbot):
+    n = tissue.n_cells
+    codes = np.minimum(np.arange(n), n - 3).astype(np.int32)  # the last three cells share one
+    many = Labels("barcode", codes, tuple(f"b{i}" for i in range(n - 2)))
+    workspace.set_tissue(tissue.with_(cell_types=many))
+    look_at("barcode")
+    tree = dock.categories.tree
+    assert tree.topLevelItemCount() == n - 2
+    assert not dock.categories.more.isVisible()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_tissue_dynamics.widgets._category_panel.largest", lambda entries: largest(entries, 20))
+        look_at("barcode")
+        assert tree.topLevelItemCount() == 20
+        assert dock.categories.more.text().startswith(f"20 of {n - 2} categories")
+        dock.categories.isolate(item(dock, f"b{n - 3}"))
+        assert np.flatnonzero(workspace.shown_cells).tolist() == [n - 3, n - 2, n - 1]
+        tree.setFocus()
+        tree.setCurrentItem(item(dock, "b4"))
+        qtbot.keyClick(tree, Qt.Key.Key_Space)  # those that are not listed stay hidden
+        assert np.flatnonzero(workspace.shown_cells).tolist() == [4, n - 3, n - 2, n - 1]
+        dock.categories.isolate(item(dock, "b4"))
+        dock.categories.isolate(item(dock, "b4"))
+        assert workspace.shown_cells is None

@@ -10,7 +10,7 @@ import numpy as np
 from napari_tissue_dynamics.layers.colors import UNASSIGNED, UNASSIGNED_COLOR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.layers.colors import ColorScale
@@ -76,6 +76,17 @@ class ArrowKey:
 
 
 Legend: TypeAlias = CategoryLegend | ColorBar
+
+MOST_LISTED = 300
+"""How many categories a list shows; a column of barcodes has one for each cell."""
+
+
+def largest(entries: Sequence[LegendEntry], most: int = MOST_LISTED) -> tuple[LegendEntry, ...]:
+    """Return the entries with the most cells, in their order."""
+    if len(entries) <= most:
+        return tuple(entries)
+    kept = set(sorted(range(len(entries)), key=lambda k: -entries[k].count)[:most])
+    return tuple(entry for k, entry in enumerate(entries) if k in kept)
 
 
 def category_legend(labels: Labels, colors: Mapping[str, str], title: str = "") -> CategoryLegend:

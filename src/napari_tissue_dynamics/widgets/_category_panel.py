@@ -19,9 +19,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tissue_dynamics.layers.colors import UNASSIGNED, palette
+from napari_tissue_dynamics.layers.legend import largest
+from napari_tissue_dynamics.widgets._rows import sentences
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_tissue_dynamics.layers.coloring import CategoryColoring
+    from napari_tissue_dynamics.layers.legend import LegendEntry
 
 SWATCH = 14
 ROWS_SHOWN = 12
@@ -62,6 +67,9 @@ class CategoryPanel(QWidget):
         self.only = _button("Only this", "Hide all other categories (Enter, or double click a category).")
         self.all = _button("Show all", "Bring all hidden categories back, also those of other columns.")
         self.color = _button("Color…", "Choose another color for this category (C).")
+        self.more = sentences("How many categories are listed")
+        self._names: frozenset[str] = frozenset()
+        self._hidden: frozenset[str] = frozenset()
         buttons = QHBoxLayout()
         for button in (self.only, self.all, self.color):
             buttons.addWidget(button)
@@ -69,6 +77,7 @@ class CategoryPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree)
+        layout.addWidget(self.more)
         layout.addLayout(buttons)
         self.tree.installEventFilter(self)
         self.tree.itemChanged.connect(self._checked)
@@ -79,21 +88,20 @@ class CategoryPanel(QWidget):
 
     def show_coloring(self, coloring: CategoryColoring, hidden: frozenset[str]) -> None:
         """List these categories; those that are hidden have no tick."""
-        current = self.tree.currentItem()
-        kept = "" if current is None else current.data(0, NAME)
+        entries = coloring.legend().entries
+        listed = largest(entries)
+        self._names = frozenset(entry.name for entry in entries)
+        self._hidden = hidden
+        self.more.setVisible(len(listed) < len(entries))
+        self.more.setText(f"{len(listed)} of {len(entries):,} categories are listed, those with most cells.")
         with QSignalBlocker(self.tree):
-            self.tree.clear()
-            for entry in coloring.legend().entries:
-                item = QTreeWidgetItem([entry.name, f"{entry.count:,}"])
-                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            # An item that is being ticked must not be deleted meanwhile: the same categories keep their items.
+            if [item.data(0, NAME) for item in self._items()] != [entry.name for entry in listed]:
+                self._list(listed)
+            for item, entry in zip(self._items(), listed, strict=True):
                 item.setCheckState(0, Qt.CheckState.Unchecked if entry.name in hidden else Qt.CheckState.Checked)
                 item.setIcon(0, _swatch(entry.color))
-                item.setData(0, NAME, entry.name)
-                item.setToolTip(0, entry.name)
-                item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.tree.addTopLevelItem(item)
-                if entry.name == kept:
-                    self.tree.setCurrentItem(item)
+                item.setText(1, f"{entry.count:,}")
         row = max(self.tree.sizeHintForRow(0), SWATCH + 4)
         rows = min(self.tree.topLevelItemCount(), ROWS_SHOWN)
         self.tree.setFixedHeight(row * max(rows, 2) + self.tree.header().sizeHint().height() + 6)
@@ -103,7 +111,7 @@ class CategoryPanel(QWidget):
         """Leave only this category in sight; when it is alone already, bring all back."""
         if item is None:
             return
-        others = frozenset(each.data(0, NAME) for each in self._items() if each is not item)
+        others = self._names - {item.data(0, NAME)}
         alone = self._unchecked() == others
         self.hidden_changed.emit(frozenset() if alone else others)
 
@@ -130,6 +138,16 @@ class CategoryPanel(QWidget):
                 return True
         return super().eventFilter(watched, event)
 
+    def _list(self, entries: Sequence[LegendEntry]) -> None:
+        self.tree.clear()
+        for entry in entries:
+            item = QTreeWidgetItem([entry.name])
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setData(0, NAME, entry.name)
+            item.setToolTip(0, entry.name)
+            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.tree.addTopLevelItem(item)
+
     def _checked(self, item: QTreeWidgetItem) -> None:
         self.hidden_changed.emit(self._unchecked())
 
@@ -143,7 +161,9 @@ class CategoryPanel(QWidget):
         return [item for item in found if item is not None]
 
     def _unchecked(self) -> frozenset[str]:
-        return frozenset(each.data(0, NAME) for each in self._items() if each.checkState(0) == Qt.CheckState.Unchecked)
+        listed = {each.data(0, NAME): each.checkState(0) for each in self._items()}
+        unchecked = {name for name, state in listed.items() if state == Qt.CheckState.Unchecked}
+        return frozenset(unchecked | (self._hidden - listed.keys()))
 
 
 def _button(text: str, tooltip: str) -> QPushButton:

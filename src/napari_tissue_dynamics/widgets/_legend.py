@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QSizePolicy, QV
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import color_table
-from napari_tissue_dynamics.layers.legend import CategoryLegend, ColorBar
+from napari_tissue_dynamics.layers.legend import CategoryLegend, ColorBar, largest
 from napari_tissue_dynamics.layers.vectors import CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT
 
 if TYPE_CHECKING:
@@ -74,8 +74,11 @@ class LegendPanel(QWidget):
 
     def _list(self, entries: tuple[LegendEntry, ...]) -> None:
         self.categories.clear()
-        for entry in entries:
+        listed = largest(entries)
+        for entry in listed:
             self.categories.addItem(QListWidgetItem(_swatch(entry.color), f"{entry.name}  ({entry.count})"))
+        if len(listed) < len(entries):
+            self.categories.addItem(QListWidgetItem(f"and {len(entries) - len(listed):,} smaller ones"))
         row = max(self.categories.sizeHintForRow(0), SWATCH + 4)
         self.categories.setFixedHeight(row * min(len(entries), ROWS_SHOWN) + 8)
 
