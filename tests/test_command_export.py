@@ -19,6 +19,13 @@ def tree(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def fitted(tree):
+    path = tree.with_name("fitted.h5ad")
+    assert main(["velocity", str(tree), "--out", str(path), "--model", "steady_state", "--min-shared-counts", "0"]) == 0
+    return path
+
+
 def test_a_lineage_tree_is_simulated_with_its_truth(tree):
     adata = anndata.read_h5ad(tree)
     expected = simulate_branching(150, 40, 3, n_states=4, n_branch_points=2)
@@ -46,10 +53,8 @@ def test_options_of_other_kinds_are_refused(tmp_path, capsys, given, words):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_with_velocities_is_exported_without_a_fit(tree, tmp_path, capsys):
-    fitted, out = tmp_path / "fitted.h5ad", tmp_path / "out"
-    config = ["--model", "steady_state", "--min-shared-counts", "0"]
-    assert main(["velocity", str(tree), "--out", str(fitted), *config]) == 0
+def test_a_file_with_velocities_is_exported_without_a_fit(fitted, tmp_path, capsys):
+    out = tmp_path / "out"
     assert main(["export", str(fitted), "--out", str(out), "--no-dashboard", "--n-components", "3"]) == 0
     said = capsys.readouterr().out
     for name in ("velocity_vectors.csv", "kinetic_params.csv", "latent_time.csv"):
@@ -59,6 +64,19 @@ def test_a_file_with_velocities_is_exported_without_a_fit(tree, tmp_path, capsys
     np.testing.assert_allclose(time[stored.obs_names], stored.obs["latent_time"], atol=1e-5)
     kinetics = pd.read_csv(out / "kinetic_params.csv").set_index("gene")
     np.testing.assert_allclose(kinetics["velocity_gamma"], stored.var["velocity_gamma"][kinetics.index], rtol=1e-4)
+
+
+def test_fates_of_the_file_are_exported_as_they_are(fitted, tmp_path):
+    fated, out = tmp_path / "fated.h5ad", tmp_path / "out"
+    adata = anndata.read_h5ad(fitted)
+    states = pd.Categorical(adata.obs["state"].where(adata.obs["state"] != "progenitor"))
+    adata.obs["term_states_fwd"] = states
+    chance = np.random.default_rng(0).dirichlet(np.ones(len(states.categories)), adata.n_obs)
+    adata.obsm["lineages_fwd"] = chance
+    adata.write_h5ad(fated)
+    assert main(["export", str(fated), "--out", str(out), "--no-dashboard"]) == 0
+    table = pd.read_csv(out / "fate_probabilities.csv")
+    np.testing.assert_allclose(table[list(states.categories)], chance, atol=1e-5)
 
 
 def test_a_file_without_velocities_cannot_be_exported(tree, tmp_path, capsys):

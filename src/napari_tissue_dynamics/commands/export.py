@@ -11,12 +11,16 @@ from napari_tissue_dynamics.export.steps import ExportConfig
 if TYPE_CHECKING:
     import argparse
 
+    from napari_tissue_dynamics.data.fate_result import FateResult
+
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("file", type=Path, help="an .h5ad with velocities, from this program or from scVelo")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if needed")
-    parser.add_argument("--fates", action="store_true", help="find terminal states and fates, and write them too")
+    parser.add_argument(
+        "--fates", action="store_true", help="find terminal states and fates if the file has none, and write them too"
+    )
     add_reading(parser)
     add_settings(parser, ExportConfig)
     parser.set_defaults(run=run_export)
@@ -39,7 +43,9 @@ def run_export(options: argparse.Namespace) -> None:
     config = settings_of(options, ExportConfig)
     tissue = read(options)
     result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), report)
-    fates = fate(tissue, result, report=report) if options.fates else None
+    fates = _stored_fates(options.file, tissue.n_cells)
+    if fates is None and options.fates:
+        fates = fate(tissue, result, report=report)
     embedding = stored_embedding(options.file)
     if embedding is not None and len(embedding.coordinates) != tissue.n_cells:
         embedding = None  # a part of the file was read
@@ -47,3 +53,15 @@ def run_export(options: argparse.Namespace) -> None:
     end_report()
     for path in files:
         print(f"wrote {path}")
+
+
+def _stored_fates(path: Path, n_cells: int) -> FateResult | None:
+    """Return the fates that the file holds of all of its cells, None if it has none or a part of it was read."""
+    from napari_tissue_dynamics.data import keys
+    from napari_tissue_dynamics.data.anndata_fate import read_fate
+    from napari_tissue_dynamics.data.anndata_look import contents
+
+    held = contents(path)
+    if keys.TERMINAL_STATES not in held.obs or keys.FATES not in held.obsm or held.n_cells != n_cells:
+        return None
+    return read_fate(path)

@@ -166,10 +166,11 @@ def _page(
     cells = _selection(tissue.n_cells, config)
     columns = page_data.columns(page_data.Shown(cells, tissue, result, fates), blob)
     some = f"; {len(cells)} of them, drawn at random, are shown" if len(cells) < tissue.n_cells else ""
+    model = result.field.model
     preferred = [each["key"] for each in columns if each["key"] == "Velocity:latent time"]
     return {
         "title": f"RNA velocity of {tissue.source}",
-        "summary": f"{result.field.model.capitalize()} model, {tissue.n_cells} cells{some}. {in_words(result)}",
+        "summary": f"{model[:1].upper()}{model[1:]} model, {tissue.n_cells} cells{some}. {in_words(result)}",
         "foot": f"Made with napari-tissue-dynamics {__version__}. The page loads nothing from the network. "
         "Cells: click one for its values; drag or arrow keys move, wheel or plus and minus zoom, 0 shows all.",
         "n_shown": len(cells),
