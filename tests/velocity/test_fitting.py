@@ -243,3 +243,14 @@ def test_curves_of_known_genes_are_found():
     assert_allclose(np.median(np.abs(curves.switch / end - 1)), 0, atol=0.05)
     assert_allclose(np.median(np.abs(curves.top * curves.slope / alpha - 1)), 0, atol=0.05)
     assert_allclose(np.median(np.abs(curves.scaling - 1)), 0, atol=0.05)
+
+
+def test_torch_and_numpy_fit_the_same_field(simulated, results, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(Backend, "of", classmethod(lambda cls, device: cls(torch, torch.device("cpu"))))
+    found, expected = fit(simulated.tissue, KineticsConfig()), results["dynamical"]
+    assert_allclose(found.spliced, expected.spliced, atol=1e-5 * np.abs(expected.spliced).max())
+    for name in ("fit_scaling", "fit_alpha", "fit_t_", "fit_likelihood"):
+        one, other = found.gene_table[name], expected.gene_table[name]
+        assert np.quantile(np.abs(one / other - 1), 0.9) < 0.02, name  # a few genes have two equally good curves
+    assert ((found.regulation > 0) == (expected.regulation > 0)).mean() > 0.99
