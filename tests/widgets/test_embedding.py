@@ -98,11 +98,15 @@ def test_brushing_selects_in_the_tissue_too(dock, qtbot, viewer, workspace, plan
     assert (workspace.selection & first).sum() == first.sum() < workspace.selection.sum()
     lasso(qtbot, dock.canvas, (4, -2), (13, 2), Qt.KeyboardModifier.AltModifier)
     assert not (workspace.selection & first).any()
+    rings = viewer.layers["selected cells"]
+    np.testing.assert_allclose(rings.data[:, ::-1], tissue.positions[workspace.selection], rtol=1e-6)
+    assert len(np.unique(rings.border_color, axis=0)) == len(np.unique(rings.size)) == 1
+    assert not rings.face_color[:, 3].any()
     workspace.undo.undo()
     assert (workspace.selection & first).sum() == first.sum()
     qtbot.keyClick(dock.canvas, Qt.Key.Key_Escape)
     assert workspace.selection is None
-    assert "selected cells" not in viewer.layers
+    assert not viewer.layers["selected cells"].visible
 
 
 def test_selecting_in_the_tissue_fades_the_others(dock, workspace, plane):

@@ -21,7 +21,7 @@ COLOR = "#D0006F"
 SIZE = 1.25
 
 
-def selected_points(tissue: Tissue, selection: NDArray[np.bool_]) -> LayerData:
+def selected_points(tissue: Tissue, selection: NDArray[np.bool_], spacing: float | None = None) -> LayerData:
     """Return a ring around each selected cell; the metadata hold the ``cells`` they belong to.
 
     Parameters
@@ -30,11 +30,13 @@ def selected_points(tissue: Tissue, selection: NDArray[np.bool_]) -> LayerData:
         The cells.
     selection
         (cells,) which of them are selected.
+    spacing
+        Typical distance of the cells, if it is known already.
     """
     cells = np.flatnonzero(selection)
     options = {
         "name": SELECTED,
-        "size": SIZE * cell_spacing(tissue.positions),
+        "size": SIZE * (cell_spacing(tissue.positions) if spacing is None else spacing),
         "face_color": "transparent",
         "border_color": COLOR,
         "border_width": 0.15,

@@ -6,16 +6,22 @@ import weakref
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from napari_tissue_dynamics.analysis.projection import cell_spacing
+from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.selected import SELECTED, selected_points
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Points
+
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.layers.points import LayerData
 
 
 class SelectionView:
-    """Keeps a layer with rings around the selected cells as long as there are any.
+    """Shows a layer with rings around the selected cells as long as there are any.
 
     Use :func:`show_selections`: there is one for each viewer.
 
@@ -28,19 +34,38 @@ class SelectionView:
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
         self._workspace = workspace_of(viewer)
+        self._spacing: tuple[Tissue, float] | None = None
         self._workspace.selection_changed.connect(self._update)
         self._update()
 
     def _update(self) -> None:
-        tissue, selection = self._workspace.tissue, self._workspace.selection
-        viewer = self._viewer()
+        tissue, selection, viewer = self._workspace.tissue, self._workspace.selection, self._viewer()
         if viewer is None:
             return
+        layer = _viewer.find(viewer, self._workspace, SELECTED)
         if tissue is None or selection is None:
-            _viewer.remove(viewer, self._workspace, lambda key: key == SELECTED)
+            if layer is not None:
+                layer.visible = False
+            return
+        if self._spacing is None or self._spacing[0] is not tissue:
+            self._spacing = tissue, cell_spacing(tissue.positions)
+        data = selected_points(tissue, selection, self._spacing[1])
+        if layer is not None and layer.ndim == tissue.positions.shape[1]:
+            _redraw(layer, data)
             return
         with _viewer.same_selection(viewer):
-            _viewer.show(viewer, self._workspace, selected_points(tissue, selection), key=SELECTED)
+            _viewer.show(viewer, self._workspace, data, key=SELECTED)
+
+
+def _redraw(layer: Points, data: LayerData) -> None:
+    """Move the rings of a layer to other cells; taking a layer out and in costs the time of many drags."""
+    array, options, _ = data
+    layer.visible = False  # drawn once, at the end
+    layer.data = array
+    for name in ("size", "face_color", "border_color"):
+        setattr(layer, name, options[name])
+    layer.metadata[PLUGIN].update(options["metadata"][PLUGIN])
+    layer.visible = True
 
 
 _VIEWS: WeakKeyDictionary[Any, SelectionView] = WeakKeyDictionary()
