@@ -19,6 +19,9 @@ addEventListener("load", () => setTimeout(() => {
     $("find").value = NAME; key($("find"), "Enter"); said.cell = $("cell").querySelector("h2").textContent;
     $("gene").value = GENE; $("gene").dispatchEvent(new Event("change"));
     said.selected = document.querySelector("tr[aria-selected=true]").dataset.gene;
+    const image = document.querySelectorAll("#views canvas")[1], unblended = image.toDataURL();
+    $("color").value = "Fates:fates, blended"; $("color").dispatchEvent(new Event("change")); await frame();
+    said.blended = [$("legend").textContent, inked(image), image.toDataURL() !== unblended];
     $("color").value = "gene:velocity"; $("color").dispatchEvent(new Event("change")); said.velocity = $("legend").textContent;
     const gamma = [...document.querySelectorAll("th button")].find((b) => b.textContent === "gamma"); gamma.click();
     const column = [...document.querySelectorAll("th")].findIndex((t) => t.getAttribute("aria-sort") === "descending");

@@ -166,6 +166,10 @@ def test_the_page_works_in_a_browser(page, browser, tmp_path, tissue):
     assert said["zoomed"]
     assert said["cell"] == tissue.cells[7]
     assert said["selected"] == wanted
+    legend, colors, changed = said["blended"]
+    assert legend.startswith("fates, blended" + "".join(f"end {k}" for k in range(1, 5)))
+    assert changed
+    assert colors > 20
     assert said["velocity"].startswith(f"{wanted}, velocity")
     assert said["sorted"] == sorted(said["sorted"], reverse=True)
     assert said["found"]

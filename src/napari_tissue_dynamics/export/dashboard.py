@@ -36,6 +36,8 @@ NEIGHBORS = 30
 NODES = 40
 # Embeddings that places are shown in as they are; others stand beside one that is computed.
 GOOD_EMBEDDINGS = ("umap", "tsne", "X_umap", "X_tsne")
+# Parts of the script of the page, in this order in one function: each uses what those before it define.
+SCRIPTS = ("colors.js", "plots.js", "panels.js", "controls.js")
 NAMES = {"umap": "UMAP", "pca": "PCA", "tsne": "t-SNE"}
 
 
@@ -199,7 +201,7 @@ def _assembled(data: dict[str, Any], blob: Blob) -> str:
         # Names of genes and cells are anybody's: no "<" may end the element that the data stand in.
         "/*DATA*/": said.replace("<", "\\u003c"),
         "/*ARRAYS*/": blob.text(),
-        "/*SCRIPT*/": (folder / "dashboard.js").read_text(encoding="utf-8"),
+        "/*SCRIPT*/": "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }
     page = (folder / "dashboard.html").read_text(encoding="utf-8")
     made = []

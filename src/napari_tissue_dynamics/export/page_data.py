@@ -113,6 +113,7 @@ def _of_fates(shown: Shown) -> Iterator[dict[str, Any]]:
     sure, scale = shown.fates.certainty, ColorScale(0.0, 1.0)
     yield {"group": "Fates", "title": "certainty of fate", "values": sure, "scale": scale, "note": note}
     yield {"group": "Fates", "title": "terminal state", "labels": shown.fates.terminal, "note": "cells taken for one"}
+    yield {"group": "Fates", "title": "fates, blended", "blend": likely, "note": "colors mixed by the probabilities"}
     for k, name in enumerate(names[:MOST_FATES]):
         note = f"probability to end as {name}"
         yield {"group": "Fates", "title": f"fate {name}", "values": probability[:, k], "scale": scale, "note": note}
@@ -130,6 +131,16 @@ def _of_experts(shown: Shown) -> Iterator[dict[str, Any]]:
 
 def _stored(column: dict[str, Any], cells: NDArray[np.intp], blob: Blob) -> dict[str, Any]:
     said = {"group": column["group"], "title": column["title"], "note": column.get("note", "")}
+    if "blend" in column:
+        kinds: Labels = column["blend"]
+        colors = category_colors(kinds.categories, kinds.colors)
+        keys = [f"Fates:fate {name}" for name in kinds.categories[:MOST_FATES]]
+        return {
+            **said,
+            "blend": keys,
+            "categories": list(kinds.categories),
+            "colors": [colors[n][:7] for n in kinds.categories],
+        }
     if "labels" in column:
         labels: Labels = column["labels"]
         colors = category_colors(labels.categories, labels.colors)
