@@ -1,6 +1,7 @@
 """Time and memory of one model with its graph on many cells: ``python scaling.py --cells 100000 --genes 2000``."""
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ import anndata
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
+from napari_tissue_dynamics.data.simulate_branching import LIBRARY_SPREAD, simulate_branching
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "velocity"))
@@ -19,15 +20,15 @@ PART = 5000
 
 
 def write_many(path, cells, genes):
-    """Write the cells of one tree; simulated part by part, each with other cells of the same genes and rates."""
-    # The genes of a tree depend on its seed only; other noise and other times come from more cells of the same seed.
+    """Write Poisson counts, of uneven depth, of the RNA of one tree of a few thousand cells, drawn again and again."""
+    truth, rng = simulate_branching(min(PART, cells), genes, seed=0).truth, np.random.default_rng(1)
     layers = {"spliced": [], "unspliced": []}
-    for number in range(-(-cells // PART)):
-        tissue = simulate_branching(min(PART, cells - number * PART) + number, genes, seed=0).tissue
+    for first in range(0, cells, PART):
+        depth = np.exp(LIBRARY_SPREAD * rng.normal(size=(min(PART, cells - first), 1)))
         for name, parts in layers.items():
-            parts.append(sparse.csr_matrix(getattr(tissue, name))[number:].astype(np.float32))
+            parts.append(sparse.csr_matrix(rng.poisson(depth * getattr(truth, name)[: len(depth)]).astype(np.float32)))
     stacked = {name: sparse.vstack(parts, format="csr") for name, parts in layers.items()}
-    positions = np.random.default_rng(0).uniform(size=(cells, 2))
+    positions = rng.uniform(size=(cells, 2))
     anndata.AnnData(stacked["spliced"], layers=stacked, obsm={"spatial": positions}).write_h5ad(path)
 
 
@@ -41,7 +42,9 @@ def main():
         folder = Path(name)
         write_many(folder / "tree.h5ad", options.cells, options.genes)
         words = [sys.executable, HERE / "ours_kinetic.py", "--data", folder / "tree.h5ad", "--mode", options.mode]
-        used = run_measured([*map(str, words), "--out", str(folder / "out.npz")], folder / "usage.json", None)
+        used = run_measured(
+            [*map(str, words), "--out", str(folder / "out.npz")], folder / "usage.json", dict(os.environ)
+        )
     if used["exit"]:
         sys.exit(used["output"])
     print(

@@ -227,15 +227,14 @@ def expression_space(field: VelocityField) -> NDArray[np.float32]:
     """
     from sklearn.decomposition import PCA
 
-    largest = [
-        np.maximum(each.max(axis=0), np.finfo(np.float32).tiny)
-        for each in (field.moments_spliced, field.moments_unspliced)
-    ]
-    both = np.hstack([field.moments_spliced / largest[0], field.moments_unspliced / largest[1]])
+    parts = field.moments_spliced, field.moments_unspliced
+    both = np.hstack(parts)  # the only copy: of many cells it is the largest array there is
+    both /= np.maximum(both.max(axis=0), np.finfo(np.float32).tiny)
     number = min(COMPONENTS, min(both.shape) - 1)
     if number < 1:
         return both
-    return np.asarray(PCA(number, svd_solver="randomized", random_state=0).fit_transform(both), dtype=np.float32)
+    pca = PCA(number, copy=False, svd_solver="randomized", random_state=0)
+    return np.asarray(pca.fit_transform(both), dtype=np.float32)
 
 
 def directions(
