@@ -27,8 +27,10 @@ RING_PIECES = 72
 RING_COLOR = "#FF5500"
 SENDERS, REACH, MARKS = "senders", "reach of the signal", "inspected cell"
 REGIONS = "regions (draw here)"
-# In spacings of the cells: one ring for the current cell, two for the pinned one.
-MARK_RADII = ((1.1,), (1.1, 1.7))
+# One ring for the current cell, two for the pinned one; in a tissue of many cells they are as wide as this share of
+# it, to be found from afar, with a further ring around the very cell.
+MARK_RADII = ((1.0,), (1.0, 1.5))
+MARK_SHARE, MARK_WIDTH = 1 / 90, 1 / 700
 MARK_COLORS = ("#FF5500", "#CC00AA")
 
 
@@ -114,14 +116,16 @@ def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: fl
     -------
     Data, options and kind of a napari vectors layer, as many pieces for every cell.
     """
-    drawn = [(cell, radius, k) for k, cell in enumerate(cells) for radius in MARK_RADII[k]]
-    ends = [_circle(positions[cell], radius * spacing) for cell, radius, _ in drawn]
+    extent = float(np.ptp(positions[:, :2], axis=0).max())
+    far, near = max(1.1 * spacing, MARK_SHARE * extent), 0.75 * spacing
+    drawn = [(cell, radius, k) for k, cell in enumerate(cells) for radius in (near, *(far * r for r in MARK_RADII[k]))]
+    ends = [_circle(positions[cell], radius) for cell, radius, _ in drawn]
     pieces = [np.stack([to_napari(each[:-1]), to_napari(np.diff(each, axis=0))], axis=1) for each in ends]
     colors = [hex_to_rgba(MARK_COLORS[k]) for _, _, k in drawn]
     options = {
         "name": MARKS,
         "edge_color": np.repeat(np.array(colors, dtype=np.float32).reshape(-1, 4), RING_PIECES, axis=0),
-        "edge_width": 0.3 * spacing,
+        "edge_width": max(0.25 * spacing, MARK_WIDTH * extent),
         "length": 1.0,
         "vector_style": "line",
         "metadata": about(MARKS, cells=tuple(cells)),

@@ -166,6 +166,10 @@ def in_words(report: BetaReport, pinned: BetaReport | None) -> str:
     """Return the prediction of a cell in a sentence."""
     if math.isnan(report.predicted):
         return f"{report.target}: a gene of the fit was not measured in this tissue, so shares are not known."
+    if not any(row.beta for row in report.rows):
+        return (
+            f"No modulator explains {report.target} in cells of this type; all keep its mean, {report.intercept:.3g}."
+        )
     text = f"{report.target} is predicted as {report.predicted:.3g}, {report.intercept:.3g} of it without modulators."
     if pinned is not None and not math.isnan(pinned.predicted):
         text += f" In the pinned cell: {pinned.predicted:.3g}."

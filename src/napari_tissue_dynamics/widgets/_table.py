@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent
 
 ROWS_SHOWN = 9
+WIDEST_NAME = 16
+"""Letters of the first column up to which it grows by itself, so that numbers beside it are seen in a narrow dock."""
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -173,9 +175,11 @@ class ValueTable(QTableView):
 
     def show_rows(self, rows: Sequence[tuple[Any, ...]], columns: Sequence[Column] | None = None) -> None:
         """Replace the rows; the order chosen by the person is kept, and the current row where it is still there."""
-        before = self.current()
-        self.values.replace(self.values.columns if columns is None else columns, rows)
-        self.resizeColumnsToContents()
+        before, columns = self.current(), self.values.columns if columns is None else tuple(columns)
+        anew = columns != self.values.columns or not self.values.rows
+        self.values.replace(columns, rows)
+        if anew and rows:
+            self._fit_columns()
         if before is not None:
             self.go_to(before[0])
 
@@ -222,6 +226,11 @@ class ValueTable(QTableView):
             self._sort_by(event.key() - Qt.Key.Key_1)
         else:
             super().keyPressEvent(event)
+
+    def _fit_columns(self) -> None:
+        """Make columns as wide as their values; later rows keep these widths, as measuring takes longest of all."""
+        self.resizeColumnsToContents()
+        self.setColumnWidth(0, min(self.columnWidth(0), WIDEST_NAME * self.fontMetrics().averageCharWidth()))
 
     def _sort_by(self, column: int) -> None:
         if column < len(self.values.columns):
