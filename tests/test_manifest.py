@@ -62,3 +62,14 @@ def test_opening_a_dock_loads_nothing_heavy(manifest):
     listing = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = {name.split(".")[0] for name in listing.stdout.split()}
     assert not {"torch", "squidpy", "scanpy", "matplotlib", "sklearn"} & loaded
+
+
+def test_titles_make_sense_in_the_command_palette(manifest):
+    """There they stand alone, among the commands of napari and of every other plugin."""
+    titles = [command.title for command in manifest.contributions.commands]
+    assert len(set(titles)) == len(titles)
+    subjects = ("tissue", "cell", "gene", "velocity", "h5ad")
+    for title in titles:
+        assert len(title.split()) >= 3, title
+        assert title[0].isupper(), title
+        assert any(word in title.lower() for word in subjects), title

@@ -18,9 +18,12 @@ def test_sample_is_fast_and_the_same_every_time():
 
 def test_sample_has_image_and_cells_that_say_where_they_come_from():
     layers = [Layer.create(*data) for data in simulated_tissue()]
-    assert [type(layer).__name__ for layer in layers] == ["Image", "Points"]
+    assert [type(layer).__name__ for layer in layers] == ["Image", "Points", "Vectors"]
     assert all(layer.metadata[PLUGIN]["source"] == SAMPLE for layer in layers)
-    image, cells = layers
+    image, cells, truth = layers
+    assert truth.name == "true movement"
+    assert not truth.visible
+    np.testing.assert_allclose(truth.data[:, 0], cells.data)
     inside = image.extent.world
     assert np.all(cells.data >= inside[0])
     assert np.all(cells.data <= inside[1])

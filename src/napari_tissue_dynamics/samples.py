@@ -22,13 +22,19 @@ def sample() -> Tissue:
 
 
 def simulated_tissue() -> list[LayerData]:
-    """Return the layers of the sample: histology and cells.
+    """Return the layers of the sample: histology, cells and, out of sight, how they truly move.
 
     The docks take the tissue over with their button "Use the shown tissue".
     """
+    from napari_tissue_dynamics.data.simulate import simulate_tissue
     from napari_tissue_dynamics.layers.stacks import tissue_layers
+    from napari_tissue_dynamics.layers.vectors import velocity_vectors
 
-    layers = tissue_layers(sample())
+    simulated = simulate_tissue()
+    tissue = simulated.tissue.with_(source=SAMPLE)
+    arrows, options, kind = velocity_vectors(tissue.positions, simulated.truth.spatial_velocity, unit=tissue.unit)
+    truth = (arrows, options | {"name": "true movement", "visible": False}, kind)
+    layers = [*tissue_layers(tissue), truth]
     for _, options, _ in layers:
         options["metadata"][PLUGIN] |= {"key": options["name"], "source": SAMPLE}
     return layers

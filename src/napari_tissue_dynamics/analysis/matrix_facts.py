@@ -146,9 +146,15 @@ def _add_to(
     if columns is None:  # a block of whole rows
         totals += values.sum(axis=0, dtype=np.float64)
         filled[rows] |= (values > 0).any(axis=1)
-    else:
-        totals += np.bincount(columns, weights=values, minlength=totals.size)
-        filled[rows[values > 0]] = True
+        return
+    totals += np.bincount(columns, weights=values, minlength=totals.size)
+    if isinstance(rows, tuple):
+        first, lengths = rows
+        if values.min() > 0:  # as in nearly every file, and much quicker
+            filled[first : first + len(lengths)] |= lengths > 0
+            return
+        rows = np.repeat(np.arange(first, first + len(lengths)), lengths)
+    filled[rows[values > 0]] = True
 
 
 def _blocks(matrix: Any, shape: tuple[int, int]) -> Iterator[tuple[Any, Any, NDArray[Any], float]]:
@@ -171,13 +177,15 @@ def _blocks(matrix: Any, shape: tuple[int, int]) -> Iterator[tuple[Any, Any, NDA
 
 def _sparse_blocks(
     starts: NDArray[Any], indices: Any, data: Any, layout: str
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any], float]]:
+) -> Iterator[tuple[Any, NDArray[Any], NDArray[Any], float]]:
+    """Yield rows (of CSR: the first one, and how many values each has), columns, values and the share that is done."""
     n = int(starts[-1])
     for first in range(0, n, BLOCK):
         last = min(first + BLOCK, n)
         minor, values = np.asarray(indices[first:last]), np.asarray(data[first:last])
         one, other = np.searchsorted(starts, (first, last - 1), side="right") - 1  # lines of the first and last value
         ends = np.clip(starts[one : other + 2], first, last)
-        major = np.repeat(np.arange(one, other + 1), np.diff(ends))
-        pair = (major, minor) if layout == "csr" else (minor, major)
-        yield *pair, values, last / n
+        if layout == "csr":
+            yield (int(one), np.diff(ends)), minor, values, last / n
+        else:
+            yield minor, np.repeat(np.arange(one, other + 1), np.diff(ends)), values, last / n
