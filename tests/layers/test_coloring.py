@@ -99,3 +99,15 @@ def test_hidden_cells_are_transparent_and_the_rest_keeps_its_color():
     assert changed.labels.colors == ("#ff0000", "#123456", "#0000ff")
     assert [entry.color for entry in changed.legend().entries][:3] == ["#ff0000", "#123456", "#0000ff"]
     assert [changed.text(cell) for cell in (1, 3)] == ["b", "unassigned"]
+
+
+def test_the_distribution_counts_every_finite_cell(rng):
+    numbers = rng.normal(size=500).astype(np.float32)
+    numbers[:20] = np.nan
+    values = Values(numbers)
+    low, high, counts = values.distribution
+    assert (low, high) == (np.nanmin(numbers), np.nanmax(numbers))
+    below = np.nansum(numbers < (low + high) / 2)
+    assert (counts.sum(), counts[: len(counts) // 2].sum()) == (480, below)
+    assert Values(np.full(3, np.nan, np.float32)).distribution[:2] == (0, 1)
+    assert Values(np.full(3, 2, np.float32)).distribution[2].sum() == 3

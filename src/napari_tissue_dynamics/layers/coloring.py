@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.colors import MapName
     from napari_tissue_dynamics.layers.legend import CategoryLegend, Legend
 
+BINS = 80
 COLOR = re.compile("#[0-9a-fA-F]{6}")
 CLIP = 1.0
 """Percent of the cells at each end of a color bar that share its end color."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Values:
     """A number for every cell and what is known about it.
 
@@ -53,10 +55,18 @@ class Values:
     limits: tuple[float, float] | None = None
     note: str = ""
 
-    @property
+    @cached_property
     def n_missing(self) -> int:
         """Number of cells without a finite value."""
         return int(np.size(self.numbers) - np.isfinite(self.numbers).sum())
+
+    @cached_property
+    def distribution(self) -> tuple[float, float, NDArray[np.intp]]:
+        """Smallest and largest finite value, and the number of cells in each of ``BINS`` equal steps between them."""
+        finite = self.numbers[np.isfinite(self.numbers)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        counts, _ = np.histogram(finite, bins=BINS, range=(low, high if high > low else low + 1.0))
+        return low, high, counts
 
     def scale(self, clip: float = CLIP) -> ColorScale:
         """Return the scale that leaves ``clip`` percent of the cells beyond each end, symmetric for signed values."""
@@ -160,6 +170,14 @@ def coloring_of(title: str, values: Labels | Values) -> Coloring:
             values = replace(values, colors=values.categories)  # a column of colors shows itself
         return CategoryColoring(title, values)
     return ValueColoring(title, values, values.scale())
+
+
+def prepared(title: str, values: Labels | Values) -> Coloring:
+    """Return :func:`coloring_of` with all that its legend needs counted already, for a thread of its own."""
+    coloring = coloring_of(title, values)
+    if isinstance(coloring, ValueColoring):
+        _ = coloring.values.n_missing, coloring.values.distribution
+    return coloring
 
 
 def shown_cells(labels: Labels, hidden: frozenset[str]) -> NDArray[np.bool_]:

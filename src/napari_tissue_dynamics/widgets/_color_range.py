@@ -9,6 +9,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_tissue_dynamics.layers.coloring import BINS
 from napari_tissue_dynamics.layers.colors import color_table
 from napari_tissue_dynamics.widgets._legend import number
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.coloring import ValueColoring
     from napari_tissue_dynamics.layers.colors import ColorScale
 
-BINS = 80
 HISTOGRAM, BAR, GRIP = 34, 14, 7
 CATCH = 10.0
 """How far from a limit the mouse still takes hold of it, in pixels."""
@@ -50,6 +50,7 @@ class ColorRange(QWidget):
         self._scale: ColorScale | None = None
         self._signed = False
         self._from, self._to = 0.0, 1.0
+        self._data = (0.0, 1.0)
         self._heights: NDArray[np.float64] = np.zeros(BINS)
         self._held = ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -61,14 +62,12 @@ class ColorRange(QWidget):
         return QSize(240, HISTOGRAM + BAR + GRIP + self.fontMetrics().height() + 4)
 
     def show_coloring(self, coloring: ValueColoring) -> None:
-        """Show these values; the distribution is counted anew."""
-        numbers = coloring.values.numbers
-        finite = numbers[np.isfinite(numbers)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        """Show these values, their distribution and their scale."""
+        low, high, counts = coloring.values.distribution
+        self._data = (low, high if high > low else low + 1.0)
         self._from = min(low, coloring.scale.low)
         self._to = max(high, coloring.scale.high)
         self._to = self._to if self._to > self._from else self._from + 1.0
-        counts = np.histogram(finite, bins=BINS, range=(self._from, self._to))[0]
         second = np.sort(counts)[-2]  # the highest bar is cut: a gene has far more zeros than anything else
         self._heights = np.sqrt(np.minimum(counts / max(second, 1), 1.0))
         self._signed = coloring.values.signed
@@ -179,10 +178,11 @@ class ColorRange(QWidget):
     def _paint_histogram(self, painter: QPainter, ink: QColor) -> None:
         faint = QColor(ink)
         faint.setAlphaF(0.45)
-        width = self._room / BINS
+        left = self.place(self._data[0])
+        width = (self.place(self._data[1]) - left) / BINS
         for k, height in enumerate(self._heights):
             top = HISTOGRAM - 4
-            painter.fillRect(QRectF(GRIP + k * width, HISTOGRAM - top * height, width, top * height), faint)
+            painter.fillRect(QRectF(left + k * width, HISTOGRAM - top * height, width, top * height), faint)
 
     def _gradient(self) -> QLinearGradient:
         assert self._scale is not None

@@ -45,9 +45,9 @@ def draw_coloring(viewer: napari.viewer.Viewer, workspace: Workspace, *, alone: 
     else:
         recolor(layer, colored_values(coloring, shown))
     if alone:
-        layer.visible = True
         _viewer.hide_other_results(viewer, workspace, [NAME])
-        viewer.layers.selection.active = layer
+        if viewer.layers.selection.active != layer:
+            viewer.layers.selection.active = layer
     workspace.legend_changed.emit()
 
 

@@ -171,8 +171,8 @@ def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys:
     kept = set(keys)
     for key in workspace.layer_ids:
         layer = find(viewer, workspace, key)
-        if layer is not None and rank(key) in (CELLS, RESULT):
-            layer.visible = key in kept
+        if layer is not None and rank(key) in (CELLS, RESULT) and layer.visible != (key in kept):
+            layer.visible = key in kept  # draws the layer anew even where nothing changes
 
 
 def show_scale_bar(viewer: napari.viewer.Viewer, *, visible: bool) -> None:

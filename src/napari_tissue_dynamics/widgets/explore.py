@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_tissue_dynamics.layers.catalogue import GROUPS, Catalogue, Entry
 from napari_tissue_dynamics.layers.colored_points import NAME, colored_values
-from napari_tissue_dynamics.layers.coloring import CategoryColoring, ValueColoring, Values, coloring_of
+from napari_tissue_dynamics.layers.coloring import CategoryColoring, ValueColoring, coloring_of, prepared
 from napari_tissue_dynamics.layers.colors import category_colors
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._category_panel import CategoryPanel
@@ -29,7 +29,6 @@ from napari_tissue_dynamics.widgets._value_panel import ValuePanel
 if TYPE_CHECKING:
     import napari
 
-    from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.layers.coloring import Coloring
     from napari_tissue_dynamics.layers.colors import MapName
 
@@ -81,16 +80,16 @@ class ExploreDock(Dock):
         self.clear_error()
         self._wanted = entry
         self.workspace.log.add("color", by=entry.group, name=entry.name)
-        self.fetcher.fetch(lambda: (sources.tissue, entry, sources.read(entry)))
+        self.fetcher.fetch(lambda: (sources.tissue, entry, prepared(entry.name, sources.read(entry))))
 
-    def _arrived(self, found: tuple[object, Entry, Labels | Values]) -> None:
-        tissue, entry, values = found
+    def _arrived(self, found: tuple[object, Entry, Coloring]) -> None:
+        tissue, entry, coloring = found
         if tissue is not self.workspace.tissue:
             return  # another tissue was loaded meanwhile
         again = entry == self.entry
         self.entry = entry
         self.search.remember(entry)
-        self.workspace.set_coloring(self._as_left(coloring_of(entry.name, values)))
+        self.workspace.set_coloring(self._as_left(coloring))
         wanted, self._wanted = self._wanted, None
         if not again or entry == wanted:
             self._draw(alone=True)
@@ -168,7 +167,7 @@ class ExploreDock(Dock):
         sources, entry = sources_of(self.workspace), self.entry
         if sources is not None and entry is not None and entry in Catalogue(sources.names()):
             self._wanted = None
-            self.fetcher.fetch(lambda: (sources.tissue, entry, sources.read(entry)))
+            self.fetcher.fetch(lambda: (sources.tissue, entry, prepared(entry.name, sources.read(entry))))
 
     def _tissue_changed(self) -> None:
         self.fetcher.forget()
