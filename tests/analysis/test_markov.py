@@ -25,8 +25,8 @@ def slow_chain(graph, kernel, scale):
         for j, c in zip(graph.neighbors[i], graph.cosines[i].astype(float), strict=True):
             if j != i:
                 result[i, j] = np.exp(scale * c) if kernel == "exp" else np.expm1(scale * max(c, 0))
-        own = scale * min(max(bound - best[i], 0), 1)
-        result[i, i] = np.exp(own) if kernel == "exp" else np.expm1(own)
+        own = scale * min(max(bound - max(best[i], 0), 0), 1)
+        result[i, i] = np.exp(own) * (own > 0) if kernel == "exp" else np.expm1(own)
         total = result[i].sum()
         result[i] = result[i] / total if total > 0 else np.eye(n)[i]
     return result

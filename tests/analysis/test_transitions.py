@@ -58,7 +58,7 @@ def test_cell_without_velocity_has_no_preference(cells):
 def test_weights_equal_the_formula(cells):
     graph = velocity_graph(*cells)
     weights = transition_weights(graph)
-    best = graph.cosines.max(axis=1)
+    best = np.maximum(graph.cosines.max(axis=1), 0)
     for i in range(len(best)):
         stay = min(max(np.quantile(best, 0.98) - best[i], 0), 1)
         row = [np.expm1(10 * c) if c > 0 else -np.expm1(-10 * c) for c in graph.cosines[i].astype(float)]

@@ -25,7 +25,7 @@ def velocity_chain(graph: VelocityGraph, *, kernel: Kernel = "exp", scale: float
               \quad\text{or}\quad T_{ij} \propto \operatorname{expm1}(\text{scale}\,\max(\pi_{ij}, 0))
 
     with the cosines :math:`\pi_{ij}` and the self transition :math:`\pi_{ii}` of the graph, which is large for a cell
-    that no neighbor lies ahead of. The first is the chain of scVelo (Bergen et al. 2020), the kernel of La Manno et al.
+    that no neighbor lies ahead of; where it is 0 a cell does not stay. The first is the chain of scVelo (Bergen et al. 2020), the kernel of La Manno et al.
     2018 with :math:`\sigma = 1 / \text{scale}`; the second is that of scVelo without the graph of negative cosines.
 
     Parameters
@@ -47,7 +47,7 @@ def velocity_chain(graph: VelocityGraph, *, kernel: Kernel = "exp", scale: float
     steps = sparse.csr_array((weight.ravel(), graph.neighbors.ravel().astype(np.int32), rows), shape=(n, n))
     steps.sum_duplicates()
     own = scale * graph.self_transition.astype(np.float64)
-    stay = sparse.diags_array(np.exp(own) if kernel == "exp" else np.expm1(own))
+    stay = sparse.diags_array(np.where(own > 0, np.exp(own), 0) if kernel == "exp" else np.expm1(own))
     return row_stochastic(sparse.csr_array(steps + stay))
 
 

@@ -56,9 +56,10 @@ class VelocityGraph:
     def self_transition(self) -> NDArray[np.float32]:
         """(cells,) weight of staying, large for a cell whose best neighbor agrees less than others' do.
 
-        The 98 % quantile over cells of the best cosine, minus the cell's own, clipped to [0, 1], as in scVelo.
+        The 98 % quantile over cells of the best cosine, minus the cell's own, or 0 if that is below, clipped to [0, 1],
+        as in scVelo.
         """
-        stay: NDArray[np.float32] = np.clip(self.bound - self.best, 0, 1).astype(np.float32)
+        stay: NDArray[np.float32] = np.clip(self.bound - np.maximum(self.best, 0), 0, 1).astype(np.float32)
         return stay
 
 

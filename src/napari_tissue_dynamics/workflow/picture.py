@@ -87,7 +87,7 @@ def picture_steps(
     light, steps = _affordable(field, drawn.graph, seed)
     spread = yield from part_of(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
     null = yield from part_of(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
-    agreement = yield from wait("confidence", lambda: confidence(field.spliced, graph.neighbors), 0.9, stop)
+    agreement = yield from wait("confidence", lambda: confidence(_counting(field), graph.neighbors), 0.9, stop)
     experts = yield from wait("experts", lambda: _experts(tissue, field), 0.95, stop)
     return VelocityResult(
         field,
@@ -159,6 +159,11 @@ def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:
             "Choose a column of cell types when loading it, or let arrows go anywhere."
         )
     return tissue.cell_types.codes
+
+
+def _counting(field: VelocityField) -> NDArray[np.float32]:
+    """Return the velocities of the genes that are fitted well enough, (cells, genes)."""
+    return field.spliced if field.velocity_genes is None else field.spliced[:, field.velocity_genes]
 
 
 def similar_cells_steps(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
