@@ -25,8 +25,9 @@ def velocity_chain(graph: VelocityGraph, *, kernel: Kernel = "exp", scale: float
               \quad\text{or}\quad T_{ij} \propto \operatorname{expm1}(\text{scale}\,\max(\pi_{ij}, 0))
 
     with the cosines :math:`\pi_{ij}` and the self transition :math:`\pi_{ii}` of the graph, which is large for a cell
-    that no neighbor lies ahead of; where it is 0 a cell does not stay. The first is the chain of scVelo (Bergen et al. 2020), the kernel of La Manno et al.
-    2018 with :math:`\sigma = 1 / \text{scale}`; the second is that of scVelo without the graph of negative cosines.
+    that no neighbor lies ahead of; where it is 0 a cell does not stay. The first is the chain of scVelo (Bergen et al.
+    2020), with the kernel of La Manno et al. 2018 for :math:`\sigma = 1 / \text{scale}`; the second is that of scVelo
+    without the graph of negative cosines.
 
     Parameters
     ----------
