@@ -61,6 +61,13 @@ def test_mixed_layer_has_a_legend_with_counts(tissue, result):
     assert np.isnan(options["features"]["probability"][7])
 
 
+def test_a_fate_named_after_a_type_has_its_color(tissue, result):
+    types = Labels("type", np.zeros(tissue.n_cells, np.int32), ("other", "B"), ("#123456", "#00FF00"))
+    assert fate_colors(result, types) == ("#FF0000", "#00FF00")
+    clash = Labels("type", np.zeros(tissue.n_cells, np.int32), ("B",), ("#FF0000",))
+    assert fate_colors(result, clash) == ("#FF0000", "#0000FF")
+
+
 def test_one_fate_is_a_probability_from_0_to_1(tissue, result):
     _, options, _ = fate_points(tissue, result, "B")
     assert options["name"] == "fate B"

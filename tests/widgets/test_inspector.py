@@ -200,7 +200,7 @@ def test_fates_are_bars_in_the_colors_of_their_layers(dock, workspace, qtbot):
     workspace.set_fate(fate)
     workspace.pick(4)
     waited(dock, qtbot)
-    colors = dict(zip(fate.names, fate_colors(fate), strict=True))
+    colors = dict(zip(fate.names, fate_colors(fate, workspace.tissue.cell_types), strict=True))
     assert {bar.name: (bar.value, bar.color) for bar in dock.fates.bars} == {
         name: (pytest.approx(probabilities[4, k]), colors[name]) for k, name in enumerate(fate.names)
     }

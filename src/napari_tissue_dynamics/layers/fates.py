@@ -54,21 +54,21 @@ def mixed_fates(tissue: Tissue, result: FateResult) -> LayerData:
 
     The legend counts the cells that most probably have each fate.
     """
-    colors = fate_colors(result)
+    colors = fate_colors(result, tissue.cell_types)
     likely = Labels(MIXED, result.fate, result.names, colors)
     array, options, kind = category_points(tissue, likely, name=MIXED, kind="fate")
     rgba = mixed_rgba(result.probabilities, colors)
     for key in ("face_color_cycle", "border_color_cycle"):
         options.pop(key, None)
     surest = np.where(result.unreachable, np.float32(np.nan), np.nan_to_num(result.probabilities).max(axis=1))
-    options |= {"face_color": rgba, "border_color": rgba, "metadata": about("fate", legend=fate_legend(result))}
+    options |= {"face_color": rgba, "border_color": rgba, "metadata": about("fate", legend=fate_legend(result, colors))}
     options["features"] |= {MIXED: likely.values(NOWHERE), "probability": surest.astype(np.float32)}
     return array, options, kind
 
 
 def terminal_points(tissue: Tissue, result: FateResult) -> LayerData:
     """Return the cells of the terminal states in the colors of their fates, and all other cells without a color."""
-    labels = Labels(TERMINAL, result.terminal.codes, result.names, fate_colors(result))
+    labels = Labels(TERMINAL, result.terminal.codes, result.names, fate_colors(result, tissue.cell_types))
     return category_points(tissue, labels, name=TERMINAL, kind="fate")
 
 
@@ -94,16 +94,21 @@ def mixed_rgba(probabilities: NDArray[np.floating], colors: Sequence[str]) -> ND
     return result
 
 
-def fate_colors(result: FateResult) -> tuple[str, ...]:
-    """Return the color of every fate, ``#rrggbb``: its own, else one of our palette."""
-    colors = category_colors(result.names, result.terminal.colors)
-    return tuple(colors[name] for name in result.names)
+def fate_colors(result: FateResult, types: Labels | None = None) -> tuple[str, ...]:
+    """Return the color of every fate, ``#rrggbb``: that of the cell type it is named after, else its own.
+
+    Colors are those of the fates alone if two fates would have the same.
+    """
+    own = category_colors(result.names, result.terminal.colors)
+    of_types = {} if types is None else category_colors(types.categories, types.colors)
+    colors = tuple(of_types.get(name, own[name]) for name in result.names)
+    return colors if len(set(colors)) == len(colors) else tuple(own[name] for name in result.names)
 
 
-def fate_legend(result: FateResult) -> CategoryLegend:
-    """Return the fates with the number of cells whose most probable one each is."""
+def fate_legend(result: FateResult, colors: Sequence[str]) -> CategoryLegend:
+    """Return the fates in these colors with the number of cells whose most probable one each is."""
     counts = [int((result.fate == each).sum()) for each in range(len(result.names))]
-    entries = [LegendEntry(*each) for each in zip(result.names, fate_colors(result), counts, strict=True)]
+    entries = [LegendEntry(*each) for each in zip(result.names, colors, counts, strict=True)]
     if result.n_unreachable:
         gray = "#" + "".join(f"{round(255 * part):02X}" for part in MISSING_COLOR[:3])
         entries.append(LegendEntry(NOWHERE, gray, result.n_unreachable))

@@ -20,6 +20,8 @@ COLUMNS = (
     Column("r", "Correlation of its expression with the probability of the fate, over cells.", signed),
     Column("FDR", "False discovery rate. Neighboring cells are alike: take it as a ranking.", plain),
 )
+EXPORT = "Write all genes of all fates with their p-values to a .csv file."
+NONE = "There are no driver genes: they need two fates or more, and counts."
 TIP = "Genes whose expression goes with the fate. Enter or a double click colors the cells by a gene."
 
 
@@ -44,7 +46,6 @@ class DriverPanel(QWidget):
         self.table = ValueTable("Driver genes", COLUMNS, TIP)
         self.words = sentences("About the driver genes")
         self.export_button = QPushButton("Export driver genes as …")
-        self.export_button.setToolTip("Write all genes of all fates with their p-values to a .csv file.")
         self.export_button.setAccessibleName("Export driver genes")
         fields = rows()
         add_row(fields, "Fate", self.fate, "Whose genes are listed.")
@@ -63,6 +64,8 @@ class DriverPanel(QWidget):
         """List the driver genes of a result; None empties the table."""
         self._result = result
         drivers = None if result is None else result.drivers
+        self.export_button.setEnabled(drivers is not None)
+        self.export_button.setToolTip(EXPORT if drivers is not None else NONE)
         before = self.fate.currentText()
         self.fate.blockSignals(True)
         self.fate.clear()
@@ -81,7 +84,7 @@ class DriverPanel(QWidget):
         drivers = None if self._result is None else self._result.drivers
         if drivers is None or fate not in drivers.fates:
             self.table.show_rows([])
-            self.words.setText("Driver genes need two fates or more, and counts.")
+            self.words.setText(NONE)
             return
         table = drivers.table(fate, MOST)
         values = (table["gene"], table["correlation"].astype(float), table["fdr"].astype(float))

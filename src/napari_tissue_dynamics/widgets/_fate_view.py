@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_tissue_dynamics.data.fate_result import FateResult
-    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.tissue import Labels, Tissue
     from napari_tissue_dynamics.widgets._workspace import Workspace
 
 SWATCH = 14
@@ -48,22 +48,23 @@ class FateList(QListWidget):
         super().__init__(parent)
         self.setAccessibleName("Fates")
         self.setToolTip(TIP)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # long names end in "…"
         self.currentItemChanged.connect(self._moved)
         self.itemClicked.connect(self._moved)
         self.show_fates(None)
 
-    def show_fates(self, result: FateResult | None) -> None:
-        """List the fates of a result; None empties the list."""
+    def show_fates(self, result: FateResult | None, types: Labels | None = None) -> None:
+        """List the fates of a result in the colors of the cell types; None empties the list."""
         self.blockSignals(True)
         self.clear()
         if result is not None:
-            self._add("who goes where: all fates mixed", MIXED)
+            self._add("all fates, mixed", MIXED)
             self._add(f"terminal states  ({int((result.terminal.codes >= 0).sum())} cells)", TERMINAL)
-            for index, (name, color) in enumerate(zip(result.names, fate_colors(result), strict=True)):
+            for index, (name, color) in enumerate(zip(result.names, fate_colors(result, types), strict=True)):
                 count = int((result.fate == index).sum())
                 mean = float(np.nanmean(result.probabilities[:, index])) if not result.unreachable.all() else 0.0
-                item = self._add(f"{name}  (most likely for {count} cells)", ONE.format(name=name))
-                item.setToolTip(f"Mean probability of ending in {name}: {mean:.2f}")
+                item = self._add(f"{name}  ({count} cells)", ONE.format(name=name))
+                item.setToolTip(f"Most likely for {count} cells; mean probability of ending in {name}: {mean:.2f}")
                 pixmap = QPixmap(SWATCH, SWATCH)
                 pixmap.fill(QColor(color))
                 item.setIcon(QIcon(pixmap))

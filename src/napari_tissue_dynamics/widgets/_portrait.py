@@ -27,6 +27,10 @@ RING = 6.0
 REACH = 8.0
 """So far, in pixels, a click may be from a cell."""
 GAP = 4
+SAMPLE = 14
+"""Length of a line in the key."""
+LINE, HALO = 1.8, 3.6
+"""Widths of a line, and of the ground that sets it off from the cells."""
 HIGHEST = 1.1
 """Largest height over width."""
 
@@ -147,8 +151,8 @@ class PortraitCanvas(QWidget):
 
     def _stroke(self, painter: QPainter, style: Qt.PenStyle, draw: object) -> None:
         """Draw a line twice, so that it stands out on cells of every color."""
-        for color, width in ((self._ground(), 4.5), (self._ink(), 2.0)):
-            painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine if width > 4 else style))
+        for color, width in ((self._ground(), HALO), (self._ink(), LINE)):
+            painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine if width == HALO else style))
             draw()  # type: ignore[operator]
 
     def _courses(self) -> list[tuple[Course, Qt.PenStyle]]:
@@ -178,17 +182,17 @@ class PortraitCanvas(QWidget):
     def _draw_key(self, painter: QPainter, row: QRectF) -> None:
         """Name the vertical axis and the lines, above the plot."""
         painter.drawText(row, Qt.AlignmentFlag.AlignLeft, "unspliced")
-        right, least = row.right(), self.fontMetrics().horizontalAdvance("unspliced  ")
+        right, least = row.right(), self.fontMetrics().horizontalAdvance("unspliced ")
         for course, style in reversed(self._courses()):
             wide = self.fontMetrics().horizontalAdvance(course.name)
-            if right - wide - 22 - GAP < least:
+            if right - wide - SAMPLE - GAP < least:
                 return  # no room for another
             painter.drawText(QRectF(right - wide, row.top(), wide, row.height()), 0, course.name)
             line = right - wide - GAP
             painter.setPen(QPen(self._ink(), 2, style))
-            painter.drawLine(QPointF(line - 18, row.center().y()), QPointF(line, row.center().y()))
+            painter.drawLine(QPointF(line - SAMPLE, row.center().y()), QPointF(line, row.center().y()))
             painter.setPen(self._ink())
-            right = line - 18 - 2 * GAP
+            right = line - SAMPLE - 2 * GAP
 
     def _cells(self, axes: tuple[Axis, Axis]) -> QPixmap:
         if self._picture is None:

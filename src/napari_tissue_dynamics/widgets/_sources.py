@@ -29,7 +29,10 @@ def sources_of(workspace: Workspace) -> Sources | None:
         tuple(workspace.contents.obs) if workspace.contents else (),
         None if velocity is None else velocity.field,
         workspace.regulation,
-        {**({} if velocity is None else _trust_in(velocity)), **({} if fate is None else _fates(fate))},
+        {
+            **({} if velocity is None else _trust_in(velocity)),
+            **({} if fate is None else _fates(fate, workspace.tissue.cell_types)),
+        },
     )
 
 
@@ -42,8 +45,8 @@ def _trust_in(velocity: VelocityResult) -> dict[str, Labels | Values]:
     return found
 
 
-def _fates(fate: FateResult) -> dict[str, Labels | Values]:
-    found: dict[str, Labels | Values] = {"terminal states": replace(fate.terminal, colors=fate_colors(fate))}
+def _fates(fate: FateResult, types: Labels | None) -> dict[str, Labels | Values]:
+    found: dict[str, Labels | Values] = {"terminal states": replace(fate.terminal, colors=fate_colors(fate, types))}
     for name, probability in zip(fate.names, fate.probabilities.T, strict=True):
         note = f"probability of ending in {name}"
         found[f"fate {name}"] = Values(np.array(probability), limits=(0.0, 1.0), note=note)

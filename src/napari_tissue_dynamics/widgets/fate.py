@@ -203,7 +203,8 @@ class FateDock(Dock):
         result = self.workspace.fate
         self.summary.setText("" if result is None else workflow.fate_in_words(result))
         self.summary.setVisible(result is not None)
-        self.fates.show_fates(result)
+        tissue = self.workspace.tissue
+        self.fates.show_fates(result, None if tissue is None else tissue.cell_types)
         self.drivers.show_drivers(result)
         self.drivers_section.setVisible(result is not None)
         if result is None:

@@ -254,7 +254,8 @@ class InspectorDock(Dock):
         self.header.setText(header_of(report, other))
         self.experts.show_bars(time_and_experts(report, other))
         fate = self.workspace.fate
-        colors = {} if fate is None else dict(zip(fate.names, fate_colors(fate), strict=True))
+        types = None if self.workspace.tissue is None else self.workspace.tissue.cell_types
+        colors = {} if fate is None else dict(zip(fate.names, fate_colors(fate, types), strict=True))
         self.fates.show_bars(bars_of(report.fates, () if other is None else other.fates, colors))
         self.genes.show_rows([(g.gene, g.in_spreads, g.velocity, g.spliced, g.unspliced) for g in report.genes])
         pinned = None if other is None else self._betas(other.index)
