@@ -5,6 +5,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_tissue_dynamics.data.anndata_io import write_h5ad
+from napari_tissue_dynamics.data.placement import Placement, moved
 from napari_tissue_dynamics.data.simulate import simulate_tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
@@ -71,3 +72,13 @@ def test_a_truncated_file_gives_a_sentence(file):
     os.truncate(file, 4000)
     with pytest.raises(DataError, match=file.name):
         read_layers(str(file))
+
+
+def test_an_image_that_lies_wrong_is_told_when_a_file_is_dropped(simulated, file, tmp_path, recwarn):
+    read_layers(str(file))
+    assert not [each for each in recwarn if "lie on tissue" in str(each.message)]
+    image = moved(simulated.tissue.histology[0], Placement(flip_y=True))
+    path = tmp_path / "upside_down.h5ad"
+    write_h5ad(path, simulated.tissue.with_(histology=(image,)))
+    with pytest.warns(UserWarning, match=r"lie on tissue.*\(flip-y\) it would be.*'Load tissue' can move it"):
+        read_layers(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], lis
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Read images, cells and stored arrows; no counts are read.
 
-    The metadata of the layers name the file, so that the docks can work with it.
+    The metadata of the layers name the file, so that the docks can work with it. napari shows a warning when another
+    place of an image would put clearly more cells on tissue.
 
     Parameters
     ----------
@@ -49,11 +51,15 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _layers_of(path: Path) -> list[LayerData]:
+    from napari_tissue_dynamics.analysis.alignment import image_check
     from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
     from napari_tissue_dynamics.layers.axes import PLUGIN
     from napari_tissue_dynamics.layers.stacks import tissue_layers
 
     tissue = read_h5ad(path, ReadOptions(spliced="", unspliced="", expression=""))
+    for verdict in image_check(tissue, path).alignments(tissue):
+        if verdict.better is not None:
+            warnings.warn(f"{verdict} The dock 'Load tissue' can move it.", UserWarning, stacklevel=2)
     layers = [*tissue_layers(tissue), *_arrows(path, tissue)]
     for _, options, _ in layers:
         options["metadata"][PLUGIN] |= {"key": options["name"], "source": str(path)}

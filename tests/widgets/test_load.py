@@ -272,3 +272,29 @@ def test_long_file_names_do_not_make_the_dock_wider(open_dock, tissue_file, tmp_
     load(dock, path, finish)
     assert path.name in dock.summary.text()
     assert dock.summary.minimumSizeHint().width() < 250
+
+
+def test_one_section_is_chosen_in_the_form(open_dock, workspace, viewer, tissue_file, tmp_path, finish):
+    import anndata
+
+    adata = anndata.read_h5ad(tissue_file)
+    adata.obs["section"] = np.where(np.arange(adata.n_obs) < 100, "front", "back")
+    path = tmp_path / "sections.h5ad"
+    adata.write_h5ad(path)
+    dock = open_dock(LoadDock)
+    load(dock, path, finish)
+    all_cells = viewer.layers["cells"].data.copy()
+    assert np.ptp(all_cells, axis=0).max() > 1.5 * np.ptp(np.asarray(adata.obsm["spatial"]), axis=0).max()
+    dock.look_button.click()
+    finish(dock)
+    items = [dock.form.only.itemText(i) for i in range(dock.form.only.count())]
+    assert items == ["all cells", "section = back", "section = front"]
+    dock.form.only.setCurrentText("section = front")
+    dock.panel.button.click()
+    finish(dock)
+    assert workspace.tissue.n_cells == len(viewer.layers["cells"].data) == 100
+    dock.form.only.setCurrentIndex(0)
+    dock.form.sections.setCurrentText("(none)")
+    dock.panel.button.click()
+    finish(dock)
+    assert np.ptp(viewer.layers["cells"].data, axis=0).max() < 0.7 * np.ptp(all_cells, axis=0).max()
