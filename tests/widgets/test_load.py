@@ -251,8 +251,10 @@ def test_spots_beside_the_tissue_are_left_out_with_one_click(
     dock = open_dock(LoadDock)
     load(dock, path, finish)
     assert dock.only_tissue.isVisibleTo(dock)
+    dock.align.swap.click()
     dock.only_tissue.click()
     finish(dock)
+    assert [str(image.placement) for image in workspace.tissue.histology] == ["swap"]
     assert workspace.tissue.n_cells == len(viewer.layers["cells"].data) == 200
     assert workspace.read_options.only == ("in_tissue", "1")
     assert not dock.only_tissue.isVisibleTo(dock)

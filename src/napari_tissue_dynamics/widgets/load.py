@@ -106,8 +106,11 @@ class LoadDock(Dock):
             return
         value = next((value for name, value in workspace.contents.subsets if is_tissue(name, value)), None)
         if value is not None:
-            options = workspace.read_options or ReadOptions()
-            self._read(str(workspace.source), replace(options, only=(IN_TISSUE, value)))
+            options = replace(workspace.read_options or ReadOptions(), only=(IN_TISSUE, value))
+            moves = {image.placement for image in workspace.tissue.histology} if workspace.tissue else set()
+            if len(moves) == 1:  # images stay where the person has put them
+                options = replace(options, placement=moves.pop())
+            self._read(str(workspace.source), options)
 
     def _read(self, path: str, options: ReadOptions | None) -> None:
         self.run("Loading", opening(path, options), self._loaded, panel=self.panel)
