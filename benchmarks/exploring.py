@@ -49,6 +49,8 @@ def measure(n_cells, n_genes):
 
     from napari_tissue_dynamics.layers.catalogue import Catalogue, Entry
     from napari_tissue_dynamics.layers.coloring import prepared
+    from napari_tissue_dynamics.layers.points import cell_points
+    from napari_tissue_dynamics.widgets import _viewer
     from napari_tissue_dynamics.widgets._hover_card import HoverCard
     from napari_tissue_dynamics.widgets._picking import picker_of
     from napari_tissue_dynamics.widgets._sources import sources_of
@@ -61,6 +63,7 @@ def measure(n_cells, n_genes):
     workspace = workspace_of(viewer)
     workspace.set_tissue(tissue_of(n_cells, n_genes, rng))
     tissue = workspace.tissue
+    _viewer.show(viewer, workspace, cell_points(tissue))
     dock = ExploreDock(viewer)
     dock.resize(320, 600)
     dock.show()
