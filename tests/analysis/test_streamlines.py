@@ -99,6 +99,14 @@ def test_steps_are_even_and_wider_separation_gives_fewer_lines():
     np.testing.assert_allclose(steps, 0.2 * SPACING, rtol=2e-2)
 
 
+def test_lines_go_through_the_places_that_are_given(rng):
+    places = rng.uniform(-0.5, 0.5, (60, 2))
+    lines = streamlines(grid_of(rotation), StreamlineConfig(separation=0.5), seeds=places)
+    assert len(lines) > 5
+    for line in lines:
+        assert np.abs(line[:, None] - places).sum(axis=2).min() < 1e-6
+
+
 def test_a_field_of_zeros_has_no_lines():
     lines = streamlines(grid_of(np.zeros_like))
     assert len(lines) == 0

@@ -1,5 +1,13 @@
-"""A small lineage tree with velocities, and everything that can be exported of it."""
+"""A small lineage tree with velocities and what can be exported of it, and a browser to look at a page with."""
 
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
 from dataclasses import replace
 
 import numpy as np
@@ -45,3 +53,103 @@ def fates(simulated):
 def embedding(simulated):
     places = np.random.default_rng(1).normal(size=(220, 2)).astype(np.float32)
     return Embedding("umap", places, "places of a test")
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Return what opens an address in a Chromium without a window."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no Chromium or Chrome on this machine")
+    pytest.importorskip("tornado")
+    return lambda address: opened_in(program, tmp_path / "profile", address)
+
+
+STARTS = 60.0
+ANSWERS = 60.0
+
+
+class Chromium:
+    """One page of a browser, by the DevTools protocol: a test types, clicks and looks in it."""
+
+    def __init__(self, socket):
+        self._socket, self._number = socket, 0
+
+    async def call(self, method, **parameters):
+        """Call a method of the protocol and return its result."""
+        self._number += 1
+        await self._socket.write_message(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while True:
+            text = await asyncio.wait_for(self._socket.read_message(), ANSWERS)
+            answer = json.loads(text)
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    async def value(self, script):
+        """Return the value of an expression, or of what it promises."""
+        result = await self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    async def until(self, script):
+        """Wait until an expression is true."""
+        end = time.monotonic() + ANSWERS
+        while not await self.value(script):
+            assert time.monotonic() < end, f"never true: {script}"
+            await asyncio.sleep(0.05)
+
+    async def press(self, key):
+        """Press a key where the focus is."""
+        text = {"text": key} if len(key) == 1 else {}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    async def write(self, text):
+        """Type into the field that has the focus."""
+        await self.call("Input.insertText", text=text)
+
+    async def click(self, element):
+        """Click the middle of an element, given as an expression."""
+        box = await self.value(
+            f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const b = e.getBoundingClientRect();"
+            f" return [b.left + b.width / 2, b.top + b.height / 2]; }})({element})"
+        )
+        where = {"x": box[0], "y": box[1], "button": "left", "clickCount": 1}
+        await self.call("Input.dispatchMouseEvent", type="mousePressed", **where)
+        await self.call("Input.dispatchMouseEvent", type="mouseReleased", **where)
+
+
+@contextlib.asynccontextmanager
+async def opened_in(program, profile, address):
+    """Open an address in a browser of its own."""
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    call = [program, "--headless=new", "--disable-gpu", "--remote-debugging-port=0", "--window-size=1280,900", *root,
+            f"--user-data-dir={profile}", "--no-first-run", address]  # fmt: skip
+    process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        from tornado.websocket import websocket_connect  # distributed brings it
+
+        socket = await websocket_connect(await asyncio.to_thread(_page, profile, address), max_message_size=1 << 28)
+        yield Chromium(socket)
+        socket.close()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _page(profile, address):
+    """Return where to talk to the page once it is there."""
+    end, port = time.monotonic() + STARTS, profile / "DevToolsActivePort"
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, IndexError):
+            listed = f"http://127.0.0.1:{port.read_text().split()[0]}/json"
+            with urllib.request.urlopen(listed, timeout=5) as answer:
+                for page in json.load(answer):
+                    if page["type"] == "page" and page["url"].startswith(address.split("#")[0]):
+                        return page["webSocketDebuggerUrl"]
+        time.sleep(0.1)
+    raise AssertionError("the browser did not start")

@@ -1,24 +1,24 @@
 """The page holds the numbers of the result, loads nothing, and works in a browser."""
 
+import asyncio
 import base64
 import json
-import os
 import re
-import shutil
-import subprocess
+import threading
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.export import ExportConfig, export
+from napari_tissue_dynamics.analysis.projection import on_grid
+from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.export import ExportConfig, export, export_steps
 from napari_tissue_dynamics.export.blob import Blob
+from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.workflow.results import VelocityResult
 
 PAGE = ExportConfig(tables=False, most_genes=7)
 DTYPES = {"u1": "<u1", "u2": "<u2", "u4": "<u4", "f4": "<f4"}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 class Page:
@@ -114,6 +114,37 @@ def test_many_cells_are_thinned_and_the_page_says_so(tmp_path, tissue, result, e
     np.testing.assert_allclose(time, result.field.time[at], atol=1e-5)
 
 
+def test_a_tissue_in_space_is_seen_along_z(tmp_path, tissue, result, embedding, rng):
+    deep = replace(tissue, positions=np.column_stack([tissue.positions, rng.uniform(0, 9, tissue.n_cells)]))
+    arrows = np.column_stack([result.arrows, rng.normal(size=tissue.n_cells)]).astype(np.float32)
+    in_space = replace(result, arrows=arrows, grid=on_grid(deep.positions, arrows, nodes=8))
+    (path,) = export(tmp_path, deep, in_space, PAGE, embedding=embedding)
+    view = Page(path).data["views"][1]
+    assert view["note"] == "seen along z"
+    expected = on_grid(tissue.positions, result.arrows)
+    np.testing.assert_allclose(Page(path).array(view["grid"]["positions"]), expected.positions.ravel())
+    np.testing.assert_allclose(Page(path).array(view["grid"]["arrows"]), expected.arrows.ravel(), atol=1e-6)
+
+
+def test_an_embedding_that_the_places_are_already_is_shown_once(tmp_path, tissue, result):
+    (path,) = export(tmp_path, replace(tissue, unit="embedding", embedding="umap"), result, PAGE)
+    (view,) = Page(path).data["views"]
+    assert view["title"] == "UMAP"
+    np.testing.assert_allclose(Page(path).array(view["x"]), tissue.positions[:, 0], atol=1e-3)
+
+
+def test_a_stopped_export_leaves_the_old_page(tmp_path, tissue, result, embedding):
+    old = tmp_path / "velocity_dashboard.html"
+    old.write_text("the page of yesterday")
+    stop = threading.Event()
+    steps = export_steps(tmp_path, tissue, result, PAGE, stop, embedding=embedding)
+    next(steps)
+    stop.set()
+    with pytest.raises(FitError, match="stopped"):
+        run_to_end(steps)
+    assert old.read_text() == "the page of yesterday"
+
+
 def test_what_was_not_found_out_is_left_out(tmp_path, tissue, result, embedding):
     bare = VelocityResult(replace(result.field, time=None, gene_time=None), result.arrows, result.grid,
                           result.confidence)  # fmt: skip
@@ -129,52 +160,98 @@ def test_the_page_loads_nothing_and_names_cannot_break_out(page, tissue):
     assert not re.findall(r"""(?:src|href)\s*=|https?:|@import|url\(""", page.text.replace(page._element("arrays"), ""))
 
 
-DRIVER = Path(__file__).with_name("page_driver.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium or Chrome on this machine")
-    return found
-
-
-def started(browser, profile, *options):
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    call = [browser, "--headless=new", "--disable-gpu", *root, f"--user-data-dir={profile}",
-            "--window-size=1280,900", "--virtual-time-budget=6000", *options]  # fmt: skip
-    return subprocess.run(call, capture_output=True, text=True, timeout=120, check=True).stdout
+INK = """(c => { const p = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, seen = new Set();
+  for (let i = 0; i < p.length; i += 4) seen.add(p[i] << 16 | p[i + 1] << 8 | p[i + 2]); return seen.size; })"""
+"""Number of colors in a canvas."""
 
 
 @pytest.mark.browser
-def test_the_page_works_in_a_browser(page, browser, tmp_path, tissue):
-    import html
+def test_the_page_works_in_a_browser(page, opened, tissue):
+    asyncio.run(_use(page, opened, tissue))
 
+
+async def _use(page, opened, tissue):
+    async with opened(page.path.as_uri() + "#theme=light") as chromium:
+        await chromium.until("document.documentElement.dataset.ready === 'yes'")
+        await _look(chromium, page)
+        await _type(chromium, page, tissue)
+        await _sort(chromium)
+        await _resize(chromium)
+
+
+async def _look(chromium, page):
+    """Colors, legend and hidden categories."""
+    for canvas in range(3):  # both views and the portrait show many colors
+        await chromium.until(f"{INK}(document.querySelectorAll('canvas')[{canvas}]) > 60")
+    legend = "document.getElementById('legend').textContent"
+    assert (await chromium.value(legend)).startswith("latent time")
+    image = "document.querySelectorAll('#views canvas')[1].toDataURL()"
+
+    async def color_by(key):
+        before = await chromium.value(image)
+        await chromium.value(f"c = document.getElementById('color'); c.value = {json.dumps(key)};"
+                             " c.dispatchEvent(new Event('change'))")  # fmt: skip
+        await chromium.until(f"{image} !== {json.dumps(before)}")
+
+    await color_by("Fates:fates, blended")
+    assert (await chromium.value(legend)).startswith("fates, blendedend 1end 2end 3end 4")
+    await color_by("gene:velocity")
+    assert (await chromium.value(legend)).startswith(f"{page.data['genes'][0]['name']}, velocity")
+    await color_by("Cells:state")
+    names = await chromium.value("[...document.querySelectorAll('#entries span')].map(e => e.textContent)")
+    assert names == ["progenitor", *(f"end {k}" for k in range(1, 5))]
+    before = await chromium.value(image)
+    first = "document.querySelector('#entries button')"
+    await chromium.click(first)
+    assert await chromium.value(f"{first}.getAttribute('aria-pressed')") == "false"
+    await chromium.until(f"{image} !== {json.dumps(before)}")
+
+
+async def _type(chromium, page, tissue):
+    """A view by keys, a cell by its name, a gene by its name."""
+    await chromium.value("document.querySelector('#views canvas').focus()")
+    image = "document.querySelector('#views canvas').toDataURL()"
+    for key in ("+", "ArrowLeft", "0"):
+        before = await chromium.value(image)
+        await chromium.press(key)
+        await chromium.until(f"{image} !== {json.dumps(before)}")
+    await chromium.value("document.getElementById('find').focus()")
+    await chromium.write(tissue.cells[7])
+    await chromium.press("Enter")
+    await chromium.until(f"document.querySelector('#cell h2')?.textContent === {json.dumps(tissue.cells[7])}")
     wanted = page.data["genes"][4]["name"]
-    driver = DRIVER.replace("NAME", json.dumps(tissue.cells[7])).replace("GENE", json.dumps(wanted))
-    driven = tmp_path / "driven.html"
-    driven.write_text(page.text.replace("</body>", f"<script>{driver}</script></body>"), encoding="utf-8")
-    dom = started(browser, tmp_path / "profile", "--dump-dom", driven.as_uri() + "#theme=light")
-    found = re.search(r'<pre id="said">(.*?)</pre>', dom, re.DOTALL)
-    assert found, re.search(r"<title>(.*?)</title>", dom).group(1)
-    said = json.loads(html.unescape(found.group(1)))
-    assert all(colors > 60 for colors in said["first"])  # both views and the portrait show many colors
-    assert said["legend"].startswith("latent time")
-    assert said["entries"] == ["progenitor", *(f"end {k}" for k in range(1, 5))]
-    assert said["pressed"] == "false"
-    assert said["zoomed"]
-    assert said["cell"] == tissue.cells[7]
-    assert said["selected"] == wanted
-    legend, colors, changed = said["blended"]
-    assert legend.startswith("fates, blended" + "".join(f"end {k}" for k in range(1, 5)))
-    assert changed
-    assert colors > 20
-    assert said["velocity"].startswith(f"{wanted}, velocity")
-    assert said["sorted"] == sorted(said["sorted"], reverse=True)
-    assert said["found"]
-    assert all("gene_000" in gene for gene in said["found"])
-    assert said["theme"]
-    assert f"gene={wanted}" in said["hash"]
-    assert said["unnamed"] == 0
-    assert said["wide"] <= 0
+    await chromium.value("g = document.getElementById('gene'); g.focus(); g.select()")
+    await chromium.write(wanted)
+    await chromium.value("document.getElementById('search').focus()")
+    selected = "document.querySelector('tr[aria-selected=true]')?.dataset.gene"
+    await chromium.until(f"{selected} === {json.dumps(wanted)}")
+    assert f"gene={wanted}" in await chromium.value("location.hash")
+
+
+async def _sort(chromium):
+    """The table, sorted and searched."""
+    await chromium.click("[...document.querySelectorAll('th button')].find(b => b.textContent === 'gamma')")
+    await chromium.until("document.querySelector('th[aria-sort=descending]')?.textContent === 'gamma ▼'")
+    values = "[...document.querySelectorAll('tbody tr')].map(r => +r.children[3].textContent)"
+    gamma = await chromium.value(values)
+    assert len(gamma) > 10
+    assert gamma == sorted(gamma, reverse=True)
+    await chromium.value("document.getElementById('search').focus()")
+    await chromium.write("gene_001")
+    shown = "[...document.querySelectorAll('tbody tr')].map(r => r.dataset.gene)"
+    await chromium.until(f"{shown}.length > 0 && {shown}.every(g => g.includes('gene_001'))")
+
+
+async def _resize(chromium):
+    """Theme and width; every control has a name."""
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = await chromium.value(ground)
+    await chromium.click("document.getElementById('theme')")
+    await chromium.until(f"{ground} !== {json.dumps(light)}")
+    unnamed = "[...document.querySelectorAll('button, select, input, canvas')].filter(e =>"
+    unnamed += " !(e.textContent.trim() || e.getAttribute('aria-label') || e.closest('label'))).length"
+    assert await chromium.value(unnamed) == 0
+    await chromium.call("Emulation.setDeviceMetricsOverride", width=500, height=800, deviceScaleFactor=2, mobile=False)
+    stretched = "[...document.querySelectorAll('canvas')].some(c => Math.abs(c.width / 2 - c.clientWidth) > 1)"
+    await chromium.until(f"innerWidth === 500 && !{stretched}")
+    assert await chromium.value("document.documentElement.scrollWidth") <= 500
