@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent
 
 ROWS_SHOWN = 9
-WIDEST_NAME = 16
+WIDEST_NAME = 20
 """Letters of the first column up to which it grows by itself, so that numbers beside it are seen in a narrow dock."""
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
