@@ -92,6 +92,13 @@ def test_a_lasso_around_cells_is_a_region(window, qtbot):
     assert len(dock.list.regions) == 1
     np.testing.assert_array_equal(dock.list.regions[0].cells, inside)
     np.testing.assert_array_equal(workspace.selection, inside)
+    assert len(viewer.layers["selected cells"].data) == 12
+    qtbot.mouseClick(dock.list.draw_button, Qt.MouseButton.LeftButton)
+    drag(qtbot, canvas, [place(*corner) for corner in [(46, 14), (74, 14), (74, 44), (46, 44), (46, 15)]])
+    assert [int(region.cells.sum()) for region in dock.list.regions] == [12, 9]
+    assert len(viewer.layers["selected cells"].data) == 9
+    dock.list.names.setCurrentRow(0)
+    assert len(viewer.layers["selected cells"].data) == 12
     qtbot.mouseClick(dock.panel.button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: dock.found is not None and not dock.is_running, timeout=10000)
     assert (dock.found.n_a, dock.found.n_b) == (12, 28)

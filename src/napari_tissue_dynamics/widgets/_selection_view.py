@@ -61,9 +61,11 @@ def _redraw(layer: Points, data: LayerData) -> None:
     """Move the rings of a layer to other cells; taking a layer out and in costs the time of many drags."""
     array, options, _ = data
     layer.visible = False  # drawn once, at the end
-    layer.data = array
+    # What is hidden is not sliced anew: after the data are others, a color would be drawn for points that are gone.
     for name in ("size", "face_color", "border_color"):
         setattr(layer, name, options[name])
+        setattr(layer, f"current_{name}", options[name])
+    layer.data = array
     layer.metadata[PLUGIN].update(options["metadata"][PLUGIN])
     layer.visible = True
 
