@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QImage, QPalette
 
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.steer.experts_number import ExpertNumber
-from napari_tissue_dynamics.widgets import steer
+from napari_tissue_dynamics.widgets import velocity
 from napari_tissue_dynamics.widgets._expert_curve import MARKS, ExpertCurve, ExpertNumberPanel, value_range
 from napari_tissue_dynamics.widgets.velocity import VelocityDock
 
@@ -153,7 +153,7 @@ def test_stop_ends_an_estimate_within_a_second(open_dock, workspace, tissue, fin
             time.sleep(0.01)
             yield Progress("mixture of 2", 1, 10, 0.1)
 
-    monkeypatch.setattr(steer, "tissue_expert_number_steps", endless)
+    monkeypatch.setattr(velocity, "tissue_expert_number_steps", endless)
     dock = open_dock(VelocityDock)
     workspace.set_tissue(tissue)
     dock.estimate()
@@ -168,6 +168,6 @@ def test_stop_ends_an_estimate_within_a_second(open_dock, workspace, tissue, fin
 
 def test_opening_the_dock_loads_no_plotting_or_learning_library():
     heavy = "{'matplotlib', 'sklearn', 'torch'}"
-    code = f"import sys, napari_tissue_dynamics.widgets.steer; print({heavy} & set(sys.modules))"
+    code = f"import sys, napari_tissue_dynamics.widgets.velocity; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "set()"
