@@ -14,7 +14,7 @@ from napari_tissue_dynamics.widgets._workspace import workspace_of
 pytestmark = pytest.mark.gui
 
 PLUGIN = "napari-tissue-dynamics"
-DOCKS = ("Load tissue", "Velocity", "SpaceTravLR regulation")
+DOCKS = ("Load tissue", "Velocity", "Fate", "SpaceTravLR regulation")
 
 
 @pytest.fixture

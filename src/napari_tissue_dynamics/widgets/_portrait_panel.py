@@ -92,7 +92,9 @@ class PortraitPanel(QWidget):
         self.canvas.show_portrait(portrait, colors, tissue.cells)
         self._show_legend(legend)
         said = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
-        told = "" if portrait.steady is None else " Above the dashed line its spliced RNA rises, below it falls."
+        told = " The model tells no rates of this gene." if portrait.curve is None else ""
+        if portrait.steady is not None:
+            told = " Above the dashed line its spliced RNA rises, below it falls."
         self.words.setText(f"{'; '.join(said)}.{told}")
         self.gene_changed.emit(portrait.gene)
 
