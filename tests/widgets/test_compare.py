@@ -57,6 +57,11 @@ def test_last_two_runs_are_compared_and_mapped(dock, qtbot, viewer, workspace, t
     assert (first.text(0), first.text(1)) == (tissue.cell_types.categories[0], "-1.00")
     scores = [float(dock.genes.topLevelItem(k).text(1)) for k in range(dock.genes.topLevelItemCount())]
     assert scores == sorted(scores)
+    dock.sections["genes"].expand(animate=False)
+    gene = dock.genes.topLevelItem(1).text(0)
+    place = dock.genes.visualItemRect(dock.genes.topLevelItem(1)).center()
+    qtbot.mouseClick(dock.genes.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: workspace.coloring.title == f"{gene} velocity", timeout=5000)
 
 
 def test_the_same_run_twice_cannot_be_compared(dock, qtbot):

@@ -57,7 +57,7 @@ class ColorBar:
 
 @dataclass(frozen=True, slots=True)
 class ArrowKey:
-    """What the opacity of arrows means.
+    """What the opacity and the length of arrows mean.
 
     Parameters
     ----------
@@ -67,12 +67,15 @@ class ArrowKey:
         What a faint and what an opaque arrow is.
     least
         Opacity of the faintest.
+    length
+        What their length means, in sentences; may be empty.
     """
 
     title: str
     faint: str
     opaque: str
     least: float
+    length: str = ""
 
 
 Legend: TypeAlias = CategoryLegend | ColorBar

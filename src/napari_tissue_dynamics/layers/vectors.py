@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.projection import cell_spacing
 from napari_tissue_dynamics.data.velocity_checks import RANDOM_AGREEMENT
+from napari_tissue_dynamics.layers.arrow_length import arrow_length_words
 from napari_tissue_dynamics.layers.axes import PLUGIN, about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
 from napari_tissue_dynamics.layers.legend import ArrowKey
@@ -71,7 +72,8 @@ def velocity_vectors(
         color[:, 3] = arrow_opacity(agreement[cells])
     metadata = about("velocity", cells=cells, note=note)
     if agreement is not None:
-        metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "unsure direction", "sure direction", LEAST_OPACITY)
+        length = arrow_length_words(arrows, unit)
+        metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "unsure direction", "sure direction", LEAST_OPACITY, length)
     return _vectors(positions[cells], arrows[cells], name, unit, color, width, metadata)
 
 

@@ -42,9 +42,12 @@ class LegendPanel(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.arrows = ArrowKeyView()
+        self.length = QLabel()
+        self.length.setWordWrap(True)
+        self.length.setAccessibleName("Meaning of the arrow length")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 0)
-        for widget in (self.title, self.categories, self.bar, self.note, self.arrows):
+        for widget in (self.title, self.categories, self.bar, self.note, self.arrows, self.length):
             layout.addWidget(widget)
         self.show_legend(None)
         self.show_arrows(None)
@@ -67,8 +70,10 @@ class LegendPanel(QWidget):
             self._list(legend.entries)
 
     def show_arrows(self, key: ArrowKey | None) -> None:
-        """Say what the opacity of arrows means; None where it has no meaning."""
+        """Say what the opacity and the length of arrows mean; None where they have no meaning."""
         self.arrows.setVisible(key is not None)
+        self.length.setText("" if key is None else key.length)
+        self.length.setVisible(bool(self.length.text()))
         if key is not None:
             self.arrows.show_key(key)
 

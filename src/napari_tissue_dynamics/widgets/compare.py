@@ -9,25 +9,29 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_tissue_dynamics.analysis.compare_velocities import VelocityComparison, compare_velocities_steps
-from napari_tissue_dynamics.layers.coloring import ValueColoring, Values
+from napari_tissue_dynamics.layers.catalogue import Entry
+from napari_tissue_dynamics.layers.coloring import ValueColoring, Values, coloring_of
 from napari_tissue_dynamics.layers.colors import ColorScale
 from napari_tissue_dynamics.widgets._coloring_view import show_coloring
 from napari_tissue_dynamics.widgets._dock import Dock
+from napari_tissue_dynamics.widgets._fetch import Fetcher
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
+from napari_tissue_dynamics.widgets.explore import sources_of
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.tissue import Labels, Tissue
     from napari_tissue_dynamics.widgets._runs import Run
 
 TITLE = "agreement of velocities"
 NOTE = "cosine of both velocities: 1 the same way, -1 the opposite way"
 HEIGHT = 180
 MOST_GENES = 200
+GENE_TIP = "Correlation of both velocities over the cells, by gene. Click a gene, or press Enter, to see its velocity."
 
 
 class Numbers(QTreeWidget):
@@ -89,10 +93,15 @@ class CompareDock(Dock):
         self.first, self.second = QComboBox(), QComboBox()
         self.words = sentences("Comparison of the velocities")
         self.types = Numbers(("Cell type", "Cosine", "Cells"), "Mean cosine of the cells of each type.")
-        self.genes = Numbers(("Gene", "Correlation", ""), "Correlation of both velocities over the cells, by gene.")
+        self.genes = Numbers(("Gene", "Correlation", ""), GENE_TIP)
         self.panel = RunPanel("Compare", "Compare two velocities cell by cell and show where they agree.")
         self._arrange()
         self.pin(self.panel, self.start)
+        self.fetcher = Fetcher(self)
+        self.fetcher.arrived.connect(self._arrived)
+        self.fetcher.failed.connect(self.show_error)
+        self.genes.itemClicked.connect(self._map_gene)
+        self.genes.itemActivated.connect(self._map_gene)
         for combo in (self.first, self.second):
             combo.currentIndexChanged.connect(self._refresh)
         listen(self, self.workspace.runs_changed, self._offer)
@@ -143,6 +152,18 @@ class CompareDock(Dock):
         for widget in (self.words, *self.sections.values()):
             self.column.addWidget(widget)
         self.column.addStretch()
+
+    def _map_gene(self, item: QTreeWidgetItem, *_: object) -> None:
+        """Color the cells by the velocity of a gene that is on show now."""
+        sources, entry = sources_of(self.workspace), Entry("velocity", f"{item.text(0)} velocity")
+        if sources is not None:
+            self.clear_error()
+            self.fetcher.fetch(lambda: (sources.tissue, entry.name, sources.read(entry)))
+
+    def _arrived(self, found: tuple[object, str, Labels | Values]) -> None:
+        tissue, name, values = found
+        if tissue is self.workspace.tissue:
+            show_coloring(self.viewer, self.workspace, coloring_of(name, values))
 
     def _runs(self) -> list[Run]:
         return [run for run in self.workspace.runs if run.kind == "velocity"]
