@@ -19,7 +19,7 @@ from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
-from napari_tissue_dynamics.widgets.explore import sources_of
+from napari_tissue_dynamics.widgets._sources import sources_of
 
 if TYPE_CHECKING:
     import napari
