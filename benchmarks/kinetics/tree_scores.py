@@ -5,13 +5,19 @@ from scipy import sparse
 from scipy.stats import spearmanr
 
 from napari_tissue_dynamics.analysis.agreement import gene_cosine
+from napari_tissue_dynamics.analysis.fate import FateConfig, fate
 from napari_tissue_dynamics.analysis.projection import comparable
-from napari_tissue_dynamics.analysis.transitions import velocity_graph
+from napari_tissue_dynamics.analysis.transitions import VelocityGraph, velocity_graph
+from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError
 
 TINY = np.finfo(np.float64).tiny
 # Steepness of the transition probabilities, T ~ exp(cosine / SIGMA).
 SIGMA = 0.1
+# Cells of every end that are called terminal where the ends are known.
+TERMINAL_CELLS = 30
+COMMITTED = 0.999
 
 
 def score(found, truth, near):
@@ -32,6 +38,7 @@ def score(found, truth, near):
     if "graph_data" in found:
         own = trajectory_scores(own_graph(found), truth)
         scores |= {f"own_{name}": value for name, value in own.items()}
+        scores |= fate_scores(own_graph(found), truth, found.get("time"))
     if "time" in found:
         scores |= time_scores(found, truth)
     return scores
@@ -81,6 +88,53 @@ def trajectory_scores(graph, truth):
         "trajectory": float((on * even_back > back * even_on)[either].mean()),
         "next": float(right.mean()),
     }
+
+
+def fate_scores(graph, truth, time=None):
+    """Return how well the chain of a velocity graph, CSR cosines without a diagonal, tells fates.
+
+    ``fate``: share of the cells with one possible end whose most likely end it is. ``fate_r``: correlation of found and
+    true probabilities over all cells and ends. Terminal cells are the latest ones of every end, the same for every
+    method. ``fate_found``: as ``fate``, with terminal states that are found; each stands for the end that most of its
+    cells are in, and cells of an end that was not found count as wrong.
+    """
+    chain, true = padded(graph), truth["fate"]
+    n, ends = true.shape
+    latest = np.full(n, -1, dtype=np.int32)
+    for end in range(ends):
+        cells = np.flatnonzero(true[:, end] > COMMITTED)
+        latest[cells[np.argsort(-truth["time"][cells])[:TERMINAL_CELLS]]] = end
+    known = Labels("ends", latest, tuple(truth["states"][1:]))
+    config = FateConfig(find_initial=False, drivers=False)
+    probabilities = fate(chain, config, terminal=known).probabilities
+    single = true.max(axis=1) > COMMITTED
+    right = probabilities.argmax(axis=1) == true.argmax(axis=1)
+    scores = {
+        "fate": float(right[single].mean()),
+        "fate_r": float(np.corrcoef(np.nan_to_num(probabilities).ravel(), true.ravel())[0, 1]),
+    }
+    try:
+        result = fate(chain, config, time=time)
+    except DataError:
+        return scores | {"fate_found": 0.0, "ends_found": 0.0}
+    stands = np.array(
+        [
+            np.bincount(true[result.terminal.codes == state].argmax(axis=1), minlength=ends).argmax()
+            for state in range(len(result.names))
+        ]
+    )
+    right = stands[np.nan_to_num(result.probabilities).argmax(axis=1)] == true.argmax(axis=1)
+    return scores | {"fate_found": float(right[single].mean()), "ends_found": float(len(set(stands.tolist())))}
+
+
+def padded(graph):
+    """Return CSR cosines with rows of any length as a velocity graph; a cell stands where it has fewer neighbors."""
+    n, ends = graph.shape[0], np.diff(graph.indptr)
+    filled = np.arange(ends.max()) < ends[:, None]
+    near = np.repeat(np.arange(n, dtype=np.int32)[:, None], ends.max(), axis=1)
+    cosines = np.zeros(near.shape, dtype=np.float32)
+    near[filled], cosines[filled] = graph.indices, graph.data
+    return VelocityGraph(near, cosines)
 
 
 def time_scores(found, truth):

@@ -12,13 +12,17 @@ COLUMNS = {
     "own_next": "next cell, own graph",
     "time_r": "time r",
     "time_rank": "time rank",
+    "fate": "fates, known ends",
+    "fate_r": "fate r",
+    "fate_found": "fates, found ends",
+    "ends_found": "ends found",
     "genes": "genes",
     "cpu": "CPU s",
     "wall": "wall s",
     "peak_mib": "peak MiB",
 }
 WHOLE = {"genes", "peak_mib"}
-SHARES = {"trajectory", "next", "own_trajectory", "own_next"}
+SHARES = {"trajectory", "next", "own_trajectory", "own_next", "fate", "fate_found"}
 
 
 def markdown(rows):

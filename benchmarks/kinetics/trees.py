@@ -41,4 +41,7 @@ def write_tree(folder, case, seed):
         "spliced": truth.spliced,
         "segment": truth.regime.codes,
         "parent": simulated.parent,
+        "state": simulated.state.codes,
+        "states": simulated.state.categories,
+        "fate": simulated.fate,
     }
