@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 Result = TypeVar("Result")
+Reported = TypeVar("Reported")
 
 # Cells x genes up to which one thread is used.
 FEW_VALUES = 2_000_000
@@ -86,6 +88,38 @@ def torch_threads_for(values: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let linear algebra and torch, where it is loaded, use one thread; the numbers before are restored."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    if torch and before != 1:
+        torch.set_num_threads(1)
+    try:
+        with one_blas_thread():
+            yield
+    finally:
+        if torch and before != 1:
+            torch.set_num_threads(before)
+
+
+def one_threaded(steps: Generator[Reported, None, Result]) -> Generator[Reported, None, Result]:
+    """Pass the reports of a fit on and compute all of it in one thread.
+
+    Several threads add the same numbers up in another order, and training makes a last digit a different network. What
+    is computed in one thread is the same in this process, in a process of its own and on a cluster. Between two
+    reports the numbers of threads are those of whoever drains this.
+    """
+    while True:
+        with one_thread():
+            try:
+                report = next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+        yield report
 
 
 @cache

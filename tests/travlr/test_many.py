@@ -225,6 +225,27 @@ def test_processes_one_of_which_is_killed(tissue, network, expected, tmp_path, m
     assert list((tmp_path / "run").glob(".scratch*")) == [used]  # of a run that is alive
 
 
+def test_number_of_threads_changes_no_digit(tissue, network):
+    import torch
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    config = TravlrConfig(estimator="network", spatial_dim=16, epochs=3, score_threshold=-100)
+    found, before, between = [], torch.get_num_threads(), set()
+
+    def report(_):
+        between.add((torch.get_num_threads(), max(pool["num_threads"] for pool in threadpool_info())))
+
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            with threadpool_limits(threads):
+                found.append(fit(tissue, TARGETS[:1], network, config, report))
+        finally:
+            torch.set_num_threads(before)
+    assert_same(found[1], found[0], TARGETS[:1])
+    assert between == {(1, 1), (3, 3)}  # those of the caller are given back
+
+
 def test_processes_stop_within_a_second(tissue, network):
     stop = threading.Event()
     steps = fit_genes_steps(tissue, TARGETS, network, SEED_ONLY, stop, place=Place(processes=2))
@@ -296,9 +317,7 @@ def test_a_killed_worker_of_a_cluster(tissue, network, tmp_path):
                 os.kill(cluster.workers[0].pid, signal.SIGKILL)
                 killed = True
         assert killed
-        assert found.targets == TARGETS
-        for target in TARGETS:
-            np.testing.assert_allclose(found[target].betas, expected[target].betas, rtol=1e-3, atol=1e-4)
+        assert_same(found, expected)
 
 
 def test_no_scheduler_gives_a_sentence(tissue, network, monkeypatch):

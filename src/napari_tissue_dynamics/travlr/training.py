@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.compute import load_torch, one_threaded
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -102,7 +103,8 @@ def gene_steps(
 ) -> Generator[Progress, None, GeneFit | None]:
     """Fit one gene in all cell types; None when stopped.
 
-    Every way to fit many genes (one after the other, in processes, on a cluster) comes down to this.
+    Every way to fit many genes (one after the other, in processes, on a cluster) comes down to this. It computes in one
+    thread, so that the same seed gives the same coefficients in all of them; more cores are for more genes at a time.
 
     Parameters
     ----------
@@ -121,9 +123,10 @@ def gene_steps(
     """
     target, design = chosen.target, context.design(chosen)
     if config.estimator == "smooth":
-        fit = yield from smooth_gene_steps(target, design, context.smooth_place(config), config, stop)
+        fit = yield from one_threaded(smooth_gene_steps(target, design, context.smooth_place(config), config, stop))
     else:
-        fit = yield from _network_gene_steps(target, design, context, config, stop)
+        load_torch()
+        fit = yield from one_threaded(_network_gene_steps(target, design, context, config, stop))
     touching = tuple(ligand for ligand, secreted in chosen.signals if not secreted)
     return None if fit is None else replace(fit, contact_ligands=touching)
 

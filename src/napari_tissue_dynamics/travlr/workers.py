@@ -195,9 +195,7 @@ class LocalProcesses:
     """
 
     def __init__(self, number: int, shared: Path, config: TravlrConfig) -> None:
-        from napari_tissue_dynamics.compute import worker_threads
-
-        self._arguments = (shared, config, max(1, (worker_threads() + 1) // number))
+        self._arguments = (shared, config)
         self._limit = DEATHS_IN_A_ROW * number
         self._deaths = 0
         self.running: list[_Process] = []
@@ -292,20 +290,15 @@ class LocalProcesses:
         return _Process(process, here)
 
 
-def _serve(connection: Connection, shared: Path, config: TravlrConfig, threads: int) -> None:
+def _serve(connection: Connection, shared: Path, config: TravlrConfig) -> None:
     """Fit what is handed in until nobody hands anything in any more."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     from napari_tissue_dynamics.travlr.shared_file import open_shared
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands genes in
-    torch.set_num_threads(threads)
     context = open_shared(shared)
-    with threadpool_limits(threads):
-        while True:
-            try:
-                chosen = connection.recv()
-            except (EOFError, OSError):
-                return
-            connection.send(fit_one(chosen, context, config))
+    while True:
+        try:
+            chosen = connection.recv()
+        except (EOFError, OSError):
+            return
+        connection.send(fit_one(chosen, context, config))
