@@ -7,12 +7,13 @@ from napari_tissue_dynamics.data.simulate_branching import branching_noise, simu
 from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
 
 NOISE = {
+    "deep": lambda: Noise(gaussian=0.0, sparsity=(0.0, 0.0), depth=12000.0, dropout=0.05, library_spread=0.4),
     "counts": branching_noise,
     "sparse": lambda: Noise(gaussian=0.0, sparsity=(0.0, 0.0), depth=1500.0, dropout=0.3, library_spread=0.4),
     "none": lambda: Noise(gaussian=0.0, sparsity=(0.0, 0.0), depth=None, dropout=0.0, library_spread=0.0),
 }
 # Genes with fewer shared counts are left out; continuous values have no counts.
-MIN_SHARED_COUNTS = {"counts": 20, "sparse": 20, "none": 0}
+MIN_SHARED_COUNTS = {"deep": 20, "counts": 20, "sparse": 20, "none": 0}
 
 
 def write_tree(folder, case, seed):
