@@ -123,9 +123,9 @@ def test_settings_survive(tmp_path):
     log.add("regulation", settings=config, many=np.bool_(True), targets=("a",))
     log.save(tmp_path / "log.jsonl")
     load, regulation = read_log(tmp_path / "log.jsonl")
-    from napari_tissue_dynamics.workflow.replay import _read_options
+    from napari_tissue_dynamics.workflow.replay import read_options_from
 
-    assert _read_options(load.details["options"]) == options
+    assert read_options_from(load.details["options"]) == options
     assert settings_from(regulation.details["settings"]) == config
     assert regulation.details["many"] is True
     assert regulation.at[:2] == "20"

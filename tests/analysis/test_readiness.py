@@ -6,10 +6,11 @@ import pytest
 from scipy import sparse
 
 from napari_tissue_dynamics.analysis import matrix_facts, readiness_checks
-from napari_tissue_dynamics.analysis.cost import free_memory, steer_cost, travlr_cost
+from napari_tissue_dynamics.analysis.cost import steer_cost, travlr_cost
 from napari_tissue_dynamics.analysis.matrix_facts import facts_steps
 from napari_tissue_dynamics.analysis.readiness import readiness, readiness_steps
 from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import run_to_end
 

@@ -137,7 +137,7 @@ def test_real_fit_stops_within_a_second(dock, viewer, workspace, qtbot, finish, 
     ("error", "words"),
     [
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "unexpected error"),
-        (RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"), "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"), "ran out of memory (20 GiB more were needed)"),
         (DataError("There is only one cell type."), "only one cell type"),
     ],
 )

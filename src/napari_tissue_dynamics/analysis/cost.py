@@ -7,7 +7,6 @@ on a present-day processor; on a graphics card STEER is faster.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 GIB = 2**30
@@ -75,14 +74,6 @@ def travlr_cost(n_cells: int, n_bytes: int = 0) -> Cost:
     """
     seconds = TRAVLR_PER_GENE + TRAVLR_PER_GENE_AND_CELL * n_cells
     return Cost(seconds, TRAVLR_MEMORY + TRAVLR_BYTES_PER_CELL * n_cells + n_bytes)
-
-
-def free_memory() -> int | None:
-    """Return the bytes of memory that are free on this machine, None where the system does not say."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def duration(seconds: float) -> str:

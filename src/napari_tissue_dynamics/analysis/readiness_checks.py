@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.cost import free_memory, size
+from napari_tissue_dynamics.analysis.cost import size
 from napari_tissue_dynamics.data.sections import IN_TISSUE
+from napari_tissue_dynamics.devices import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

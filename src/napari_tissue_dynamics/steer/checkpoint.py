@@ -19,6 +19,7 @@ from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.depth import Depth
 from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.kept_state import FIT, ROOTS, STAGE
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.steer.schedule import Phase
     from napari_tissue_dynamics.steer.stages import Stage
 
-FIT = "STEER fit 1"
 MODEL = "STEER model 1"
 WRITE_SECONDS = 30.0
 NAMED_GENES = 5
@@ -82,12 +82,18 @@ class Checkpoint:
         self._path = path
         self._last = time.monotonic()
         self._identity: dict[str, Any] = {}
+        self._origin: dict[str, Tensor] = {}
         self._resumed: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.found: dict[str, NDArray[Any]] = {}
         if path is None:
             return
         if not path.parent.is_dir():
             raise DataError(f"There is no folder {path.parent} for the state of the fit. Make it or choose another.")
+        self._origin = {
+            name: torch.from_numpy(np.array(known))
+            for name, known in ((ROOTS, origin.roots), (STAGE, origin.stage))
+            if known is not None
+        }
         settings = {**asdict(config), "device": device.type, "where time begins": origin.fingerprint()}
         self._identity = {"settings": settings, "data": fingerprint(tissue)}
         if path.exists():
@@ -107,7 +113,7 @@ class Checkpoint:
         tensors, numbers = stage.state()
         found = {f"found/{name}": torch.from_numpy(np.array(value)) for name, value in self.found.items()}
         place = {"phase": phase.name, "epoch": epoch, "numbers": numbers}
-        _write(self._path, FIT, {**tensors, **found}, {**self._identity, **place})
+        _write(self._path, FIT, {**tensors, **found, **self._origin}, {**self._identity, **place})
         self._last = time.monotonic()
 
     def resume(self, stage: Stage, phases: Sequence[Phase]) -> tuple[int, int]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.design import Modulators
     from napari_tissue_dynamics.travlr.plan import Ground
 
+RUN = "run_params.json"
+"""Name of its file in the folder of a run."""
 FORMAT = "napari-tissue-dynamics betas 1"
 # Where the work is done is not a part of the result.
 ELSEWHERE = ("device",)

@@ -27,7 +27,7 @@ from napari_tissue_dynamics.data.anndata_write import replacing
 from napari_tissue_dynamics.data.beta_factors import BetaFactors
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.travlr.run_record import RunRecord
+from napari_tissue_dynamics.travlr.run_record import RUN, RunRecord
 from napari_tissue_dynamics.travlr.tensor_file import TensorFile, safe_name, write_tensors
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
 
-RUN, CELLS, GENES, BASES, FAILED = "run_params.json", "cells.parquet", "genes", "bases", "failed"
+CELLS, GENES, BASES, FAILED = "cells.parquet", "genes", "bases", "failed"
 ENDING = ".safetensors"
 MOST_NAMED = 5
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
+from napari_tissue_dynamics.widgets._last import keep_folder, last_folder
+
 if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
@@ -66,10 +68,11 @@ class FileEdit(QWidget):
 
     def _browse(self) -> None:
         path = self.path()
-        folder = "" if path is None else str(path.parent)
+        folder = last_folder(self._what) if path is None else str(path.parent)
         if self._pattern:
             name, _ = QFileDialog.getOpenFileName(self, f"Choose: {self._what}", folder, self._pattern)
         else:
             name = QFileDialog.getExistingDirectory(self, f"Choose: {self._what}", folder)
         if name:
+            keep_folder(self._what, Path(name).parent)
             self.set_path(Path(name))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, ge
 from annotated_types import Ge, Gt, Interval, Le, Lt
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.widgets._device_choice import DeviceChoice
 from napari_tissue_dynamics.widgets._number import NumberBox
 from napari_tissue_dynamics.widgets._rows import add_row, rows
 from napari_tissue_dynamics.widgets._section import Section
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings")
 
 LARGEST_INT = 2**31 - 1
+DEVICE = "device"
 SMALLEST = 1e-15  # what stands for "above zero"
 SCHEDULES = {
     "schedule": {"quick": "Fast look", "fast": "Thorough", "full": "Publication"},
     "profile": {"fast": "Fast look", "full": "Publication"},
 }
 """By the method that gives them: starting values and what they are called."""
+OWN = "Own settings"
+"""What the combo of presets says where the fields are none of them."""
 
 
 class Form(QWidget, Generic[Settings]):
@@ -35,7 +39,7 @@ class Form(QWidget, Generic[Settings]):
 
     The essential settings are always in sight, the others unfold under "Advanced". Ranges come from the
     annotations, tooltips from the docstring of the class. A settings class with ``schedule(name, profile)`` or
-    ``profile(name)`` gets a combo that sets all fields at once.
+    ``profile(name)`` gets a combo that sets all fields in which they differ.
 
     Parameters
     ----------
@@ -69,15 +73,24 @@ class Form(QWidget, Generic[Settings]):
             self._rows[name] = basic if name in essential else advanced
             add_row(self._rows[name], spoken(name), editor.native, editor.tooltip)
         self._order = names
+        if DEVICE in self._editors and isinstance(self.editor(DEVICE), QComboBox):
+            DeviceChoice(self.editor(DEVICE))
+        self.changed.connect(self._name_preset)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(basic)
         content = QWidget()
+        self.defaults = QPushButton("Back to the defaults")
+        self.defaults.setToolTip("Give every setting of this form the value it has at first.")
+        self.defaults.setAccessibleName("Back to the defaults")
+        self.defaults.clicked.connect(lambda: self.set_value(settings_type()))
+        many = advanced.rowCount()
+        advanced.addRow(self.defaults)
         content.setLayout(advanced)
         tooltip = "Show or hide the settings that seldom need a change."
         self.advanced = Section("Advanced settings", content, tooltip)
         layout.addWidget(self.advanced)
-        self.advanced.setVisible(advanced.rowCount() > 0)
+        self.advanced.setVisible(many > 0)
 
     def value(self) -> Settings:
         """Return the settings shown in the form."""
@@ -100,14 +113,35 @@ class Form(QWidget, Generic[Settings]):
         combo = QComboBox()
         for name, words in SCHEDULES[kind].items():
             combo.addItem(words, name)
-        tip = "Set all fields at once: 'Fast look' for a first result in minutes, 'Publication' as published, in hours."
+        combo.addItem(OWN)
+        tip = "Set many fields at once: 'Fast look' for a result in minutes, 'Publication' as published, in hours."
         add_row(layout, "Preset", combo, tip)
         combo.activated.connect(lambda index: self._take_preset(combo.itemData(index)))
         return combo
 
-    def _take_preset(self, name: str) -> None:
-        given = (name, self._editors["profile"].get()) if self._preset == "schedule" else (name,)
-        self.set_value(getattr(self._type, str(self._preset))(*given))
+    def _presets(self) -> dict[str, dict[str, Any]]:
+        """Return by the name of each preset what it sets: the fields in which the presets differ."""
+        kind = str(self._preset)
+        given = (self._editors["profile"].get(),) if kind == "schedule" else ()
+        found = {name: getattr(self._type, kind)(name, *given) for name in SCHEDULES[kind]}
+        differing = [name for name in self._order if len({getattr(settings, name) for settings in found.values()}) > 1]
+        return {name: {field: getattr(settings, field) for field in differing} for name, settings in found.items()}
+
+    def _take_preset(self, name: str | None) -> None:
+        for field, value in self._presets().get(str(name), {}).items():
+            self._editors[field].set(value)
+        self._name_preset()
+
+    def _name_preset(self) -> None:
+        """Let the combo say which preset the fields are."""
+        if self.preset is not None:
+            shown = (
+                name
+                for name, values in self._presets().items()
+                if all(self._editors[field].get() == value for field, value in values.items())
+            )
+            name = next(shown, None)
+            self.preset.setCurrentIndex(self.preset.count() - 1 if name is None else self.preset.findData(name))
 
 
 class _Editor:

@@ -20,6 +20,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_tissue_dynamics.errors import FitError, TissueDynamicsError
+from napari_tissue_dynamics.widgets._memory import in_words, is_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -169,11 +170,8 @@ def explain(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ImportError):
         return f"A library is missing ({text}). Install it with pip and start again."
-    if isinstance(error, MemoryError) or "out of memory" in text.lower():
-        return (
-            f"There was not enough memory ({text[:200]}). "
-            "Choose smaller batches, fewer genes or the device 'cpu', and start again."
-        )
+    if is_short(error):
+        return in_words(error)
     return (
         f"It stopped by an unexpected error ({type(error).__name__}: {text[:200]}). "
         "Earlier results are unchanged; start again with other settings or send the copied report."

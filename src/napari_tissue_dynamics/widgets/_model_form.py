@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.velocity.config import KineticsConfig, Model
 from napari_tissue_dynamics.widgets._form import Form
-from napari_tissue_dynamics.widgets._preferences import preferences, with_preferences
+from napari_tissue_dynamics.widgets._last import keep, keep_settings, last, last_settings
+from napari_tissue_dynamics.widgets._preferences import Preferences, preferences, with_preferences
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Settings: TypeAlias = SteerConfig | KineticsConfig
 
 STEER = "STEER"
+LAST_MODEL = "velocity model"
 SPOKEN = {"dynamical": "dynamical", "stochastic": "stochastic", "steady_state": "steady-state"}
 """How each kinetic model is named."""
 ABOUT = {
@@ -55,9 +57,12 @@ class ModelForm(QWidget):
         self.steer: Form[SteerConfig] = Form(SteerConfig, STEER_ESSENTIAL)
         self.kinetics: Form[KineticsConfig] = Form(KineticsConfig, KINETIC_ESSENTIAL)
         self.kinetics.show_field("model", visible=False)
-        self.steer.set_value(with_preferences(SteerConfig()))
-        self.kinetics.set_value(with_preferences(KineticsConfig()))
-        self.model.setCurrentIndex(max(0, self.model.findData(preferences().velocity_model)))
+        self.steer.set_value(with_preferences(last_settings(SteerConfig())))
+        self.kinetics.set_value(with_preferences(last_settings(KineticsConfig())))
+        first = preferences().velocity_model
+        if first == Preferences().velocity_model:  # no wish: the last one is
+            first = last(LAST_MODEL, first)
+        self.model.setCurrentIndex(max(0, self.model.findData(first)))
         fields = rows()
         add_row(fields, "Model", self.model, "How velocities are estimated from unspliced and spliced RNA.")
         layout = QVBoxLayout(self)
@@ -80,6 +85,11 @@ class ModelForm(QWidget):
         if self.is_steer:
             return self.steer.value()
         return replace(self.kinetics.value(), model=self.model.currentData())
+
+    def keep(self) -> None:
+        """Let the next dock begin with the chosen model and its settings."""
+        keep(LAST_MODEL, self.model.currentData())
+        keep_settings(self.value())
 
     def set_value(self, settings: Settings) -> None:
         """Choose the model that these settings are of, and show them."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from napari_tissue_dynamics.data.action_log import plain
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.widgets._file_edit import FileEdit
+from napari_tissue_dynamics.widgets._last import keep, last
 from napari_tissue_dynamics.widgets._rows import add_row, rows
 from napari_tissue_dynamics.widgets._target_edit import GenesEdit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
 
 TABLES = "Tables (*.csv *.tsv *.parquet *.feather)"
+LAST = "network"
 BUNDLED, FROM_FILE, NO_PAIRS = "bundled data base", "from a file", "none"
 
 
@@ -87,12 +90,24 @@ class NetworkForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(fields)
         self.pairs.currentTextChanged.connect(self._pairs_changed)
+        self._take_last_files()
         self._pairs_changed(self.pairs.currentText())
+        self._genes: Sequence[str] = ()
 
     def offer(self, genes: Sequence[str]) -> None:
-        """Suggest genes while names are typed."""
+        """Suggest genes while names are typed; of another tissue also those of the last run that it has."""
         self.targets.offer(genes)
         self.regulators.offer(genes)
+        if genes is not self._genes:
+            self._genes, measured = genes, set(genes)
+            for name in ("targets", "regulators"):
+                line = getattr(self, name)
+                if not line.genes():
+                    line.set_genes(gene for gene in last(LAST, {}).get(name, ()) if gene in measured)
+
+    def keep(self, choice: NetworkChoice) -> None:
+        """Let the next dock begin with what was chosen; all genes of a tissue are nobody's choice."""
+        keep(LAST, {**plain(choice.files_and_regulators()), "targets": self.targets.genes()})
 
     def value(self, all_genes: Sequence[str] = ()) -> NetworkChoice:
         """Return what is chosen.
@@ -117,6 +132,16 @@ class NetworkForm(QWidget):
             raise DataError("No file with ligand-receptor pairs is chosen. Browse for one or choose 'none'.")
         links, scores = self.links.path(), self.tf_ligands.path()
         return NetworkChoice(targets, self.regulators.genes(), links, pairs, scores)
+
+    def _take_last_files(self) -> None:
+        known = last(LAST, {})
+        pairs = known.get("pairs", "bundled")
+        words = {"bundled": BUNDLED, "none": NO_PAIRS}.get(pairs, FROM_FILE)
+        files = [(self.links, known.get("links")), (self.tf_ligands, known.get("tf_ligands"))]
+        for edit, file in [*files, (self.pairs_file, pairs if words == FROM_FILE else None)]:
+            if file and Path(file).is_file():
+                edit.line.setText(file)
+        self.pairs.setCurrentText(words if words != FROM_FILE or self.pairs_file.path() else BUNDLED)
 
     def _pairs_changed(self, choice: str) -> None:
         self.pairs_file.setEnabled(choice == FROM_FILE)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Known = Callable[[Tissue], Origin | None]
 
 NOTHING, CELLS, TYPE, STAGE = "nothing is known", "selected cells", "cell type", "stage of the cells"
+STOPPED = "as in the stopped run"
 
 
 class OriginForm(QWidget):
@@ -46,6 +47,7 @@ class OriginForm(QWidget):
         self.words = sentences("Where time begins")
         self._source: Path | None = None
         self._roots: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+        self._stopped: Origin | None = None
         self._fields = rows()
         for name, combo, tooltip in (
             ("Known", self.kind, "What is known of the order of the cells; otherwise the splicing says it."),
@@ -74,6 +76,7 @@ class OriginForm(QWidget):
         stages = contents.stages if contents is not None and source is not None else ()
         self._source = source
         self._roots = np.empty(0, dtype=np.intp)
+        self._stopped = None
         kinds = [NOTHING, CELLS, *([TYPE] if types else []), *([STAGE] if stages else [])]
         for combo, items in ((self.cell_type, types), (self.stage, stages), (self.kind, kinds)):
             combo.clear()
@@ -84,6 +87,14 @@ class OriginForm(QWidget):
         """Begin with these cells, given by their place in the tissue."""
         self._roots = np.array(sorted(cells), dtype=np.intp)
         self._refresh()
+
+    def take_stopped(self, origin: Origin) -> None:
+        """Begin as a run did that is to go on."""
+        self._stopped = origin
+        nothing = origin.roots is None and origin.stage is None
+        if not nothing and self.kind.findText(STOPPED) < 0:
+            self.kind.addItem(STOPPED)
+        self.kind.setCurrentText(NOTHING if nothing else STOPPED)
 
     def block(self, reason: str) -> None:
         """Disable the fields for ``reason``; an empty reason enables them."""
@@ -107,6 +118,9 @@ class OriginForm(QWidget):
         root_type, stage, roots = self.cell_type.currentText(), self.stage.currentText(), self._roots
         if not self.kind.isEnabled() or kind == NOTHING:
             return lambda tissue: None
+        if kind == STOPPED:
+            stopped = self._stopped
+            return lambda tissue: stopped
         if kind == TYPE:
             return lambda tissue: origin_of(tissue, root_type=root_type)
         if kind == STAGE:
@@ -127,6 +141,9 @@ class OriginForm(QWidget):
             return {"root_type": self.cell_type.currentText()}
         if kind == STAGE:
             return {"stage": self.stage.currentText()}
+        if kind == STOPPED:
+            roots = None if self._stopped is None else self._stopped.roots
+            return {} if roots is None else {"root_cells": [tissue.cells[cell] for cell in roots]}
         return {"root_cells": [tissue.cells[cell] for cell in self._roots]}
 
     def _refresh(self, *_: object) -> None:

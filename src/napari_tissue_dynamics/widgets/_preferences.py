@@ -67,10 +67,17 @@ def preferences() -> Preferences:
 
 
 def with_preferences(settings: Settings) -> Settings:
-    """Return settings with the device and the estimator that a person keeps, where a model has such a choice."""
-    kept, hints = preferences(), get_type_hints(type(settings))
+    """Return settings with the device and the estimator that a person keeps, where a model has such a choice.
+
+    What stands in the Preferences as at first is no wish: the settings then stay as they are.
+    """
+    kept, first, hints = preferences(), Preferences(), get_type_hints(type(settings))
     names = {field.name for field in fields(settings)}  # type: ignore[arg-type]
-    wanted = {name: getattr(kept, name) for name in ("device", "estimator") if name in names}
+    wanted = {
+        name: getattr(kept, name)
+        for name in ("device", "estimator")
+        if name in names and getattr(kept, name) != getattr(first, name)
+    }
     allowed: dict[str, Any] = {name: value for name, value in wanted.items() if value in get_args(hints[name])}
     return _replaced(settings, allowed)
 

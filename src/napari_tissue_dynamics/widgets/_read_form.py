@@ -80,6 +80,25 @@ class ReadForm(QWidget):
         self._subsets = contents.subsets if contents else ()
         _fill(self.only, [ALL_CELLS, *(f"{column} = {value}" for column, value in self._subsets)])
 
+    def take(self, options: ReadOptions) -> None:
+        """Choose what was chosen before, as far as the file still holds it."""
+        for combo, wanted in (
+            (self.spliced, options.spliced or NONE),
+            (self.unspliced, options.unspliced or NONE),
+            (self.expression, _name(options.expression)),
+            (self.spatial, _name(options.spatial)),
+            (self.cell_type, _name(options.cell_type)),
+            (self.library, _name(options.library)),
+            (self.sections, _name(options.sections)),
+            (self.only, ALL_CELLS if options.only is None else " = ".join(options.only)),
+        ):
+            if combo.findText(wanted) >= 0:
+                combo.setCurrentText(wanted)
+        if options.image is not None and options.image.is_file():
+            self.image.line.setText(str(options.image))
+        self.image_pixel_size.setValue(options.image_pixel_size or 0)
+        self.pixel_size_um.setValue(options.pixel_size_um or 0)
+
     def value(self) -> ReadOptions:
         """Return what is chosen."""
         return ReadOptions(
@@ -113,6 +132,11 @@ def _fill(combo: QComboBox, items: Sequence[str], *wanted: str) -> None:
             combo.setCurrentIndex(items.index(name))
             break
     combo.blockSignals(False)
+
+
+def _name(choice: str | None) -> str:
+    """Return what a combo calls a choice."""
+    return AUTOMATIC if choice is None else choice or NONE
 
 
 def _text(combo: QComboBox) -> str | None:

@@ -8,11 +8,14 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.widgets._loss_curve import LossCurve
+from napari_tissue_dynamics.widgets._rows import sentences
 
 if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets._jobs import Job, Report
 
 STEPS = 1000
+# At least 4.5 : 1 on both themes of napari, as dark text on a light ground.
+WARNING_STYLE = "QLabel { background: #fff4d6; color: #5c4400; border: 1px solid #b58900; padding: 6px; }"
 
 
 class RunPanel(QWidget):
@@ -61,6 +64,9 @@ class RunPanel(QWidget):
         buttons.addWidget(self.button, 1)
         buttons.addWidget(self.pause_button)
         buttons.addWidget(self.queue_button)
+        self.estimate = sentences("What the run needs")
+        self.estimate.hide()
+        layout.addWidget(self.estimate)
         layout.addLayout(buttons)
         for widget in (self.bar, self.curve, self.status):
             layout.addWidget(widget)
@@ -91,6 +97,12 @@ class RunPanel(QWidget):
         """
         self._blocked, self._waits = reason, waits
         self._refresh()
+
+    def show_estimate(self, words: str, warning: bool = False) -> None:
+        """Say above the button what the run needs; as a warning, when that is too much."""
+        self.estimate.setText(words)
+        self.estimate.setVisible(bool(words))
+        self.estimate.setStyleSheet(WARNING_STYLE if warning else "")
 
     def report(self, report: Report) -> None:
         """Show phase, percentage and time left."""

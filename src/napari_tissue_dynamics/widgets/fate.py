@@ -23,6 +23,7 @@ from napari_tissue_dynamics.widgets._driver_panel import DriverPanel
 from napari_tissue_dynamics.widgets._fate_view import FateList, draw_fates, is_fate, see_fate
 from napari_tissue_dynamics.widgets._fetch import Fetcher
 from napari_tissue_dynamics.widgets._form import Form
+from napari_tissue_dynamics.widgets._last import beside, keep_result
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._rows import sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
@@ -224,10 +225,10 @@ class FateDock(Dock):
         self.stored_button.setToolTip(reason if busy else "Take back what the file holds; nothing is computed.")
 
     def _ask_and_export(self) -> None:
-        source = self.workspace.source
-        start = "driver_genes.csv" if source is None else str(source.with_name(f"{source.stem}_driver_genes.csv"))
+        start = beside(self.workspace.source, "driver_genes.csv")
         name, _ = QFileDialog.getSaveFileName(self, "Export driver genes as", start, "Table (*.csv)")
         if name:
+            keep_result(Path(name))
             self.export_drivers(Path(name))
 
 

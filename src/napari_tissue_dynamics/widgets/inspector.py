@@ -22,6 +22,7 @@ from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._beta_panel import KINDS, BetaPanel, _button
 from napari_tissue_dynamics.widgets._cell_source import CellSource
 from napari_tissue_dynamics.widgets._dock import Dock
+from napari_tissue_dynamics.widgets._last import beside, keep_result
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._picking import picker_of
 from napari_tissue_dynamics.widgets._portrait_panel import PortraitPanel
@@ -326,9 +327,12 @@ class InspectorDock(Dock):
         return {} if labels is None else dict(senders.by_type(labels))
 
     def _ask_where_to_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save what is known of the cell", "cell.csv", "Table (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save what is known of the cell", beside(self.workspace.source, "cell.csv"), "Table (*.csv)"
+        )
         if not path:
             return
+        keep_result(Path(path))
         try:
             with replacing(Path(path)) as temporary:
                 temporary.write_text(self.as_csv(), encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
-from napari_tissue_dynamics.data.action_log import SAVE
+from napari_tissue_dynamics.data.action_log import SAVE, plain
 from napari_tissue_dynamics.data.anndata_io import ReadOptions
 from napari_tissue_dynamics.data.sections import IN_TISSUE, is_tissue
 from napari_tissue_dynamics.data.tissue import Labels
@@ -20,12 +20,14 @@ from napari_tissue_dynamics.widgets._alignment import AlignmentPanel
 from napari_tissue_dynamics.widgets._color_box import ColorBox
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._file_edit import FileEdit
+from napari_tissue_dynamics.widgets._last import beside, keep_of_file, keep_result, last_of_file
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import Opened, opening, show_tissue
 from napari_tissue_dynamics.widgets._read_form import ReadForm
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
+from napari_tissue_dynamics.workflow.replay import read_options_from
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -96,8 +98,8 @@ class LoadDock(Dock):
         path = self._path()
         if path is None:
             return
-        options = self.form.value() if self._looked and self._looked[0] == path else None
-        self._read(str(path), options)
+        looked = self._looked is not None and self._looked[0] == path
+        self._read(str(path), self.form.value() if looked else _last_options(path))
 
     def _load_tissue_only(self) -> None:
         """Read the loaded file again, of all spots only those that its column of Space Ranger puts under tissue."""
@@ -183,6 +185,9 @@ class LoadDock(Dock):
         path, contents, report = found
         self._looked = path, contents
         self.form.offer(contents)
+        before = _last_options(path)
+        if before is not None:
+            self.form.take(before)
         self.options.expand(animate=False)
         self._show_report(report, path.name)
 
@@ -198,6 +203,8 @@ class LoadDock(Dock):
 
     def _loaded(self, opened: Opened) -> None:
         self.options.collapse(animate=False)
+        if opened.path is not None and opened.options is not None:
+            keep_of_file(opened.path, read=plain(opened.options))
         show_tissue(self.viewer, self.workspace, opened)
 
     def _show_alignment(self) -> None:
@@ -238,26 +245,36 @@ class LoadDock(Dock):
 
     def _ask_and_save(self) -> None:
         source = self.workspace.source
-        start = str(source.with_name(f"{source.stem}_result.h5ad")) if source else "tissue_result.h5ad"
+        start = beside(source, "result.h5ad")
         name, _ = QFileDialog.getSaveFileName(self, "Save results as", start, "AnnData (*.h5ad)")
         if not name:
             return
         path = Path(name)
+        keep_result(path)
         if source is None or path.resolve() != source.resolve():
             self.save(path)
         elif self._may_overwrite(path):
             self.save(path, overwrite_source=True)
 
     def _ask_and_save_log(self) -> None:
-        source = self.workspace.source
-        start = str(source.with_name(f"{source.stem}_actions.jsonl")) if source else "actions.jsonl"
+        start = beside(self.workspace.source, "actions.jsonl")
         name, _ = QFileDialog.getSaveFileName(self, "Save action log as", start, "Actions (*.jsonl)")
         if name:
+            keep_result(Path(name))
             self.save_log(Path(name))
 
     def _may_overwrite(self, path: Path) -> bool:
         question = f"Write the results into the input {path.name} itself?"
         return QMessageBox.question(self, "Save results", question) == QMessageBox.StandardButton.Yes
+
+
+def _last_options(path: Path) -> ReadOptions | None:
+    """Return how a file was read the last time, None if it never was or what is kept is not understood."""
+    kept = last_of_file(path).get("read")
+    try:
+        return None if kept is None else read_options_from(kept)
+    except (DataError, KeyError, TypeError):
+        return None
 
 
 def summary(tissue: Tissue) -> str:

@@ -19,6 +19,7 @@ from napari_tissue_dynamics.travlr.expression import expression_of_genes
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._cell_source import fates_of
 from napari_tissue_dynamics.widgets._dock import Dock
+from napari_tissue_dynamics.widgets._last import beside, keep_result
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._region_list import RegionList
 from napari_tissue_dynamics.widgets._region_rows import BETAS, GENES, TYPES, first_sorted, in_words, rows_of, tables_of
@@ -196,9 +197,12 @@ class RegionsDock(Dock):
         if self.found is None:
             return
         about = f"{self.found.name_a} against {self.found.name_b}, {self.shown.currentText()}.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the comparison", about, "Table (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the comparison", beside(self.workspace.source, about), "Table (*.csv)"
+        )
         if not path:
             return
+        keep_result(Path(path))
         try:
             with replacing(Path(path)) as temporary:
                 temporary.write_text(self.table.as_csv(), encoding="utf-8")

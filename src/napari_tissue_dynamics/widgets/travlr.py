@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
@@ -9,15 +10,19 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 from napari_tissue_dynamics.data.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
+from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import beta_points
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.run_record import RUN, RunRecord
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._form import Form
+from napari_tissue_dynamics.widgets._last import keep_settings, last_settings
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._many_form import ManyForm
+from napari_tissue_dynamics.widgets._memory import advised, regulation_estimate, regulation_remedy, said_before
 from napari_tissue_dynamics.widgets._network_form import NetworkForm
 from napari_tissue_dynamics.widgets._preferences import threads, with_preferences
 from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets._many_form import ManyChoice
     from napari_tissue_dynamics.widgets._network_form import NetworkChoice
 
+OF_THE_TISSUE = ("radius", "contact_distance")
+"""Settings in the unit of the positions; the next tissue may have another."""
 ESSENTIAL = ("estimator", "radius", "impute", "small_types", "seed")
 PREVIEW = "preview"
 """Key of the layer that shows a finished gene while others are still being fitted."""
@@ -64,7 +71,7 @@ class TravlrDock(Dock):
         super().__init__(viewer, parent)
         self.network = NetworkForm()
         self.form: Form[TravlrConfig] = Form(TravlrConfig, ESSENTIAL)
-        self.form.set_value(with_preferences(TravlrConfig()))
+        self.form.set_value(with_preferences(last_settings(TravlrConfig(), OF_THE_TISSUE)))
         self.panel = RunPanel("Fit SpaceTravLR", "Estimate what every modulator does to the targets in every cell.")
         self.many = ManyForm()
         self.history = RunHistory(self.workspace, "regulation")
@@ -72,11 +79,17 @@ class TravlrDock(Dock):
         self.supported = QCheckBox("Only where supported")
         self.supported.setAccessibleName("Only where supported")
         self.summary = sentences("Result of SpaceTravLR")
+        self._run_shown: Path | None = None
         self._arrange()
         self.pin(self.panel, self.start)
         self.target.currentTextChanged.connect(self._offer_modulators)
         self.modulator.textActivated.connect(self._modulator_chosen)
         self.supported.clicked.connect(self._modulator_chosen)
+        for chosen in (self.many.store.chosen, self.many.store.line.editingFinished):
+            chosen.connect(self._take_run_settings)
+        for changed in (self.form.changed, self.network.targets.textChanged, self.many.processes.valueChanged):
+            changed.connect(self._estimate)
+        self.many.all_genes.toggled.connect(self._estimate)
         self.many.open_requested.connect(self.open_betas)
         self.history.chosen.connect(lambda run: self.show_result(run.result, run.config))
         self.target.textActivated.connect(self._modulator_chosen)
@@ -100,6 +113,9 @@ class TravlrDock(Dock):
             return
 
         viewer, workspace = self.viewer, self.workspace
+        keep_settings(config)
+        self.network.keep(choice)
+        remedy = regulation_remedy(config, len(choice.targets), many.processes)
 
         def done(field: RegulationField) -> None:
             self.show_result(field, config)
@@ -113,7 +129,7 @@ class TravlrDock(Dock):
 
         self.run(
             "Fitting SpaceTravLR",
-            _fitting(tissue, choice, config, many),
+            advised(_fitting(tissue, choice, config, many), remedy),
             done,
             panel=self.panel,
             reported=self._preview,
@@ -227,7 +243,35 @@ class TravlrDock(Dock):
         tissue = self.workspace.tissue
         if tissue is not None:
             self.network.offer(tissue.genes)
+        self._estimate()
         self.panel.block(self._reason(), waits=bool(self.workspace.running) and self.workspace.tissue is not None)
+
+    def _take_run_settings(self) -> None:
+        """Show the settings of the run that is kept in the chosen folder: it can only go on with the same ones."""
+        folder = self.many.store.path()
+        if folder is None or folder == self._run_shown or not (folder / RUN).is_file():
+            return
+        try:
+            settings = RunRecord.read(folder / RUN).settings
+            known = {field.name for field in fields(TravlrConfig)} & set(settings)
+            self.form.set_value(replace(self.form.value(), **{name: settings[name] for name in known}))
+        except (DataError, TypeError, ValueError) as error:
+            self.show_error(str(error))
+            return
+        self._run_shown = folder
+        self.tell(f"The settings are now those of the run in {folder.name}, which goes on where it ended.")
+
+    def _estimate(self, *_: object) -> None:
+        tissue, config = self.workspace.tissue, self.form.value()
+        n_targets = len(self.network.targets.genes())
+        if tissue is not None and self.many.all_genes.isChecked():
+            n_targets = tissue.n_genes
+        processes = self.many.processes.value()
+        cost = regulation_estimate(config, self.workspace.readiness, n_targets, processes)
+        if tissue is None or cost is None or self.workspace.running:
+            self.panel.show_estimate("")
+        else:
+            self.panel.show_estimate(*said_before(cost, free_memory(), regulation_remedy(config, n_targets, processes)))
 
     def _reason(self) -> str:
         if self.workspace.running and not self.is_running:

@@ -12,9 +12,11 @@ from napari_tissue_dynamics.analysis.projection import ProjectionConfig
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.action_log import ARROWS, VELOCITY
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
+from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.experts_number import tissue_expert_number_steps
+from napari_tissue_dynamics.steer.kept_state import kept_state
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._expert_curve import ExpertNumberPanel
@@ -22,6 +24,7 @@ from napari_tissue_dynamics.widgets._export_panel import ExportPanel
 from napari_tissue_dynamics.widgets._form import Form
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._live import LivePreview
+from napari_tissue_dynamics.widgets._memory import advised, said_before, velocity_estimate, velocity_remedy
 from napari_tissue_dynamics.widgets._model_form import SPOKEN, ModelForm
 from napari_tissue_dynamics.widgets._origin_form import OriginForm
 from napari_tissue_dynamics.widgets._preferences import threads
@@ -100,7 +103,10 @@ class VelocityDock(Dock):
         self._fit()
 
     def resume(self) -> None:
-        """Go on with a run that was stopped or broke off, in a worker."""
+        """Go on with a run that was stopped or broke off, with its settings, in a worker."""
+        kept = self.files.kept()
+        if kept is not None and not self._take_stopped(kept):
+            return
         self._fit()
 
     def use_stored(self) -> None:
@@ -273,6 +279,7 @@ class VelocityDock(Dock):
         except TissueDynamicsError as error:
             self.show_error(str(error))
             return
+        self.form.keep()
         if isinstance(config, SteerConfig):
             model = self.workspace.new_model()
             steps = steer_job(tissue, config, known, self.arrows.value(), (self.files.state(), model))
@@ -297,6 +304,7 @@ class VelocityDock(Dock):
     ) -> None:
         """Start a job that gives a velocity, and show what it finds on the way."""
         log = self.workspace.log
+        steps = steps if config is None else advised(steps, velocity_remedy(config, tissue.n_cells))
         live = LivePreview(self.viewer, self.workspace, tissue, FIRST_SEEN, arrows_only=arrows_only)
 
         def done(result: workflow.VelocityResult) -> None:
@@ -325,6 +333,17 @@ class VelocityDock(Dock):
             threads=threads if needs_torch(config, model) else None,
         )
 
+    def _take_stopped(self, kept: Path) -> bool:
+        """Show the settings of a run that was stopped; return whether they could be read."""
+        try:
+            state = kept_state(kept)
+        except DataError as error:
+            self.show_error(str(error))
+            return False
+        self.form.set_value(state.config)
+        self.origin.take_stopped(state.origin)
+        return True
+
     def _may_begin_anew(self, kept: Path) -> bool:
         question = (
             f"{kept.name} holds the state of a run that did not end. Begin anew and give it up? "
@@ -336,6 +355,7 @@ class VelocityDock(Dock):
         reason = self._reason()
         for panel in (self.panel, self.experts.run_panel):
             panel.block(reason, waits=bool(self.workspace.running) and self.workspace.tissue is not None)
+        self._estimate()
         self.files.refresh()
         self.resume_button.setVisible(self.form.is_steer and not reason and self.files.kept() is not None)
         contents = self.workspace.contents
@@ -345,6 +365,15 @@ class VelocityDock(Dock):
         self.stored_button.setEnabled(not busy)
         self.stored_button.setToolTip(busy or USE_STORED)
         self.exports.block(busy)
+
+    def _estimate(self) -> None:
+        tissue, config = self.workspace.tissue, self.form.value()
+        cost = velocity_estimate(config, self.workspace.readiness)
+        if tissue is None or cost is None or self.workspace.running:
+            self.panel.show_estimate("")
+        else:
+            remedy = velocity_remedy(config, tissue.n_cells)
+            self.panel.show_estimate(*said_before(cost, free_memory(), remedy))
 
     def _take_tissue(self) -> None:
         self.experts.show_result(None)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from napari_tissue_dynamics.data.action_log import Action
+    from napari_tissue_dynamics.data.anndata_io import ReadOptions
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
@@ -138,7 +139,7 @@ class _Replay:
             from napari_tissue_dynamics.data.anndata_io import read_h5ad
 
             self._source = self._source or Path(details["path"])
-            self._tissue = read_h5ad(self._source, _read_options(details.get("options")))
+            self._tissue = read_h5ad(self._source, read_options_from(details.get("options")))
         expected = details.get("cells"), details.get("genes")
         found = self._tissue.n_cells, self._tissue.n_genes
         if expected != (None, None) and expected != found:
@@ -225,7 +226,8 @@ def settings_from(saved: Mapping[str, Any] | None) -> Any:
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def _read_options(saved: Mapping[str, Any] | None) -> Any:
+def read_options_from(saved: Mapping[str, Any] | None) -> ReadOptions:
+    """Return how a file was read, by what :func:`.action_log.plain` made of it; the best guess for None."""
     from napari_tissue_dynamics.data.anndata_io import ReadOptions
     from napari_tissue_dynamics.data.placement import Placement
 

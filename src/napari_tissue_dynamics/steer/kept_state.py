@@ -1,0 +1,66 @@
+"""What the file of a stopped fit says of it, read without torch: enough to ask for the same fit again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIT = "STEER fit 1"
+"""What a file of this kind calls itself."""
+ROOTS, STAGE = "origin/roots", "origin/stage"
+"""Names of the arrays that say where time begins."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptState:
+    """A fit that did not end.
+
+    Parameters
+    ----------
+    config
+        Its settings; the device is the one it was computed on.
+    origin
+        Where its time begins.
+    phase, epoch
+        Where it goes on.
+    """
+
+    config: SteerConfig
+    origin: Origin
+    phase: str
+    epoch: int
+
+
+def kept_state(path: Path) -> KeptState:
+    """Return what a file says of the fit whose state it is; its large arrays are not read.
+
+    Raises
+    ------
+    DataError
+        If the file is not the state of a fit, or one of a version with other settings.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get("header", "{}"))
+            names = set(file.keys())
+            roots, stage = (file.get_tensor(name) if name in names else None for name in (ROOTS, STAGE))
+        if header.get("kind") != FIT:
+            raise ValueError(f"it is {header.get('kind', 'another kind of file')!r}")
+        known = {field.name for field in fields(SteerConfig)}
+        config = SteerConfig(**{name: value for name, value in header["settings"].items() if name in known})
+        origin = ANYWHERE if roots is None and stage is None else Origin(roots=roots, stage=stage)
+        return KeptState(config, origin, str(header["phase"]), int(header["epoch"]))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is not the state of a fit that could go on ({error}). Delete it to begin anew."
+        ) from error
