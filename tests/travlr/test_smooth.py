@@ -9,26 +9,19 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.travlr import smooth_model
+from napari_tissue_dynamics.travlr import smooth_held_out, smooth_model, smooth_moments, smooth_types
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.design import Design
 from napari_tissue_dynamics.travlr.smooth import SmoothPlace, smooth_gene_steps
 from napari_tissue_dynamics.travlr.smooth_basis import MARGIN, SmoothBasis
-from napari_tissue_dynamics.travlr.smooth_model import (
-    Layout,
-    coefficients,
-    learn_steps,
-    moments,
-    posterior,
-    prior_variances,
-    start,
-)
+from napari_tissue_dynamics.travlr.smooth_held_out import Fitted, blocked_folds, held_out_steps, random_folds
+from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps, posterior, prior_variances, start
+from napari_tissue_dynamics.travlr.smooth_moments import Rows, Sums, moments, products
 from napari_tissue_dynamics.travlr.smooth_quality import (
-    blocked_folds,
-    coefficient_covariance,
+    Sample,
+    coefficient_covariances,
     false_discovery_rates,
-    held_out_steps,
-    random_folds,
+    null_probabilities,
 )
 from napari_tissue_dynamics.travlr.smooth_screen import screened_steps
 
@@ -76,7 +69,15 @@ def small_problem(types=3, seed=1):
     values, target = basis.values(positions), (y - y.mean()).astype(np.float64)
     broad = int((basis.wave_numbers <= 1).sum()) if types > 1 else 0
     layout = Layout(3, len(basis), broad, basis.wave_numbers)
-    return z, values, target, codes, layout, moments(z, values, target, codes, types)
+    return z, values, target, codes, layout, moments(z, values, target, codes, types, broad)
+
+
+@pytest.fixture(params=["sums over cells", "cells"])
+def side(request, monkeypatch):
+    """Both ways to solve the equations of a type, whatever would be less work."""
+    few = 1e9 if request.param == "cells" else 0
+    monkeypatch.setattr(smooth_moments, "FEW", few)
+    monkeypatch.setattr(smooth_types, "FEW", few)
 
 
 def dense_solution(z, basis, y, codes, layout, variances):
@@ -118,18 +119,29 @@ def test_basis_is_cosines_over_a_box_with_a_margin():
     assert all(a <= b for a, b in pairwise(basis.wave_numbers))
 
 
-def test_moments_are_sums_over_cells():
-    z, basis, y, codes, _, data = small_problem()
+def test_moments_are_the_cells_of_a_type_or_sums_over_them():
+    z, basis, y, codes, layout, data = small_problem()
+    kept = moments(z, basis, y, codes, 3, broad=100)
+    few = Layout(3, layout.functions, 100, layout.wave_numbers)
+    assert len(z) / 3 < smooth_moments.FEW * few.broad * few.modulators
     for c in range(3):
-        rows = [np.outer(z[i], basis[i]).ravel() for i in np.flatnonzero(codes == c)]
-        np.testing.assert_allclose(data.gram[c], sum(np.outer(row, row) for row in rows), rtol=1e-4, atol=1e-3)
-        expected = sum(row * y[i] for row, i in zip(rows, np.flatnonzero(codes == c), strict=True))
-        np.testing.assert_allclose(data.cross[c], expected, rtol=1e-4, atol=1e-3)
-        assert data.power[c] == pytest.approx((y[codes == c] ** 2).sum())
+        cells = np.flatnonzero(codes == c)
+        rows = np.array([np.outer(z[i], basis[i]).ravel() for i in cells])
+        assert isinstance(data.types[c], Sums)
+        assert isinstance(kept.types[c], Rows)
+        np.testing.assert_array_equal(kept.types[c].columns, rows)
+        for part in (data.types[c], kept.types[c].summed()):
+            np.testing.assert_allclose(part.gram, rows.T @ rows, rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(part.cross, rows.T @ y[cells], rtol=1e-4, atol=1e-3)
+        for part in (data.types[c], kept.types[c]):
+            assert part.power == pytest.approx((y[cells] ** 2).sum())
+            assert part.cells == len(cells)
+            mean = np.linspace(-1, 1, rows.shape[1])
+            assert part.squares_left(mean) == pytest.approx(((y[cells] - rows @ mean) ** 2).sum(), rel=1e-4)
 
 
 @pytest.mark.parametrize("types", [1, 3])
-def test_coefficients_and_covariance_are_those_of_one_big_regression(types):
+def test_coefficients_and_covariance_are_those_of_one_big_regression(types, side):
     z, basis, y, codes, layout, data = small_problem(types)
     variances = start(data, layout)
     variances.groups[2] *= 3
@@ -137,22 +149,27 @@ def test_coefficients_and_covariance_are_those_of_one_big_regression(types):
     means, spreads = dense_solution(z, basis, y, codes, layout, variances)
     found = posterior(data, layout, variances)
     np.testing.assert_allclose(found.by_type.reshape(types, -1), means, rtol=2e-3, atol=2e-4)
-    np.testing.assert_allclose(coefficients(data, layout, variances), found.by_type, rtol=1e-3, atol=1e-4)
-    inside = spreads[:, found.columns[:, None], found.columns]
-    np.testing.assert_allclose(found.covariance, inside, rtol=1e-2, atol=1e-4 * np.abs(inside).max())
+    averaged = coefficient_covariances(found, layout, basis, codes)
+    for c in range(types):
+        slow = np.zeros((3, 3))
+        for place in basis[codes == c].astype(np.float64):
+            at = np.kron(np.eye(3), place)
+            slow += at @ spreads[c] @ at.T / (codes == c).sum()
+        np.testing.assert_allclose(averaged[c], slow, rtol=1e-3, atol=1e-4 * np.abs(slow).max())
 
 
 @pytest.mark.parametrize("types", [1, 3])
-def test_what_a_step_needs_is_that_of_the_whole_covariance(types):
+def test_what_a_step_needs_is_that_of_the_whole_covariance(types, side):
     """One step of MacKay's rules with the covariances of one big regression, noise and all."""
     z, basis, y, codes, layout, data = small_problem(types)
     variances = start(data, layout)
     solved = smooth_model._solve(data, layout, variances)
     means, spreads = dense_solution(z, basis, y, codes, layout, variances)
     np.testing.assert_allclose(solved.means, means[:, solved.columns], rtol=1e-2, atol=1e-3 * np.abs(means).max())
-    freedom = [np.trace(data.gram[c] @ spreads[c]) / variances.noise[c] for c in range(types)]
-    np.testing.assert_allclose(solved.freedom, freedom, rtol=1e-3)
     wide = np.array([np.outer(a, b).ravel() for a, b in zip(z, basis, strict=True)])
+    grams = [wide[codes == c].T @ wide[codes == c] for c in range(types)]
+    freedom = [np.trace(grams[c] @ spreads[c]) / variances.noise[c] for c in range(types)]
+    np.testing.assert_allclose(solved.freedom, freedom, rtol=1e-3)
     weight = 1 / variances.noise[codes]
     total = sum(((wide @ spreads[c]) * wide * weight[:, None])[codes == c].sum() for c in range(types))
     freed = solved.common_freed.sum() + solved.type_freed.sum()
@@ -211,34 +228,48 @@ def test_deviations_are_the_size_of_the_errors():
     assert 0.6 < np.median(ratios) < 1.5
 
 
-def test_covariance_of_coefficients_is_the_average_over_cells():
-    _, basis, _, codes, layout, data = small_problem()
+@pytest.mark.parametrize("again", [False, True])
+def test_held_out_cells_are_predicted_without_them(side, again, monkeypatch):
+    monkeypatch.setattr(smooth_held_out, "FEW", 0 if again else 1e9)
+    z, basis, y, codes, layout, data = small_problem()
+    codes = np.where(np.arange(len(y)) < 5, -1, codes)  # some are of no type
+    data = moments(z, basis, y, codes, 3, layout.broad)
     found = drained(learn_steps(data, layout))
-    rows = basis[codes == 1].astype(np.float64)
-    full = np.zeros((3 * layout.functions,) * 2)
-    full[np.ix_(found.columns, found.columns)] = found.covariance[1]
-    slow = np.zeros((3, 3))
-    for place in rows:
-        at = np.kron(np.eye(3), place)
-        slow += at @ full @ at.T / len(rows)
-    np.testing.assert_allclose(coefficient_covariance(found, layout, basis[codes == 1], 1), slow, rtol=1e-3, atol=1e-6)
+    found.variances.noise[:] *= [0.5, 1, 2]
+    found = posterior(data, layout, found.variances)
+    folds = {"random": random_folds(len(y), 0), "halves": (np.arange(len(y)) // 60).astype(np.intp)}
+    scores = drained(held_out_steps(Fitted(z, basis, y, codes, data, layout, found), folds))
+    assert list(scores) == ["random", "halves"]
+    for name, of in folds.items():
+        predicted = np.zeros(len(y))
+        for fold in range(of.max() + 1):
+            seen = (of != fold) & (codes >= 0)
+            means, _ = dense_solution(z[seen], basis[seen], y[seen], codes[seen], layout, found.variances)
+            for i in np.flatnonzero((of == fold) & (codes >= 0)):
+                predicted[i] = np.outer(z[i], basis[i]).ravel() @ means[codes[i]]
+        for c in range(3):
+            rows = codes == c
+            expected = 1 - ((y[rows] - predicted[rows]) ** 2).sum() / ((y[rows] - y[rows].mean()) ** 2).sum()
+            assert scores[name][c] == pytest.approx(expected, abs=1e-3)
 
 
-def test_held_out_cells_are_predicted_without_them():
+def test_probabilities_of_chance_are_the_same_in_cells_and_in_columns():
     z, basis, y, codes, layout, data = small_problem()
     found = drained(learn_steps(data, layout))
-    folds = random_folds(len(y), 0)
-    scores = drained(held_out_steps(z, basis, y, codes, folds, (data, layout, found)))
-    predicted = np.zeros(len(y))
-    for fold in range(folds.max() + 1):
-        seen = folds != fold
-        means, _ = dense_solution(z[seen], basis[seen], y[seen], codes[seen], layout, found.variances)
-        for i in np.flatnonzero(~seen):
-            predicted[i] = np.outer(z[i], basis[i]).ravel() @ means[codes[i]]
-    for c in range(3):
-        rows = codes == c
-        expected = 1 - ((y[rows] - predicted[rows]) ** 2).sum() / ((y[rows] - y[rows].mean()) ** 2).sum()
-        assert scores[c] == pytest.approx(expected, abs=1e-3)
+    rows = np.flatnonzero(codes == 1)
+    columns = products(z[rows], basis[rows])
+    cells = Rows(np.tile(columns, (1, 3)), y[rows].astype(np.float32))  # more columns than cells
+    wide = Layout(9, layout.functions, layout.broad, layout.wave_numbers)
+    both = moments(np.tile(z, (1, 3)), basis, y, codes, 3)
+    found = posterior(both, wide, start(both, wide))
+    found.variances.noise[:] = 0.5
+    sample = Sample(cells.columns[:, found.columns], y[rows], 50)
+    assert len(rows) < len(found.columns)
+    one, other = (
+        null_probabilities(part, wide, found, 1, sample, np.random.default_rng(0)) for part in (cells, cells.summed())
+    )
+    np.testing.assert_allclose(one, other, rtol=2e-2, atol=1e-4)
+    assert one.min() < 0.5
 
 
 def test_held_out_score_is_that_of_cells_nobody_saw():

@@ -14,7 +14,7 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.estimator_state import Trained, data_fingerprint
 from napari_tissue_dynamics.travlr.niche import Niche, betas_of, new_network
 from napari_tissue_dynamics.travlr.seeds import r_squared, seed_steps
-from napari_tissue_dynamics.travlr.smooth_quality import blocked_folds
+from napari_tissue_dynamics.travlr.smooth_held_out import blocked_folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -13,16 +13,14 @@ from napari_tissue_dynamics.data.regulation_field import GeneFit
 from napari_tissue_dynamics.progress import Progress, Throttle, stopped
 from napari_tissue_dynamics.travlr.seeds import r_squared
 from napari_tissue_dynamics.travlr.smooth_basis import SmoothBasis
-from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps, moments, products
+from napari_tissue_dynamics.travlr.smooth_held_out import Fitted, blocked_folds, held_out_steps, random_folds
+from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps
+from napari_tissue_dynamics.travlr.smooth_moments import moments, products
 from napari_tissue_dynamics.travlr.smooth_quality import (
     Sample,
-    blocked_folds,
-    coefficient_covariance,
+    coefficient_covariances,
     false_discovery_rates,
-    held_out_steps,
     null_probabilities,
-    predictions,
-    random_folds,
 )
 from napari_tissue_dynamics.travlr.smooth_screen import screened_steps
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.travlr.design import Design
-    from napari_tissue_dynamics.travlr.smooth_model import Moments, Posterior
 
 Floats = NDArray[np.float64]
 Found = TypeVar("Found")
@@ -47,9 +44,9 @@ CHUNK = 2**23
 TYPE_WAVES = 4
 TYPE_FUNCTIONS = 90
 TYPE_COLUMNS = 2200
-# Shares of the whole fit of a gene that are done when its modulators are chosen, its coefficients found, and each
-# set of cells held out.
-CHOSEN, LEARNED, HELD_OUT = 0.1, 0.6, (0.75, 0.9)
+# Shares of the whole fit of a gene that are done when its modulators are chosen, its coefficients found, and the
+# cells held out.
+CHOSEN, LEARNED, HELD_OUT = 0.1, 0.6, 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,20 +174,17 @@ def smooth_gene_steps(
     if chosen is None:
         return None
     scaled, layout = every.only(chosen), place.layout(1 + len(chosen))
-    data = moments(scaled.z, basis, scaled.y, codes, len(place.clusters))
+    data = moments(scaled.z, basis, scaled.y, codes, len(place.clusters), layout.broad)
     found = yield from report.passed_on(learn_steps(data, layout), "coefficients", CHOSEN, LEARNED)
     if found is None:
         return None
-    held_out: dict[str, tuple[float, ...]] = dict.fromkeys(place.folds, ())
-    start = LEARNED
-    for (name, folds), end in zip(place.folds.items() if config.held_out else (), HELD_OUT, strict=False):
-        checking = held_out_steps(scaled.z, basis, scaled.y, codes, folds, (data, layout, found))
-        scores = yield from report.passed_on(checking, "cells held out", start, end)
-        if scores is None:
-            return None
-        held_out[name], start = scores, end
-    fitted = _Fitted(scaled, place, data, layout, found)
-    tested = yield from report.passed_on(fitted.tested_steps(config), "support of the modulators", start, 1.0)
+    cells = Fitted(scaled.z, basis, scaled.y, codes, data, layout, found)
+    checking = held_out_steps(cells, place.folds if config.held_out else {})
+    held_out = yield from report.passed_on(checking, "cells held out", LEARNED, HELD_OUT)
+    if held_out is None:
+        return None
+    fitted = _Judged(scaled, place, cells)
+    tested = yield from report.passed_on(fitted.tested_steps(config), "support of the modulators", HELD_OUT, 1.0)
     if tested is None:
         return None
     kept = np.array([r2 >= config.score_threshold for r2 in fitted.r2])
@@ -231,48 +225,45 @@ class _Reporter:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fitted:
+class _Judged:
     """The coefficients of centred columns, and what is needed to judge them."""
 
     scaled: _Scaled
     place: SmoothPlace
-    data: Moments
-    layout: Layout
-    found: Posterior
-
-    @property
-    def predicted(self) -> Floats:
-        """(cells,) of the centred target."""
-        return predictions(self.scaled.z, self.place.values, self.place.codes, self.found.by_type)
+    cells: Fitted
 
     @property
     def r2(self) -> tuple[float, ...]:
         """R² of each type."""
-        predicted, y, codes = self.predicted, self.scaled.y, self.place.codes
-        return tuple(r_squared(y[codes == c], predicted[codes == c]) for c in range(len(self.place.clusters)))
+        left, y, codes = self.cells.left(), self.scaled.y, self.place.codes
+        types = range(len(self.place.clusters))
+        return tuple(r_squared(y[codes == c], (y - left)[codes == c]) for c in types)
 
     def weights(self, c: int) -> Floats:
         """Return the (functions, 1 + modulators) weights of type ``c`` for the columns as they are."""
-        result = self.found.by_type[c].T @ self.scaled.contrast(c).T
+        result = self.cells.found.by_type[c].T @ self.scaled.contrast(c).T
         result[0, 0] += self.scaled.y_centers[c]
         return np.asarray(result)
 
-    def deviations(self, c: int) -> Floats:
-        """Return the (1 + modulators,) standard deviations of the coefficients of type ``c``."""
-        rows = self.place.codes == c
-        covariance = coefficient_covariance(self.found, self.layout, self.place.values[rows], c)
-        contrast = self.scaled.contrast(c)
-        return np.asarray(np.sqrt(np.maximum(np.diag(contrast @ covariance @ contrast.T), 0)))
+    def deviations(self) -> Floats:
+        """Return the (types, 1 + modulators) standard deviations of the coefficients."""
+        cells, result = self.cells, []
+        covariances = coefficient_covariances(cells.found, cells.layout, cells.basis, cells.codes)
+        for c, covariance in enumerate(covariances):
+            contrast = self.scaled.contrast(c)
+            result.append(np.sqrt(np.maximum(np.diag(contrast @ covariance @ contrast.T), 0)))
+        return np.array(result)
 
     def tested_steps(self, config: TravlrConfig) -> Generator[float, None, Floats]:
         """Return the (types, modulators) probabilities that a modulator seems so strong by chance."""
-        result = np.ones((len(self.place.clusters), self.layout.modulators - 1))
-        left, rng = self.scaled.y - self.predicted, np.random.default_rng(config.seed)
+        cells, found, layout = self.cells, self.cells.found, self.cells.layout
+        result = np.ones((len(self.place.clusters), layout.modulators - 1))
+        left, rng = cells.left(), np.random.default_rng(config.seed)
         for c in range(len(result) if config.permutations else 0):
             rows = np.flatnonzero(self.place.codes == c)
-            columns = products(self.scaled.z[rows], self.place.values[rows])[:, self.found.columns]
+            columns = products(self.scaled.z[rows], self.place.values[rows])[:, found.columns]
             sample = Sample(columns, left[rows], config.permutations)
-            result[c] = null_probabilities(self.data, self.layout, self.found, c, sample, rng)[1:]
+            result[c] = null_probabilities(cells.data.types[c], layout, found, c, sample, rng)[1:]
             yield (c + 1) / len(result)
         return result
 
@@ -280,20 +271,21 @@ class _Fitted:
 def _gene_fit(
     target: str,
     design: Design,
-    fitted: _Fitted,
+    fitted: _Judged,
     chosen: NDArray[np.intp],
     kept: NDArray[np.bool_],
     held_out: Mapping[str, tuple[float, ...]],
     tested: Floats | None,
 ) -> GeneFit:
     place, types, columns = fitted.place, len(fitted.place.clusters), 1 + len(design.names)
-    weights, deviations = np.zeros((types, fitted.layout.functions, columns)), np.zeros((types, columns))
+    weights, deviations = np.zeros((types, fitted.cells.layout.functions, columns)), np.zeros((types, columns))
     probabilities = np.ones((types, len(design.names)))
     where = np.concatenate([[0], 1 + chosen])
     weights[:, 0, 0] = fitted.scaled.y_centers
+    spread = fitted.deviations()
     for c in np.flatnonzero(kept).tolist():
         weights[c][:, where] = fitted.weights(c)
-        deviations[c, where] = fitted.deviations(c)
+        deviations[c, where] = spread[c]
         if tested is not None:
             probabilities[c, chosen] = tested[c]
     factors = BetaFactors(
@@ -309,8 +301,8 @@ def _gene_fit(
         place.clusters,
         fit_r2=tuple(r2 if keep else 0.0 for r2, keep in zip(fitted.r2, kept, strict=True)),
         effects=effects_of(factors, design.x),
-        held_out_r2=held_out["random"],
-        blocked_r2=held_out["blocked"],
+        held_out_r2=held_out.get("random", ()),
+        blocked_r2=held_out.get("blocked", ()),
         deviations=deviations.astype(np.float32),
         false_discovery=None if tested is None else false_discovery_rates(probabilities),
     )

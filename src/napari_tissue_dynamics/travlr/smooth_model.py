@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, cho_solve, cholesky, lapack
+from scipy.linalg import cho_solve, cholesky
 
 from napari_tissue_dynamics.compute import one_blas_thread
+from napari_tissue_dynamics.travlr.smooth_types import Block, Prior, SumsBlock, eliminated, lower_inverse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from napari_tissue_dynamics.travlr.smooth_moments import Moments
 
 Floats = NDArray[np.floating]
 
@@ -38,63 +41,6 @@ SMALLEST = 1e-300
 # Fall-off of the variances with the wave number, before the data have had their say: (1 + (w / BROAD)²)^-STEEP.
 BROAD, STEEP = 1.3, 2.5
 CONSTANT, FIELD, TYPE_CONSTANT, TYPE_FIELD = range(4)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Moments:
-    """What the data say, summed over the cells of each type.
-
-    Parameters
-    ----------
-    gram
-        (types, columns, columns) of all products of a modulator and a function, modulator by modulator.
-    cross
-        (types, columns) the same with y.
-    power
-        (types,) sums of y².
-    cells
-        (types,) numbers of cells.
-    """
-
-    gram: NDArray[np.float32]
-    cross: NDArray[np.float32]
-    power: Floats
-    cells: Floats
-
-    def without(self, other: Moments) -> Moments:
-        """Return what is left when some cells are taken out."""
-        return Moments(
-            self.gram - other.gram, self.cross - other.cross, self.power - other.power, self.cells - other.cells
-        )
-
-    def of(self, columns: NDArray[np.intp]) -> Moments:
-        """Return the same of some columns only."""
-        if len(columns) == self.cross.shape[1]:
-            return self
-        return Moments(self.gram[:, columns[:, None], columns], self.cross[:, columns], self.power, self.cells)
-
-
-@one_blas_thread()
-def moments(
-    z: NDArray[np.float32], basis: NDArray[np.float32], y: Floats, codes: NDArray[np.integer], types: int
-) -> Moments:
-    """Sum the products of (cells, modulators) ``z`` and (cells, functions) ``basis`` over the cells of each type."""
-    width = z.shape[1] * basis.shape[1]
-    gram, cross = np.zeros((types, width, width), dtype=np.float32), np.zeros((types, width), dtype=np.float32)
-    power, cells = np.zeros(types), np.zeros(types)
-    for c in range(types):
-        rows = np.flatnonzero(codes == c)
-        for part in np.array_split(rows, max(1, -(-len(rows) * width // 2**23))):
-            columns = products(z[part], basis[part])
-            gram[c] += columns.T @ columns
-            cross[c] += columns.T @ y[part].astype(np.float32)
-        power[c], cells[c] = float(y[rows] @ y[rows]), len(rows)
-    return Moments(gram, cross, power, cells)
-
-
-def products(z: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return all products of a modulator and a function, (cells, modulators * functions), modulator by modulator."""
-    return (z[:, :, None] * basis[:, None, :]).reshape(len(z), z.shape[1] * basis.shape[1])
 
 
 @dataclass(slots=True, eq=False)
@@ -124,18 +70,20 @@ class Posterior:
     ----------
     by_type
         (types, modulators, functions) means of all coefficients of each type.
-    covariance
-        (types, columns, columns) of the coefficients of each type that are not 0, in the order of ``columns``.
-    columns
-        (columns,) which of the modulator-by-function columns are not 0.
     variances
         Those that were used.
+    reduced
+        The equations that were solved, in which lies how certain the coefficients are.
     """
 
     by_type: Floats
-    covariance: Floats
-    columns: NDArray[np.intp]
     variances: Variances
+    reduced: Reduced
+
+    @property
+    def columns(self) -> NDArray[np.intp]:
+        """Which of the modulator-by-function columns are not 0."""
+        return self.reduced.prior.columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +113,14 @@ class Layout:
 
 def start(data: Moments, layout: Layout) -> Variances:
     """Return variances that share what varies evenly among the modulators."""
-    total = max(float(data.power.sum() / max(data.cells.sum(), 1)), SMALLEST)
+    total = data.mean_square
     spectrum = (1 + (layout.wave_numbers / BROAD) ** 2) ** -STEEP
     spectrum[0] = 0
     spectrum /= max(float(spectrum.sum()), SMALLEST)
     groups = np.full((layout.modulators, 4), total / layout.modulators / 4)
     if not layout.broad:
         groups[:, TYPE_CONSTANT:] = 0
-    return Variances(groups, spectrum, np.full(len(data.cells), 0.3 * total))
+    return Variances(groups, spectrum, np.full(len(data.types), 0.3 * total))
 
 
 def learn_steps(
@@ -196,7 +144,7 @@ def learn_steps(
     Share of the work that is done.
     """
     found = variances or start(data, layout)
-    total = max(float(data.power.sum() / max(data.cells.sum(), 1)), SMALLEST)
+    total = data.mean_square
     for step in range(steps):
         with one_blas_thread():
             solved = _solve(data, layout, found)
@@ -207,24 +155,9 @@ def learn_steps(
 
 @one_blas_thread()
 def posterior(data: Moments, layout: Layout, variances: Variances) -> Posterior:
-    """Return the coefficients for given variances, with their covariance."""
-    reduced = _eliminated(data, layout, variances)
-    by_type = _spread_out(_means(reduced), reduced.columns, layout)
-    return Posterior(by_type, _covariances(reduced), reduced.columns, variances)
-
-
-@one_blas_thread()
-def coefficients(data: Moments, layout: Layout, variances: Variances) -> Floats:
-    """Return the (types, modulators, functions) coefficients alone, for a third of the work."""
-    reduced = _eliminated(data, layout, variances)
-    return _spread_out(_means(reduced), reduced.columns, layout)
-
-
-def _means(reduced: _Reduced) -> Floats:
-    """Return the coefficients that are not 0, (types, columns)."""
-    factor = cholesky(reduced.matrix, lower=True, check_finite=False)
-    common = cho_solve((factor, True), reduced.right)
-    return np.array([reduced.mean(common, block.deviation(common)) for block in reduced.blocks])
+    """Return the coefficients for given variances."""
+    reduced = reduced_to_common(data, layout, variances)
+    return Posterior(_spread_out(reduced.means, reduced.prior.columns, layout), variances, reduced)
 
 
 def _spread_out(means: Floats, columns: NDArray[np.intp], layout: Layout) -> Floats:
@@ -246,82 +179,43 @@ def prior_variances(layout: Layout, variances: Variances) -> tuple[Floats, Float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """The deviation of one type, eliminated: with T = L L', half = L⁻¹ B' and own = L⁻¹ times the right-hand side."""
+class Reduced:
+    """The equations of the common part once the deviations are eliminated; all whitened by the prior.
 
-    factor: Floats
-    half: Floats
-    own: Floats
-    left: Floats  # what the type says of the common part: W - B T⁻¹ B'
+    Parameters
+    ----------
+    prior
+        Which columns have a variance, and which.
+    root
+        Cholesky factor of the matrix of the equations.
+    common
+        Their solution.
+    blocks
+        What was eliminated, of each type.
+    """
 
-    def deviation(self, common: Floats) -> Floats:
-        """Return the whitened deviation that goes with a whitened common part."""
-        return np.asarray(_solved_back(self.factor, (self.own - self.half @ common)[:, None])[:, 0])
+    prior: Prior
+    root: Floats
+    common: Floats
+    blocks: list[Block]
 
     @property
-    def link(self) -> Floats:
-        """T⁻¹ B'."""
-        return _solved_back(self.factor, self.half)
+    def means(self) -> Floats:
+        """The coefficients that are not 0, (types, columns)."""
+        return np.array([self.prior.mean(self.common, block.deviation(self.common)) for block in self.blocks])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reduced:
-    """The equations of the common part once the deviations are eliminated; all whitened by the prior."""
-
-    columns: NDArray[np.intp]  # which of all columns have a variance
-    broad: NDArray[np.intp]  # those of the deviations, as places in ``columns``
-    scale: Floats  # prior deviations of the common part
-    type_scale: Floats
-    matrix: Floats
-    right: Floats
-    blocks: list[_Block]
-
-    def mean(self, common: Floats, deviation: Floats) -> Floats:
-        """Return the coefficients of one type, whitening undone."""
-        result = self.scale * common
-        result[self.broad] += self.type_scale * deviation
-        return np.asarray(result)
-
-
-def _eliminated(data: Moments, layout: Layout, variances: Variances) -> _Reduced:
-    """Set up the equations; given the common part the types are independent, so each is eliminated by itself."""
-    common, own = prior_variances(layout, variances)
-    columns = np.flatnonzero(common > 0)
-    scale = np.sqrt(common[columns]).astype(np.float32)
-    broad = np.flatnonzero(own[columns] > 0)
-    type_scale = np.sqrt(own[columns][broad]).astype(np.float32)
-    relative = type_scale / scale[broad]
-    part = data.of(columns)
-    scales = scale * scale[:, None]
-    matrix, right, blocks = np.eye(len(columns), dtype=np.float32), np.zeros(len(columns), dtype=np.float32), []
-    for c, noise in enumerate(variances.noise.astype(np.float32)):
-        white = part.gram[c] * scales
-        white *= 1 / noise
-        cross = part.cross[c] / noise
-        between = white[broad]
-        between *= relative[:, None]
-        own_block = between[:, broad] * relative
-        own_block.flat[:: len(broad) + 1] += 1
-        factor = cholesky(own_block, lower=True, overwrite_a=True, check_finite=False)
-        half = _solved(factor, between)
-        from_own = _solved(factor, (cross[broad] * type_scale)[:, None])[:, 0]
-        white -= half.T @ half
-        matrix += white
-        right += scale * cross - half.T @ from_own
-        blocks.append(_Block(factor, half, from_own, white))
-    return _Reduced(columns, broad, scale, type_scale, matrix, right, blocks)
-
-
-def _solved(factor: Floats, right: Floats) -> Floats:
-    """Return L⁻¹ ``right``; (rows, many) arrays are passed on as they lie in memory, without a copy."""
-    trsm = blas.strsm if factor.dtype == np.float32 else blas.dtrsm
-    return np.asarray(trsm(1.0, factor, right.T, side=1, lower=1, trans_a=1).T)
-
-
-def _solved_back(factor: Floats, right: Floats) -> Floats:
-    """Return L'⁻¹ ``right``."""
-    trsm = blas.strsm if factor.dtype == np.float32 else blas.dtrsm
-    return np.asarray(trsm(1.0, factor, right.T, side=1, lower=1).T)
+def reduced_to_common(data: Moments, layout: Layout, variances: Variances) -> Reduced:
+    """Set up and solve the equations; given the common part types are independent: each is eliminated by itself."""
+    prior = Prior.of(*prior_variances(layout, variances))
+    noise = variances.noise.astype(np.float32)
+    blocks = [eliminated(part, prior, noise[c]) for c, part in enumerate(data.types)]
+    matrix, right = np.eye(len(prior.columns), dtype=np.float32), np.zeros(len(prior.columns), dtype=np.float32)
+    for block in blocks:
+        matrix += block.left
+        right += block.right
+    root = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+    return Reduced(prior, root, cho_solve((root, True), right, check_finite=False), blocks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -344,47 +238,22 @@ def _solve(data: Moments, layout: Layout, variances: Variances) -> _Solved:
     The degrees of freedom of a type, tr(G C) / noise with its moments G and the covariance C of its coefficients, are
     tr((W - B T⁻¹ B') M⁻¹) for the common part, with M the matrix of the reduced equations, plus those of its deviation.
     """
-    reduced = _eliminated(data, layout, variances)
-    inverse = symmetric_inverse(reduced.matrix)
-    common = inverse @ reduced.right
-    broad = reduced.broad
+    reduced = reduced_to_common(data, layout, variances)
+    prior, root = reduced.prior, lower_inverse(reduced.root)
+    summed = any(isinstance(block, SumsBlock) for block in reduced.blocks)
+    inverse = root.T @ root if summed else None
+    type_size, type_freed = np.zeros(len(prior.broad)), np.zeros(len(prior.broad))
     means, freedom = [], np.zeros(len(reduced.blocks))
-    type_size, type_freed = np.zeros(len(broad)), np.zeros(len(broad))
     for c, block in enumerate(reduced.blocks):
-        deviation, link = block.deviation(common), block.link
-        own = (_lower_inverse(block.factor) ** 2).sum(axis=0) + ((link @ inverse) * link).sum(axis=1)
-        means.append(reduced.mean(common, deviation))
-        freedom[c] = np.vdot(block.left, inverse) + (1 - own).sum()
+        deviation = block.deviation(reduced.common)
+        means.append(prior.mean(reduced.common, deviation))
+        freed, freedom[c] = block.spread(root, inverse)
         type_size += deviation**2
-        type_freed += 1 - own
-    freed = 1 - np.diag(inverse)
-    return _Solved(reduced.columns, broad, np.array(means), freedom, common**2, freed, type_size, type_freed)
-
-
-def _covariances(reduced: _Reduced) -> Floats:
-    """Return the covariances of the coefficients of each type, (types, columns, columns)."""
-    broad, scale, type_scale = reduced.broad, reduced.scale, reduced.type_scale
-    inverse = symmetric_inverse(reduced.matrix)
-    common = inverse * scale * scale[:, None]
-    covariances = []
-    for block in reduced.blocks:
-        link = block.link
-        mixed = link @ inverse  # minus the covariance of the deviation and the common part
-        whole = _lower_inverse(block.factor)
-        own = whole.T @ whole + mixed @ link.T
-        covariance = common.copy()
-        mixed *= type_scale[:, None] * scale
-        covariance[broad] -= mixed
-        covariance[:, broad] -= mixed.T
-        covariance[broad[:, None], broad] += own * type_scale * type_scale[:, None]
-        covariances.append(covariance)
-    return np.array(covariances)
-
-
-def _lower_inverse(factor: Floats) -> Floats:
-    """Return the inverse of a lower triangular matrix."""
-    inverse, _ = (lapack.strtri if factor.dtype == np.float32 else lapack.dtrtri)(factor, lower=1)
-    return np.asarray(np.tril(inverse))
+        type_freed += freed
+    common_freed = 1 - (root**2).sum(axis=0)
+    return _Solved(
+        prior.columns, prior.broad, np.array(means), freedom, reduced.common**2, common_freed, type_size, type_freed
+    )
 
 
 def _updated(data: Moments, layout: Layout, old: Variances, solved: _Solved, total: float) -> Variances:
@@ -432,19 +301,9 @@ def _spectrum(layout: Layout, old: Variances, solved: _Solved, ratio: Floats, fu
 
 def _noise(data: Moments, old: Variances, solved: _Solved) -> Floats:
     """Return the expected square of what is left in each type."""
-    part = data.of(solved.columns)
     noise = np.empty_like(old.noise)
-    for c, cells in enumerate(part.cells):
-        mean = solved.means[c]
-        left = part.power[c] - 2 * mean @ part.cross[c] + mean @ part.gram[c] @ mean
-        left += old.noise[c] * solved.freedom[c]
+    for c, part in enumerate(data.types):
+        left = part.of(solved.columns).squares_left(solved.means[c]) + old.noise[c] * solved.freedom[c]
         # with few cells the type borrows from what was before
-        noise[c] = (max(left, 0.0) + 2 * old.noise[c]) / (cells + 2)
-    return np.maximum(noise, 1e-8 * max(float(data.power.sum() / max(data.cells.sum(), 1)), SMALLEST))
-
-
-def symmetric_inverse(matrix: Floats) -> Floats:
-    """Return the inverse of a symmetric positive matrix."""
-    factor = cholesky(matrix, lower=True, check_finite=False)
-    half, _ = (lapack.spotri if factor.dtype == np.float32 else lapack.dpotri)(factor, lower=1, overwrite_c=1)
-    return np.tril(half) + np.tril(half, -1).T
+        noise[c] = (max(left, 0.0) + 2 * old.noise[c]) / (part.cells + 2)
+    return np.maximum(noise, 1e-8 * data.mean_square)

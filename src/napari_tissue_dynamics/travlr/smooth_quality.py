@@ -1,4 +1,4 @@
-"""How well smooth coefficients predict cells that were not seen, and which of them the data support."""
+"""How certain smooth coefficients are, and which of them the data support."""
 
 from __future__ import annotations
 
@@ -7,130 +7,75 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky
 from scipy.special import gammaincc
 
 from napari_tissue_dynamics.compute import one_blas_thread
-from napari_tissue_dynamics.travlr.seeds import r_squared
-from napari_tissue_dynamics.travlr.smooth_model import coefficients, moments, prior_variances, symmetric_inverse
+from napari_tissue_dynamics.travlr.smooth_model import prior_variances
+from napari_tissue_dynamics.travlr.smooth_moments import Rows, TypeMoments
+from napari_tissue_dynamics.travlr.smooth_types import lower_inverse, solved, symmetric_inverse
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from napari_tissue_dynamics.travlr.smooth_model import Layout, Posterior
+    from napari_tissue_dynamics.travlr.smooth_types import Block
 
-    from napari_tissue_dynamics.travlr.smooth_model import Layout, Moments, Posterior
+Floats = NDArray[np.floating]
 
-Floats = NDArray[np.float64]
-
-FOLDS = 5
 # Cells that a type needs for a test.
 FEWEST_CELLS = 10
-# Pieces of tissue along each side that are held out as a whole.
-TILES = 5
 
 
-def random_folds(n_cells: int, seed: int) -> NDArray[np.intp]:
-    """Return the fold of each cell, (cells,), drawn at random."""
-    order = np.random.default_rng(seed).permutation(n_cells)
-    folds = np.empty(n_cells, dtype=np.intp)
-    folds[order] = np.arange(n_cells) % FOLDS
-    return folds
-
-
-def blocked_folds(positions: Floats, seed: int) -> NDArray[np.intp]:
-    """Return the fold of each cell, (cells,), alike for all cells of a tile.
-
-    Parameters
-    ----------
-    positions
-        (cells, 2 or 3); tiles hold equally many cells along x, and within those along y.
-    seed
-        Of which tiles go together.
-    """
-    columns = _equal_parts(positions[:, 0], TILES)
-    tiles = np.empty(len(positions), dtype=np.intp)
-    for column in range(TILES):
-        rows = np.flatnonzero(columns == column)
-        tiles[rows] = column * TILES + _equal_parts(positions[rows, 1], TILES)
-    return np.random.default_rng(seed).permutation(TILES * TILES)[tiles] % FOLDS
-
-
-def _equal_parts(values: Floats, parts: int) -> NDArray[np.intp]:
-    ranks = np.empty(len(values), dtype=np.intp)
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return ranks * parts // max(len(values), 1)
-
-
-def held_out_steps(
-    z: NDArray[np.float32],
-    basis: NDArray[np.float32],
-    y: Floats,
-    codes: NDArray[np.integer],
-    folds: NDArray[np.intp],
-    fitted: tuple[Moments, Layout, Posterior],
-) -> Generator[float, None, tuple[float, ...]]:
-    """Predict the cells of each fold from the others.
-
-    The coefficients are found anew for every fold, the few variances are those of all cells.
-
-    Parameters
-    ----------
-    z, basis, y, codes
-        As for :func:`~napari_tissue_dynamics.travlr.smooth_model.moments`.
-    folds
-        (cells,).
-    fitted
-        Moments of all cells, their layout, and what was found.
-
-    Yields
-    ------
-    Share of the work that is done.
-
-    Returns
-    -------
-    R² of each type.
-    """
-    data, layout, found = fitted
-    predicted = np.zeros(len(y))
-    for fold in range(FOLDS):
-        out = np.flatnonzero(folds == fold)
-        part = moments(z[out], basis[out], y[out], codes[out], len(data.cells))
-        weights = coefficients(data.without(part), layout, found.variances)
-        predicted[out] = predictions(z[out], basis[out], codes[out], weights)
-        yield (fold + 1) / FOLDS
-    return tuple(
-        r_squared(y[codes == c], predicted[codes == c]) if np.any(codes == c) else float("nan")
-        for c in range(len(data.cells))
-    )
-
-
-def predictions(
-    z: NDArray[np.float32], basis: NDArray[np.float32], codes: NDArray[np.integer], weights: NDArray[np.floating]
+@one_blas_thread()
+def coefficient_covariances(
+    found: Posterior, layout: Layout, basis: NDArray[np.float32], codes: NDArray[np.integer]
 ) -> Floats:
-    """Return (cells,) predictions of (types, modulators, functions) ``weights``; 0 for cells without a type."""
-    result = np.zeros(len(codes))
-    for c in range(len(weights)):
-        rows = codes == c
-        result[rows] = ((basis[rows] @ weights[c].T.astype(np.float32)) * z[rows]).sum(axis=1)
-    return result
-
-
-def coefficient_covariance(found: Posterior, layout: Layout, basis: NDArray[np.float32], c: int) -> Floats:
-    """Return the (modulators, modulators) covariance of the coefficients of type ``c``, averaged over its cells.
+    """Return the covariance of the coefficients of each type, averaged over its cells.
 
     Parameters
     ----------
     found, layout
         What was found, and the arrangement of its columns.
-    basis
-        (cells of the type, functions).
-    c
-        Number of the type.
+    basis, codes
+        (cells, functions) and (cells,) types.
+
+    Returns
+    -------
+    (types, modulators, modulators).
     """
-    products = (basis.T @ basis).astype(np.float64) / max(len(basis), 1)
-    modulator, function = np.divmod(found.columns, layout.functions)
-    weighted = found.covariance[c] * products[function[:, None], function]
-    inside = np.zeros((layout.modulators, len(found.columns)))
-    inside[modulator, np.arange(len(found.columns))] = 1
-    return np.asarray(inside @ weighted @ inside.T)
+    root = lower_inverse(found.reduced.root)
+    result = np.empty((len(found.reduced.blocks), layout.modulators, layout.modulators))
+    for c, block in enumerate(found.reduced.blocks):
+        here = basis[codes == c]
+        products = (here.T @ here) / np.float32(max(len(here), 1))
+        result[c] = _covariance(block, root, layout, products)
+    return result
+
+
+def _covariance(block: Block, root: Floats, layout: Layout, products: Floats) -> Floats:
+    """Return that of one type; ``products`` of the functions, averaged over its cells."""
+    prior = block.prior
+    # The common part moves the deviation of the type along; what is left of the deviation is its own.
+    together = root * prior.scale
+    together[:, prior.broad] -= block.through(root).T * prior.type_scale
+    result = _averaged(together, prior.columns, layout, products)
+    sign, rows = block.alone
+    columns = prior.columns[prior.broad]
+    own = _averaged(rows * prior.type_scale, columns, layout, products)
+    if not sign:
+        return result + own
+    modulator, function = np.divmod(columns, layout.functions)
+    whole = np.bincount(modulator, prior.type_scale**2 * np.diag(products)[function], layout.modulators)
+    return np.asarray(result + np.diag(whole) - own)
+
+
+def _averaged(rows: Floats, columns: NDArray[np.intp], layout: Layout, products: Floats) -> Floats:
+    """Return the (modulators, modulators) sums of ``rows' rows`` over functions weighted by their ``products``."""
+    wide = np.zeros((len(rows), layout.modulators * layout.functions), dtype=np.float32)
+    wide[:, columns] = rows
+    by_modulator = wide.reshape(len(rows), layout.modulators, layout.functions).transpose(1, 0, 2)
+    weighted = by_modulator @ products
+    flat = (layout.modulators, -1)
+    return np.asarray(by_modulator.reshape(flat) @ weighted.reshape(flat).T, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +99,7 @@ class Sample:
 
 @one_blas_thread()
 def null_probabilities(
-    data: Moments, layout: Layout, found: Posterior, c: int, sample: Sample, rng: np.random.Generator
+    part: TypeMoments, layout: Layout, found: Posterior, c: int, sample: Sample, rng: np.random.Generator
 ) -> Floats:
     r"""Return how likely each modulator of type ``c`` would seem as strong by chance.
 
@@ -166,8 +111,8 @@ def null_probabilities(
 
     Parameters
     ----------
-    data, layout, found
-        Moments of all cells, their layout, and what was found.
+    part, layout, found
+        What the cells of the type say, the arrangement of the columns, and what was found.
     c
         Number of the type.
     sample
@@ -184,27 +129,83 @@ def null_probabilities(
     active = found.columns
     modulator = active // layout.functions
     common, own = prior_variances(layout, found.variances)
-    noise = np.float32(found.variances.noise[c])
-    scale = np.sqrt((common + own)[active]).astype(np.float32)
-    white = data.gram[c][active[:, None], active] / noise * scale * scale[:, None]
-    white.flat[:: len(active) + 1] += 1
-    covariance = symmetric_inverse(white)
-    freedom = float((1 - np.diag(covariance)).sum())
+    scale = np.sqrt((common + own)[active] / found.variances.noise[c]).astype(np.float32)
+    alone = _alone(part.of(active), scale)
     cells = len(sample.residual)
-    inflated = sample.residual * np.sqrt(cells / max(cells - freedom, 1.0))
+    inflated = sample.residual * np.sqrt(cells / max(cells - alone.freedom, 1.0))
     permuted = np.stack([rng.permutation(inflated) for _ in range(sample.draws)], axis=1)
-    seen = np.column_stack([data.cross[c][active], sample.columns.T @ permuted]) * (scale / noise)[:, None]
-    means = covariance @ seen
+    means = alone.means(sample.columns, permuted)
     result = np.ones(layout.modulators)
     for k in np.unique(modulator):
         rows = np.flatnonzero(modulator == k)
-        block = covariance[rows[:, None], rows]
-        statistic = (means[rows] * np.linalg.solve(block, means[rows])).sum(axis=0)
+        statistic = (means[rows] * np.linalg.solve(alone.covariance(rows), means[rows])).sum(axis=0)
         chance = statistic[1:]
         mean, spread = float(chance.mean()), float(chance.var())
         if spread > 0:
             result[k] = gammaincc(mean**2 / spread, float(statistic[0]) * mean / spread)
     return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _InColumns:
+    """Whitened regression of a type of many cells: the right-hand side, and the inverse of the matrix."""
+
+    scale: NDArray[np.float32]
+    seen: Floats
+    whole: Floats
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom taken up."""
+        return float((1 - np.diag(self.whole)).sum())
+
+    def means(self, columns: NDArray[np.float32], permuted: Floats) -> Floats:
+        """Return the coefficients of y and of (cells, draws) ``permuted``, (columns, 1 + draws)."""
+        drawn = (columns.T @ permuted.astype(np.float32)) * self.scale[:, None]
+        return np.asarray(self.whole @ np.column_stack([self.seen, drawn]))
+
+    def covariance(self, rows: NDArray[np.intp]) -> Floats:
+        """Return the covariance of some coefficients."""
+        return np.asarray(self.whole[rows[:, None], rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _InCells:
+    """The same of a type of few cells: with 1 + A A' = L L' of the whitened columns A, half = L⁻¹ A."""
+
+    y: Floats
+    factor: Floats
+    half: Floats
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom taken up."""
+        return float((self.half**2).sum())
+
+    def means(self, columns: NDArray[np.float32], permuted: Floats) -> Floats:
+        """Return the coefficients of y and of (cells, draws) ``permuted``, (columns, 1 + draws)."""
+        del columns
+        return np.asarray(self.half.T @ solved(self.factor, np.column_stack([self.y, permuted.astype(np.float32)])))
+
+    def covariance(self, rows: NDArray[np.intp]) -> Floats:
+        """Return the covariance of some coefficients."""
+        part = self.half[:, rows]
+        return np.eye(len(rows), dtype=part.dtype) - part.T @ part
+
+
+def _alone(part: TypeMoments, scale: NDArray[np.float32]) -> _InColumns | _InCells:
+    """Set the regression of one type up on the side that is less work; ``scale`` is that of the prior, per noise."""
+    if isinstance(part, Rows):
+        if part.cells <= len(scale):
+            white = part.columns * scale
+            matrix = white @ white.T
+            matrix.flat[:: len(matrix) + 1] += 1
+            factor = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+            return _InCells(part.y, factor, solved(factor, white))
+        part = part.summed()
+    white = part.gram * scale * scale[:, None]
+    white.flat[:: len(white) + 1] += 1
+    return _InColumns(scale, part.cross * scale, symmetric_inverse(white))
 
 
 def false_discovery_rates(probabilities: Floats) -> NDArray[np.float32]:

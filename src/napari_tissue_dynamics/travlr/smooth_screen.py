@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps, moments
-from napari_tissue_dynamics.travlr.smooth_quality import predictions
+from napari_tissue_dynamics.travlr.smooth_held_out import predictions
+from napari_tissue_dynamics.travlr.smooth_model import Layout, learn_steps
+from napari_tissue_dynamics.travlr.smooth_moments import moments
 
 if TYPE_CHECKING:
     from collections.abc import Generator
