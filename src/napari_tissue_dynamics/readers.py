@@ -69,6 +69,7 @@ def _layers_of(path: Path) -> list[LayerData]:
 def _arrows(path: Path, tissue: Tissue) -> list[LayerData]:
     from napari_tissue_dynamics.data import keys
     from napari_tissue_dynamics.data.anndata_table import open_table
+    from napari_tissue_dynamics.layers.images import on_light
     from napari_tissue_dynamics.layers.vectors import velocity_vectors
 
     key = keys.VELOCITY_BASIS.format(basis=tissue.basis)
@@ -76,7 +77,7 @@ def _arrows(path: Path, tissue: Tissue) -> list[LayerData]:
         arrows = table.obsm(key) if key in table.keys("obsm") else None
     if arrows is None or getattr(arrows, "shape", ()) != tissue.positions.shape:
         return []
-    return [velocity_vectors(tissue.positions, arrows, unit=tissue.unit)]
+    return [velocity_vectors(tissue.positions, arrows, unit=tissue.unit, on_light=on_light(tissue))]
 
 
 def _as_paths(path: str | Sequence[str]) -> list[Path]:

@@ -27,12 +27,14 @@ def simulated_tissue() -> list[LayerData]:
     The docks take the tissue over with their button "Use the shown tissue".
     """
     from napari_tissue_dynamics.data.simulate import simulate_tissue
+    from napari_tissue_dynamics.layers.images import on_light
     from napari_tissue_dynamics.layers.stacks import tissue_layers
     from napari_tissue_dynamics.layers.vectors import velocity_vectors
 
     simulated = simulate_tissue()
     tissue = simulated.tissue.with_(source=SAMPLE)
-    arrows, options, kind = velocity_vectors(tissue.positions, simulated.truth.spatial_velocity, unit=tissue.unit)
+    movement, dark = simulated.truth.spatial_velocity, on_light(tissue)
+    arrows, options, kind = velocity_vectors(tissue.positions, movement, unit=tissue.unit, on_light=dark)
     truth = (arrows, options | {"name": "true movement", "visible": False}, kind)
     layers = [*tissue_layers(tissue), truth]
     for _, options, _ in layers:

@@ -8,7 +8,7 @@ from scipy import sparse
 from napari_tissue_dynamics.analysis import matrix_facts, readiness_checks
 from napari_tissue_dynamics.analysis.cost import steer_cost, travlr_cost
 from napari_tissue_dynamics.analysis.matrix_facts import facts_steps
-from napari_tissue_dynamics.analysis.readiness import readiness, readiness_steps
+from napari_tissue_dynamics.analysis.readiness import readiness, readiness_steps, tissue_readiness_steps
 from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
 from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError
@@ -211,3 +211,12 @@ def test_cost_of_travlr_is_what_was_measured(n_cells, seconds, mib):
     assert cost.seconds == pytest.approx(seconds, rel=0.2)
     assert cost.memory / 2**20 == pytest.approx(mib, rel=0.1)
     assert steer_cost(100_000, 2000).memory / 2**30 == pytest.approx(10.5, rel=0.1)
+
+
+def test_a_tissue_without_a_file_gets_the_report_of_its_file(good, tmp_path):
+    path = tmp_path / "t.h5ad"
+    good.write_h5ad(path)
+    from_file, without = readiness(path), run_to_end(tissue_readiness_steps(read_h5ad(path)))
+    assert without.headline == from_file.headline
+    assert said(without) == said(from_file)
+    assert without.facts[0] == from_file.facts[0]

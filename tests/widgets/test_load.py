@@ -29,7 +29,7 @@ def test_load_button_draws_image_and_cells(open_dock, viewer, workspace, tissue,
     np.testing.assert_allclose(viewer.layers["cells"].data, tissue.positions[:, ::-1], rtol=1e-5)
     assert viewer.canvas.overlays.scale_bar.visible
     assert str(viewer.layers["cells"].units[0]) in ("micrometer", "um")
-    assert f"{tissue.n_cells} cells" in dock.summary.text()
+    assert f"{tissue.n_cells:,} cells" in dock.summary.text()
 
 
 def test_looking_fills_the_combos(open_dock, tissue, tissue_file, finish):

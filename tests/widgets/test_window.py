@@ -10,6 +10,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets._workspace import workspace_of
+from napari_tissue_dynamics.widgets.portraits import open_portraits
 
 pytestmark = pytest.mark.gui
 
@@ -147,3 +148,50 @@ def test_closing_the_window_while_a_fit_runs(make_napari_viewer, tissue, monkeyp
     del dock
     qtbot.waitUntil(lambda: workspace.running == "", timeout=5000)
     assert time.perf_counter() - start < 3
+
+
+def chosen(viewer, name):
+    """Choose a dock in the menu of the plugin and return it."""
+    menu = viewer.window.plugins_menu
+    menu.aboutToShow.emit()
+    plugin = next(action for action in menu.actions() if action.text() == "Tissue dynamics")
+    plugin.menu().aboutToShow.emit()
+    next(action for action in plugin.menu().actions() if action.text().startswith(name)).trigger()
+    docked = next(each for title, each in viewer.window.dock_widgets.items() if title.startswith(name))
+    return getattr(docked, "__wrapped__", docked)
+
+
+def frame_of(dock):
+    """Return the frame that the window puts around a dock; it stands in a proxy of napari."""
+    dock = getattr(dock, "__wrapped__", dock)
+    return dock.parentWidget()
+
+
+def test_docks_share_the_height_of_the_window_as_tabs(window_viewer, qtbot):
+    docks = [opened(window_viewer, name) for name in ("Load tissue", "Velocity", "Explore")]
+    frames = [frame_of(dock) for dock in docks]
+    window = frames[0].parentWidget()
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frames[0])) == 2, timeout=3000)
+    qtbot.waitUntil(lambda: not docks[2].visibleRegion().isEmpty(), timeout=3000)
+    assert docks[0].visibleRegion().isEmpty()
+    assert docks[2].height() > 0.7 * window.height()
+    assert [frame.windowTitle() for frame in frames] == ["Load tissue", "Velocity", "Explore"]
+
+
+def test_a_dock_behind_a_tab_comes_to_the_front_when_it_is_chosen(window_viewer, qtbot):
+    load, velocity = (chosen(window_viewer, name) for name in ("Load tissue", "Velocity"))
+    window = frame_of(load).parentWidget()
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frame_of(load))) == 1, timeout=3000)
+    qtbot.waitUntil(lambda: load.visibleRegion().isEmpty() and not velocity.visibleRegion().isEmpty(), timeout=3000)
+    assert chosen(window_viewer, "Load tissue") == load
+    qtbot.waitUntil(lambda: not load.visibleRegion().isEmpty(), timeout=3000)
+    assert velocity.visibleRegion().isEmpty()
+
+
+def test_portraits_and_legend_from_the_menu_are_not_opened_twice(window_viewer, tissue_file, finish):
+    chosen(window_viewer, "Phase portraits")
+    chosen(window_viewer, "Legend")
+    load(window_viewer, tissue_file, finish)
+    open_portraits(window_viewer)
+    names = [title for title in window_viewer.window.dock_widgets if title.startswith(("Phase", "Legend"))]
+    assert len(names) == 2

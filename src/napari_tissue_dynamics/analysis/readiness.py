@@ -175,6 +175,24 @@ def readiness(path: str | Path, options: ReadOptions = ReadOptions()) -> Readine
     return run_to_end(readiness_steps(path, options))
 
 
+def tissue_readiness_steps(tissue: Tissue, stop: StopToken | None = None) -> Generator[Progress, None, Readiness]:
+    """Look at a tissue that came from no file, as :func:`readiness_steps` looks at one that did.
+
+    Yields
+    ------
+    How far it is.
+    """
+    n_parts, problems = place_problems(Places(tissue.positions, tissue.unit, tissue.embedding))
+    problems += cell_type_problems(tissue.cell_types)
+    shape = (tissue.n_cells, tissue.n_genes)
+    roles = [role for role in ("spliced", "unspliced", "expression") if getattr(tissue, role) is not None]
+    facts: dict[str, MatrixFacts] = {}
+    for i, role in enumerate(roles):
+        steps = facts_steps(role, getattr(tissue, role), shape, stop)
+        facts[role] = yield from part_of(steps, i / len(roles), (i + 1) / len(roles))
+    return _report(tissue.source, shape, facts, tissue.cell_types, n_parts, problems)
+
+
 def _facts(
     table: FileTable, keys: Mapping[str, str], tissue: Tissue | None, stop: StopToken | None
 ) -> Generator[Progress, None, dict[str, MatrixFacts]]:

@@ -30,9 +30,9 @@ def arrow_length_words(
         return "No cell has an arrow."
     long = float(np.quantile(lengths[moving], 0.95))
     named = {"um": "µm", "embedding": "units of the embedding"}.get(unit, "pixels")
-    words = f"95 % of the arrows are shorter than {long:.3g} {named}."
+    words = f"95% of the arrows are shorter than {long:.3g} {named}."
     if strength is not None:
         ratio = strength[moving] / lengths[moving]
         share = long * float(np.median(ratio[np.isfinite(ratio)]))
         words += f" An arrow of that length means a pull of {share:.2g}: 0 is no way preferred, 1 is one way only."
-    return f"{words} Lengths compare cells with each other; they are no speed."
+    return f"{words} Lengths compare cells; they are no speed."

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 # napari draws heads on so many arrows fluently, and so many lines at all.
 MOST_WITH_HEADS = 20_000
 MOST_ARROWS = 50_000
-# White stands out on the black canvas, on stained tissue and on most colors of cells; the vermilion of the grid also
-# on a white slide and on every color of "dusk", for deuteranopes too.
+# White stands out on the black canvas and on dark images; the vermilion of the grid also on a white slide and on every
+# color of "dusk", for deuteranopes too.
 CELL_ARROW_COLOR = "#FFFFFF"
-# What takes its place on a light canvas.
+# What takes its place on a light canvas and on stained tissue, of which white slides are the ground.
 CELL_ARROW_ON_LIGHT = "#1A1A1A"
 GRID_ARROW_COLOR = "#FF5500"
 # Opacity of an arrow whose direction is random; one that every sample of genes agrees on is opaque.
@@ -39,6 +39,7 @@ def velocity_vectors(
     unit: str,
     name: str = "velocity",
     agreement: NDArray[np.floating[Any]] | None = None,
+    on_light: bool = False,
 ) -> LayerData:
     """Return an arrow on every cell.
 
@@ -57,6 +58,8 @@ def velocity_vectors(
         Name of the layer.
     agreement
         (cells,) agreement of the direction over samples of the genes, 0 to 1; None draws all arrows opaque.
+    on_light
+        Whether what is behind the cells is light; arrows are dark then, else white.
 
     Returns
     -------
@@ -65,10 +68,10 @@ def velocity_vectors(
     cells, moving = drawn_cells(arrows)
     note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows are drawn"
     width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
-    color: str | NDArray[np.float32] = CELL_ARROW_COLOR
+    color: str | NDArray[np.float32] = CELL_ARROW_ON_LIGHT if on_light else CELL_ARROW_COLOR
     if agreement is not None:
         note = "; ".join(part for part in (note, "faint arrows have an unsure direction") if part)
-        color = np.tile(np.array(hex_to_rgba(CELL_ARROW_COLOR), dtype=np.float32), (len(cells), 1))
+        color = np.tile(np.array(hex_to_rgba(str(color)), dtype=np.float32), (len(cells), 1))
         color[:, 3] = arrow_opacity(agreement[cells])
     metadata = about("velocity", cells=cells, note=note)
     if agreement is not None:

@@ -75,6 +75,7 @@ class AlignmentPanel(QWidget):
         lines = [str(verdict) for verdict in self._verdicts]
         lines += [f"{image.name} was moved: {image.placement}." for image in images if image.placement != Placement()]
         self.verdict.setText("\n".join(lines) or NO_IMAGE)
+        self.verdict.setVisible(tissue is not None)
         self._refresh()
 
     @property

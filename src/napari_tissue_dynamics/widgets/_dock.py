@@ -23,6 +23,7 @@ from napari_tissue_dynamics.widgets._jobs import start_job
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import opening, show_tissue, shown_source
 from napari_tissue_dynamics.widgets._queue import QueueList
+from napari_tissue_dynamics.widgets._tabs import JoinTabs
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class Dock(QWidget):
         self.take_shown.clicked.connect(self.use_shown)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.take_shown)
+        above = QVBoxLayout()
+        above.setContentsMargins(8, 6, 8, 0)
+        above.addWidget(self.take_shown)
+        layout.addLayout(above)
         layout.addWidget(scroll, 1)
         self.footer = QVBoxLayout()
         self.footer.setContentsMargins(8, 4, 8, 4)
@@ -86,6 +90,7 @@ class Dock(QWidget):
         layout.addWidget(self.copy_report)
         self.clear_error()
         self.setMinimumWidth(280)
+        self.tabs = JoinTabs(self)
         listen(self, self.workspace.tissue_changed, self._offer_shown)
         listen(self, viewer.layers.events.inserted, self._offer_shown)
         listen(self, viewer.layers.events.removed, self._offer_shown)

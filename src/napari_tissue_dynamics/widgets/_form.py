@@ -175,6 +175,8 @@ class _Editor:
         magic = create_widget(value=default, annotation=kind, name=name, label="", options=options)
         self._magic = magic
         self.native = magic.native
+        if kind is bool:
+            self.native.setText("")  # the label beside it says the same
         self.get = magic.get_value
         self.set = lambda value: setattr(magic, "value", value)
         self._changed = magic.changed

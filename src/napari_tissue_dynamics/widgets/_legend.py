@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QPointF, QRectF, Qt
+import numpy as np
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QLinearGradient, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import color_table
 from napari_tissue_dynamics.layers.legend import CategoryLegend, ColorBar, largest
-from napari_tissue_dynamics.layers.vectors import CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -24,6 +24,8 @@ BAR_HEIGHT = 16
 ROWS_SHOWN = 8
 TICKS = 3
 KEY_ARROWS = 8
+DARK = 100
+"""Lightness, of 255, below which arrows are drawn on white."""
 
 
 class LegendPanel(QWidget):
@@ -46,7 +48,8 @@ class LegendPanel(QWidget):
         self.length.setWordWrap(True)
         self.length.setAccessibleName("Meaning of the arrow length")
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 6, 0, 0)
+        layout.setContentsMargins(0, 2, 0, 0)
+        layout.setSpacing(2)
         for widget in (self.title, self.categories, self.bar, self.note, self.arrows, self.length):
             layout.addWidget(widget)
         self.show_legend(None)
@@ -69,19 +72,19 @@ class LegendPanel(QWidget):
         else:
             self._list(legend.entries)
 
-    def show_arrows(self, key: ArrowKey | None) -> None:
-        """Say what the opacity and the length of arrows mean; None where they have no meaning."""
+    def show_arrows(self, key: ArrowKey | None, color: str = "") -> None:
+        """Say what the opacity and the length of arrows of a color mean; None where they have no meaning."""
         self.arrows.setVisible(key is not None)
         self.length.setText("" if key is None else key.length)
         self.length.setVisible(bool(self.length.text()))
         if key is not None:
-            self.arrows.show_key(key)
+            self.arrows.show_key(key, color)
 
     def _list(self, entries: tuple[LegendEntry, ...]) -> None:
         self.categories.clear()
         listed = largest(entries)
         for entry in listed:
-            self.categories.addItem(QListWidgetItem(_swatch(entry.color), f"{entry.name}  ({entry.count})"))
+            self.categories.addItem(QListWidgetItem(_swatch(entry.color), f"{entry.name}  ({entry.count:,})"))
         if len(listed) < len(entries):
             self.categories.addItem(QListWidgetItem(f"and {len(entries) - len(listed):,} smaller ones"))
         row = max(self.categories.sizeHintForRow(0), SWATCH + 4)
@@ -95,7 +98,12 @@ class ColorBarView(QWidget):
         super().__init__(parent)
         self._legend: ColorBar | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(BAR_HEIGHT + self.fontMetrics().height() + 6)
+
+    def sizeHint(self) -> QSize:
+        """Return the height of the bar and a line in the font of the window."""
+        return QSize(SWATCH * KEY_ARROWS, BAR_HEIGHT + self.fontMetrics().height() + 6)
+
+    minimumSizeHint = sizeHint
 
     def show_bar(self, legend: ColorBar) -> None:
         """Draw this color bar."""
@@ -131,24 +139,35 @@ class ColorBarView(QWidget):
 
 
 class ArrowKeyView(QWidget):
-    """A row of arrows from faint to opaque, on the color of the canvas, and what both ends are."""
+    """A row of arrows from faint to opaque, in their color, and what both ends are."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._key: ArrowKey | None = None
+        self._color = QColor("white")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(BAR_HEIGHT + 2 * self.fontMetrics().height() + 10)
 
-    def show_key(self, key: ArrowKey) -> None:
-        """Draw this key."""
-        self._key = key
+    def sizeHint(self) -> QSize:
+        """Return the height of the bar and two lines in the font of the window."""
+        return QSize(SWATCH * KEY_ARROWS, BAR_HEIGHT + 2 * self.fontMetrics().height() + 8)
+
+    minimumSizeHint = sizeHint
+
+    @property
+    def color(self) -> str:
+        """Color of the arrows, ``#rrggbb``."""
+        return self._color.name()
+
+    def show_key(self, key: ArrowKey, color: str = "") -> None:
+        """Draw this key, for arrows that are ``#rrggbb``; white ones if nothing is said."""
+        self._key, self._color = key, QColor(color or "white")
         words = f"Arrows of {key.title}: faint is {key.faint}, opaque is {key.opaque}"
         self.setAccessibleName(words)
         self.setToolTip(words)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the arrows over the whole width."""
+        """Draw the arrows over the whole width, dark ones on white and light ones on black."""
         if self._key is None:
             return
         painter = QPainter(self)
@@ -160,11 +179,10 @@ class ArrowKeyView(QWidget):
         below = QRectF(0, bar.bottom() + 2, self.width(), line)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, self._key.faint)
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, self._key.opaque)
-        dark = self.palette().windowText().color().lightness() > 127
-        painter.fillRect(bar, QColor("black" if dark else "white"))
+        painter.fillRect(bar, QColor("white" if self._color.lightness() < DARK else "black"))
         step = bar.width() / KEY_ARROWS
         for i in range(KEY_ARROWS):
-            color = QColor(CELL_ARROW_COLOR if dark else CELL_ARROW_ON_LIGHT)
+            color = QColor(self._color)
             color.setAlphaF(self._key.least + (1 - self._key.least) * i / (KEY_ARROWS - 1))
             painter.setPen(QPen(color, 2))
             tip = QPointF((i + 0.8) * step, bar.center().y())
@@ -177,6 +195,14 @@ def arrow_key_of(layer: Layer) -> ArrowKey | None:
     """Return what the opacity of the arrows of a layer of ours means."""
     about = layer.metadata.get(PLUGIN, {})
     return about.get("arrow_key") if isinstance(about, dict) else None
+
+
+def arrow_color_of(layer: Layer) -> str:
+    """Return the color of the arrows of a layer as ``#rrggbb``, empty when they differ in more than opacity."""
+    colors = np.asarray(layer.edge_color)[:, :3]
+    if not len(colors) or np.ptp(colors, axis=0).max() > 1e-3:
+        return ""
+    return QColor.fromRgbF(*(float(part) for part in colors[0])).name()
 
 
 def legend_of(layer: Layer) -> Legend | None:

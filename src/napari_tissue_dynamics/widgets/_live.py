@@ -126,7 +126,9 @@ class LivePreview:
                 values = self._last.pop(key)
                 _change(layer, values)
                 if "data" in values:
-                    _viewer.ink(self._viewer, layer)  # arrows that were added have the color of the first drawing
+                    _viewer.ink(
+                        self._viewer, self._workspace, layer
+                    )  # arrows that were added have the color of the first drawing
 
 
 def _change(layer: Layer, values: dict[str, Any]) -> None:

@@ -87,7 +87,9 @@ def _reading(path: Path, options: ReadOptions | None) -> Steps:
 
 def _simulating(stop: StopToken) -> Generator[Progress, None, Opened]:
     from napari_tissue_dynamics.analysis.alignment import image_check
+    from napari_tissue_dynamics.analysis.readiness import tissue_readiness_steps
 
     yield Progress("Simulating a tissue", 0, 1, 0.0)
     tissue = sample()
-    return Opened(tissue, None, None, image_check(tissue))
+    report = yield from part_of(tissue_readiness_steps(tissue, stop), 0.5, 1)
+    return Opened(tissue, None, None, image_check(tissue), report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
 
 _INVISIBLE = "\u200b"
@@ -69,6 +69,18 @@ class _Sentences(QLabel):
             super().setText(text)
             return
         super().setText(_WHERE_TO_BREAK.sub(lambda found: found[0] + _INVISIBLE, text))
+
+    def sizeHint(self) -> QSize:
+        """Return no size while there is nothing to read."""
+        return super().sizeHint() if self.text() else QSize(0, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return no size while there is nothing to read."""
+        return super().minimumSizeHint() if self.text() else QSize(0, 0)
+
+    def heightForWidth(self, width: int) -> int:
+        """Return no height while there is nothing to read."""
+        return super().heightForWidth(width) if self.text() else 0
 
     def text(self) -> str:
         """Return the text as it was set."""

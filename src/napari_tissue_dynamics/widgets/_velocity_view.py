@@ -52,7 +52,7 @@ def draw_velocity(
     layers = velocity_layers(tissue, result.field, result.arrows, result.grid, result.spread)
     if arrows_only:
         layers = [data for data in layers if data[2] == "vectors"]
-    first = _viewer.find(viewer, workspace, "velocity") is None
+    first = workspace.velocity is None  # arrows that came with the file are no reason to keep two colors of the cells
     active = _viewer.key_of(workspace, viewer.layers.selection.active)
     accept()
     for data in layers:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer
+from napari.layers import Layer, Vectors
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
+from napari_tissue_dynamics.layers.images import LIGHT, brightness
 from napari_tissue_dynamics.layers.rings import MARKS, REACH, REGIONS, SENDERS
 from napari_tissue_dynamics.layers.vectors import CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT
 
@@ -40,6 +42,7 @@ def rank(key: str) -> int:
         "particles": GRID,
         "selected cells": GRID,
         "velocity": ARROWS,
+        "true movement": ARROWS,
         **dict.fromkeys((SENDERS, REACH, MARKS, REGIONS), ARROWS),
     }
     return ranks.get(key.removeprefix(RUNNING), RESULT)
@@ -101,17 +104,29 @@ def show(
         viewer.layers.insert(viewer.layers.index(old) + 1, layer)
         viewer.layers.remove(old)
     workspace.layer_ids[key] = str(layer.unique_id)
-    if rank(key) == ARROWS:
-        ink(viewer, layer)
+    if rank(key) == IMAGE:
+        follow_ground(viewer, workspace, layer)
+    elif rank(key) == ARROWS and isinstance(layer, Vectors):
+        ink(viewer, workspace, layer)
     return layer
 
 
-def ink(viewer: napari.viewer.Viewer, layer: Layer) -> None:
-    """Make arrows dark on a light canvas and white on a dark one, as opaque as they are.
+def ground(viewer: napari.viewer.Viewer, workspace: Workspace) -> float:
+    """Return how bright it is behind the cells, 0 to 1: the brightest histology that is shown, else the canvas."""
+    keys = [key for key in workspace.layer_ids if rank(key) == IMAGE]
+    images = [layer for key in keys if (layer := find(viewer, workspace, key)) is not None and layer.visible]
+    if not images:
+        return float(viewer.canvas.background_color[:3].mean())
+    # The whole pyramid of a multiscale image has the brightness of its smallest level.
+    return max(brightness(layer.data[-1] if layer.multiscale else layer.data) for layer in images)
+
+
+def ink(viewer: napari.viewer.Viewer, workspace: Workspace, layer: Layer) -> None:
+    """Make arrows dark on a light ground and white on a dark one, as opaque as they are.
 
     Arrows that a person gave another color keep it.
     """
-    light = float(viewer.canvas.background_color[:3].mean()) > 0.5
+    light = ground(viewer, workspace) > LIGHT
     inks = [np.array(hex_to_rgba(color)[:3], np.float32) for color in (CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT)]
     colors = np.array(layer.edge_color, dtype=np.float32)
     ours = np.any([np.abs(colors[:, :3] - each).max(axis=1) < 1e-3 for each in inks], axis=0)
@@ -119,14 +134,29 @@ def ink(viewer: napari.viewer.Viewer, layer: Layer) -> None:
     if ours.all() and not np.allclose(colors[:, :3], wanted, atol=1e-3):
         colors[:, :3] = wanted
         layer.edge_color = colors
+        workspace.legend_changed.emit()
 
 
 def ink_all(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
-    """Make all our arrows on cells fit the canvas."""
+    """Make all our arrows on cells fit what is behind them."""
     for key in workspace.layer_ids:
         layer = find(viewer, workspace, key)
-        if layer is not None and rank(key) == ARROWS:
-            ink(viewer, layer)
+        if layer is not None and rank(key) == ARROWS and isinstance(layer, Vectors):
+            ink(viewer, workspace, layer)
+
+
+def follow_ground(viewer: napari.viewer.Viewer, workspace: Workspace, image: Layer) -> None:
+    """Make arrows fit what is behind them whenever a person shows or hides ``image``, from now on."""
+    window = weakref.ref(getattr(viewer, "__wrapped__", viewer))  # the proxy that a dock has lives shortly
+    owner = weakref.ref(workspace)
+
+    def again(event: object = None) -> None:
+        there, its = window(), owner()
+        if there is not None and its is not None:
+            ink_all(there, its)
+
+    image.events.visible.connect(again)
+    again()
 
 
 @contextmanager
@@ -191,6 +221,8 @@ def adopt(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
     for layer, about in our_layers(viewer):
         if about.get("source") == source and str(layer.unique_id) not in known:
             workspace.layer_ids.setdefault(about["key"], str(layer.unique_id))
+            if rank(about["key"]) == IMAGE:
+                follow_ground(viewer, workspace, layer)
 
 
 def source_of(workspace: Workspace) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton
 
 from napari_tissue_dynamics import workflow
@@ -34,6 +34,8 @@ RECOLOR = 60
 """Milliseconds that changes of color are collected before they are drawn."""
 MOST_AT_ONCE = 50_000
 """Cells whose arrows are drawn anew without a job when the velocity changes."""
+
+ABOUT = "Cells that express alike lie side by side in an embedding. 'Show embedding' draws it beside the tissue."
 
 
 class EmbeddingDock(Dock):
@@ -111,6 +113,7 @@ class EmbeddingDock(Dock):
         self.column.addLayout(row)
         self.column.addWidget(self.state)
         self.column.addWidget(self.note)
+        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.pin(self.panel, self.start)
 
     def _connect(self) -> None:
@@ -203,7 +206,7 @@ class EmbeddingDock(Dock):
         self._picture = None
         self.canvas.show_cells(np.zeros((0, 2)), _plain(0))
         self.canvas.setVisible(False)
-        self.note.clear()
+        self.note.setText(ABOUT)
         self.state.clear()
         self.clear.setEnabled(False)
         self._show_arrows()

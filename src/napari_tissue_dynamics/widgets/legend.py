@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.widgets._legend import LegendPanel, arrow_key_of, legend_of
+from napari_tissue_dynamics.widgets._legend import LegendPanel, arrow_color_of, arrow_key_of, legend_of
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari
+    from napari.utils.events import Event
 
 NAME = "Legend"
+LEAST_HEIGHT = 170
+"""Of the legend, in pixels: a color bar and what arrows mean; more of it scrolls."""
 
 
 class LegendDock(QWidget):
@@ -32,14 +34,30 @@ class LegendDock(QWidget):
         super().__init__(parent)
         self.viewer = viewer
         self.panel = LegendPanel()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setMinimumHeight(LEAST_HEIGHT)
+        body = QWidget()
+        inside = QVBoxLayout(body)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.panel)
+        inside.addStretch()
+        scroll.setWidget(body)
         layout = QVBoxLayout(self)
-        layout.addWidget(self.panel)
-        layout.addStretch()
+        layout.setContentsMargins(6, 0, 6, 4)
+        layout.addWidget(scroll)
         layers = viewer.layers
         for signal in (layers.selection.events.active, layers.events.inserted, layers.events.removed):
             listen(self, signal, self._update)
+        listen(self, layers.events, self._layer_changed)
         listen(self, workspace_of(viewer).legend_changed, self._update)
         self._update()
+
+    def _layer_changed(self, event: Event) -> None:
+        """Follow the eyes of the layer list; the list hands on what its layers tell."""
+        if event.type == "visible":
+            self._update()
 
     def _update(self, event: object = None) -> None:
         layers = self.viewer.layers
@@ -48,8 +66,11 @@ class LegendDock(QWidget):
         candidates += [layer for layer in reversed(layers) if layer.visible]
         found = (legend for layer in candidates if (legend := legend_of(layer)) is not None)
         self.panel.show_legend(next(found, None))
-        keys = (key for layer in candidates if (key := arrow_key_of(layer)) is not None)
-        self.panel.show_arrows(next(keys, None))
+        arrows = next((layer for layer in candidates if arrow_key_of(layer) is not None), None)
+        if arrows is None:
+            self.panel.show_arrows(None)
+        else:
+            self.panel.show_arrows(arrow_key_of(arrows), arrow_color_of(arrows))
 
 
 def open_legend(viewer: napari.viewer.Viewer) -> None:
@@ -59,5 +80,5 @@ def open_legend(viewer: napari.viewer.Viewer) -> None:
     if window is None or workspace.legend_opened:
         return
     workspace.legend_opened = True
-    if not any(NAME in name and PLUGIN in name for name in window.dock_widgets):
+    if not any(name.startswith(NAME) for name in window.dock_widgets):
         window.add_dock_widget(LegendDock(viewer), name=NAME, area="left")

@@ -193,6 +193,7 @@ class LoadDock(Dock):
 
     def _show_report(self, report: Readiness | None, name: str = "") -> None:
         self.report.setVisible(report is not None)
+        self.readiness.setVisible(report is not None)
         if report is None:
             self.details.setPlainText("There is no file to report on.")
             return
@@ -227,7 +228,9 @@ class LoadDock(Dock):
         self.save_button.setEnabled(tissue is not None)
         self.log_button.setEnabled(tissue is not None)
         self.only_tissue.hide()
+        self.alignment.setVisible(tissue is not None and bool(tissue.histology))
         if tissue is None:
+            self._show_report(None)
             return
         columns = tuple(self.workspace.contents.obs) if self.workspace.contents else ()
         if tissue.cell_types is not None and tissue.cell_types.name not in columns:
@@ -279,7 +282,7 @@ def _last_options(path: Path) -> ReadOptions | None:
 
 def summary(tissue: Tissue) -> str:
     """Return in a few sentences what a tissue has."""
-    parts = [f"{tissue.source}: {tissue.n_cells} cells, {tissue.n_genes} genes."]
+    parts = [f"{tissue.source}: {tissue.n_cells:,} cells, {tissue.n_genes:,} genes."]
     have = [n for n in ("spliced", "unspliced", "expression") if getattr(tissue, n) is not None]
     parts.append(f"Counts: {', '.join(have) or 'none'}.")
     if tissue.counts_meaning:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._portrait_panel import PortraitPanel
+from napari_tissue_dynamics.widgets._tabs import bring_to_front
 
 if TYPE_CHECKING:
     import napari
@@ -36,4 +37,6 @@ class PortraitDock(Dock):
 
 def open_portraits(viewer: napari.viewer.Viewer) -> None:
     """Open the dock, or bring it to the front."""
-    viewer.window.add_plugin_dock_widget(PLUGIN, NAME)
+    # What a menu has opened is named after the plugin's title, what a program opens after its package.
+    there = next((dock for title, dock in viewer.window.dock_widgets.items() if title.startswith(NAME)), None)
+    bring_to_front(viewer.window.add_plugin_dock_widget(PLUGIN, NAME)[1] if there is None else there)

@@ -231,6 +231,8 @@ class VelocityDock(Dock):
         self.export_section = Section("Export", self.exports, "Show or hide what is written for other programs.")
         self.files_section = Section("State and model", self.files, "Show or hide the files of a run.")
         for widget in (
+            self.summary,
+            self.portrait_button,
             self.stored_button,
             self.form,
             Section("Where time begins", self.origin, "Show or hide what is known of the order of the cells."),
@@ -238,8 +240,6 @@ class VelocityDock(Dock):
             Section("How arrows are drawn", self.arrows, "Show or hide how velocities become arrows."),
             self.files_section,
             Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue."),
-            self.summary,
-            self.portrait_button,
             self.table_section,
             self.export_section,
         ):
@@ -415,6 +415,7 @@ class VelocityDock(Dock):
         self.portrait_button.setVisible(result is not None and hasattr(self.viewer, "window"))
         words = "" if result is None else workflow.in_words(result, self.workspace.velocity_config)
         self.summary.setText(" ".join(part for part in (words, self._meaning()) if part))
+        self.summary.setVisible(bool(self.summary.text()))
         self.files.refresh()
 
     def _ink(self, event: object = None) -> None:

@@ -120,16 +120,16 @@ def in_words(result: VelocityResult, config: SteerConfig | KineticsConfig | None
         empty = f", {number - used} of them with no cells" if used < number else ""
         said.append(f"{number} {noun}{'' if number == 1 else 's'}{' found' if found else ''}{empty}.")
     count = "" if field.velocity_genes is None else f", {int(field.velocity_genes.sum())} of them velocity genes,"
-    said.append(f"{len(field.genes)} genes{count} in {field.n_cells} cells.")
+    said.append(f"{len(field.genes):,} genes{count} in {field.n_cells:,} cells.")
     if result.null is not None:
         said.append(
-            f"{result.null.fraction_above:.0%} of the arrows are longer than shuffled velocities draw them "
-            f"({LEVEL:.0%} is chance)."
+            f"{result.null.fraction_above:.0%} of the arrows are longer than those of shuffled velocities "
+            f"(chance: {LEVEL:.0%})."
         )
     if result.spread is not None:
         said.append(
             f"Median agreement of a direction over samples of the genes: {np.nanmedian(result.spread):.2f} "
-            f"(1 is sure, noise has {RANDOM_AGREEMENT:.2f})."
+            f"(sure: 1, noise: {RANDOM_AGREEMENT:.2f})."
         )
     said.append(f"Mean agreement of a velocity with those of similar cells: {float(result.confidence.mean()):.2f}.")
     if field.time is not None:

@@ -1,0 +1,79 @@
+"""Arrows can be seen on what is behind them, and the legend says what is seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_tissue_dynamics.layers.images import brightness, on_light
+from napari_tissue_dynamics.layers.stacks import tissue_layers
+from napari_tissue_dynamics.layers.vectors import velocity_vectors
+from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._legend import arrow_color_of
+from napari_tissue_dynamics.widgets.legend import LegendDock
+
+DARK, WHITE = "#1a1a1a", "#ffffff"
+
+
+@pytest.fixture
+def drawn(viewer, workspace, tissue):
+    """Histology, cells and faint arrows."""
+    workspace.set_tissue(tissue)
+    for data in tissue_layers(tissue):
+        _viewer.show(viewer, workspace, data)
+    arrows = np.ones_like(tissue.positions)
+    sure = np.linspace(0.6, 1, tissue.n_cells)
+    return _viewer.show(viewer, workspace, velocity_vectors(tissue.positions, arrows, unit=tissue.unit, agreement=sure))
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.zeros((200, 100, 3), np.uint8), 0),
+        (np.full((20, 10), 65535, np.uint16), 1),
+        (np.full((7, 9, 4), 0.25, np.float32), 0.25),
+    ],
+)
+def test_brightness_of_every_kind_of_image(image, expected):
+    assert brightness(image) == pytest.approx(expected)
+
+
+def test_arrows_are_dark_on_a_stained_slide_and_white_without_it(drawn, viewer, tissue):
+    assert on_light(tissue)
+    assert arrow_color_of(drawn) == DARK
+    opacity = drawn.edge_color[:, 3].copy()
+    image = next(layer for layer in viewer.layers if layer.name.startswith("histology"))
+    image.visible = False
+    assert arrow_color_of(drawn) == WHITE
+    image.visible = True
+    assert arrow_color_of(drawn) == DARK
+    np.testing.assert_array_equal(drawn.edge_color[:, 3], opacity)
+
+
+def test_arrows_stay_white_on_a_dark_image(viewer, workspace, tissue):
+    dark = tuple(replace(each, image=(each.image * 0.2).astype(each.image.dtype)) for each in tissue.histology)
+    night = replace(tissue, histology=dark)
+    workspace.set_tissue(night)
+    for data in tissue_layers(night):
+        _viewer.show(viewer, workspace, data)
+    arrows = velocity_vectors(tissue.positions, np.ones_like(tissue.positions), unit=tissue.unit)
+    assert arrow_color_of(_viewer.show(viewer, workspace, arrows)) == WHITE
+
+
+def test_arrows_that_a_person_colored_keep_their_color(drawn, viewer):
+    drawn.edge_color = "#00aa00"
+    next(layer for layer in viewer.layers if layer.name.startswith("histology")).visible = False
+    assert arrow_color_of(drawn) == "#00aa00"
+
+
+def test_legend_follows_the_eye_of_a_layer_and_the_color_of_its_arrows(drawn, viewer, qtbot):
+    legend = LegendDock(viewer)
+    qtbot.addWidget(legend)
+    assert legend.panel.arrows.isVisibleTo(legend)
+    assert legend.panel.arrows.color == DARK
+    next(layer for layer in viewer.layers if layer.name.startswith("histology")).visible = False
+    assert legend.panel.arrows.color == WHITE
+    drawn.visible = False
+    assert not legend.panel.arrows.isVisibleTo(legend)
+    viewer.layers["cells"].visible = False
+    assert "No layer with a legend" in legend.panel.title.text()
