@@ -201,3 +201,11 @@ def test_tables_of_the_original_package(store, rng, tissue, tmp_path):
     assert list(other.columns) == ["beta0", "beta_Sox2", "beta_Wnt5a$Fzd2", "beta_Pax6"]
     with pytest.raises(DataError, match="the run itself"):
         run_to_end(export_legacy_steps(store, store.path))
+
+
+def test_what_is_told_from_chance_comes_before_what_is_only_large():
+    betas = np.zeros((2, 4), dtype=np.float32)
+    rates = np.array([[0.9, 0.05, 0.02], [0.8, 0.5, 0.9]], dtype=np.float32)
+    gene = GeneFit("Sox2", ("A", "B", "C"), betas, ("left", "right"), effects=(3.0, 1.0, 2.0), false_discovery=rates)
+    assert gene.strongest == "C"
+    assert replace(gene, false_discovery=np.ones_like(rates)).strongest == "A"

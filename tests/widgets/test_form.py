@@ -3,11 +3,17 @@ from typing import Annotated, Literal
 
 import pytest
 from annotated_types import Gt, Interval
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QLineEdit
 
+from napari_tissue_dynamics.analysis.fate import FateConfig
 from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.widgets._form import Form, bounds, spoken
+from napari_tissue_dynamics.velocity.config import KineticsConfig
+from napari_tissue_dynamics.widgets._form import ZERO, Form, bounds, spoken
+from napari_tissue_dynamics.widgets._run_panel import RunPanel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,3 +139,68 @@ def test_advanced_settings_fold_away_and_out_of_the_tab_order(qtbot):
     assert not form.editor("patience").isVisible()
     form.advanced.expand(animate=False)
     assert form.editor("patience").isVisible()
+
+
+def wheel(field):
+    """Turn the wheel over a field, as the mouse does wherever it is."""
+    at = QPointF(field.rect().center())
+    turn = QWheelEvent(
+        at,
+        QPointF(field.mapToGlobal(field.rect().center())),
+        QPoint(),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(field, turn)
+
+
+def test_wheel_scrolls_past_fields_that_nobody_is_in(qtbot, monkeypatch):
+    form = Form(SteerConfig, essential=("seed", "profile", "n_genes"))
+    qtbot.addWidget(form)
+    with qtbot.waitExposed(form):
+        form.show()
+    form.editor("n_genes").setFocus()
+    for name in ("seed", "profile"):
+        wheel(form.editor(name))
+    assert form.value() == SteerConfig()
+    form.editor("seed").setValue(5)
+    monkeypatch.setattr(form.editor("seed"), "hasFocus", lambda: True)  # there may be no window manager to give it
+    wheel(form.editor("seed"))
+    assert form.value().seed == 4
+
+
+def test_zero_says_what_it_means_and_gives_way_to_a_number(qtbot):
+    form = Form(SteerConfig, essential=("n_experts",))
+    qtbot.addWidget(form)
+    with qtbot.waitExposed(form):
+        form.show()
+    box = form.editor("n_experts")
+    assert box.text() == "as the data say"
+    assert form.value().n_experts == 0
+    line = box.findChild(QLineEdit)
+    qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(12, 6))
+    qtbot.wait(20)  # the words are selected once the click is over
+    qtbot.keyClicks(line, "12")
+    assert form.value().n_experts == 12
+    assert set(ZERO) <= {
+        name for kind in (SteerConfig, TravlrConfig, KineticsConfig, FateConfig) for name in names(kind)
+    }
+
+
+def names(settings):
+    return settings.__dataclass_fields__
+
+
+def test_reason_of_a_button_that_waits_is_in_sight(qtbot):
+    panel = RunPanel("Fit", "Do it.")
+    qtbot.addWidget(panel)
+    panel.show()
+    assert not panel.status.isVisible()
+    panel.block("Load a tissue first.")
+    assert panel.status.isVisible()
+    assert panel.status.text() == "Load a tissue first."
+    panel.block("")
+    assert not panel.status.isVisible()

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._jobs import Done, Failed, Report, explain, guarded, start_job
 from napari_tissue_dynamics.widgets._workspace import Workspace
 
@@ -190,3 +191,22 @@ def test_explanations_say_what_to_do():
     assert explain(ImportError("No module named 'liana'")).startswith("A library is missing (No module named 'liana')")
     assert "smaller batches" in explain(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert explain(DataError("Ours.")) == "Ours."
+
+
+def test_report_that_arrives_after_the_end_is_not_shown(viewer, open_dock):
+    """The bar of napari's activities handles events while it is moved: the end may overtake a report."""
+    shown = []
+    dock = open_dock(Dock)
+
+    def work(stop):
+        while not stop.is_set():
+            time.sleep(0.01)
+            yield Progress("working", 1, 2, 0.5)
+
+    dock.run("working", work, lambda _: None, reported=shown.append)
+    job = dock.job
+    job.reported.emit("early")
+    dock.stop()
+    job._finish()
+    job.reported.emit("late")
+    assert shown == ["early"]

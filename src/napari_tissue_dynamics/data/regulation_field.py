@@ -92,10 +92,16 @@ class GeneFit:
 
     @property
     def strongest(self) -> str:
-        """The modulator with the largest effect (or mean absolute coefficient); the intercept when there is none."""
+        """The modulator with the largest effect (or mean absolute coefficient); the intercept when there is none.
+
+        Where modulators were tested, those that are told from chance in some cell type come before all others.
+        """
         if not self.modulators:
             return "beta0"
         sizes = np.asarray(self.effects) if self.effects else np.abs(self.betas[:, 1:]).mean(axis=0)
+        if self.false_discovery is not None:
+            told = (self.false_discovery <= FALSE_DISCOVERY_RATE).any(axis=0)
+            sizes = np.where(told, sizes, -1.0) if told.any() else sizes
         return self.modulators[int(sizes.argmax())]
 
     def beta(self, modulator: str) -> NDArray[np.float32]:

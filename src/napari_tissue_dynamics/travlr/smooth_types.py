@@ -243,7 +243,9 @@ def divided(left: Floats, factor: Floats) -> Floats:
 
 
 def lower_inverse(factor: Floats) -> Floats:
-    """Return the inverse of a lower triangular matrix with zeros above."""
+    """Return the inverse of a lower triangular matrix with zeros above; LAPACK complains of one without rows."""
+    if not factor.size:
+        return factor
     inverse, _ = (lapack.strtri if factor.dtype == np.float32 else lapack.dtrtri)(factor, lower=1)
     return np.asarray(inverse)
 

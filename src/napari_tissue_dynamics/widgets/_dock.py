@@ -131,7 +131,8 @@ class Dock(QWidget):
             if panel is not None:
                 panel.follow(job)
             if reported is not None:
-                job.reported.connect(reported)
+                # The bar of the window's activities handles events: the job may have ended before this report arrives.
+                job.reported.connect(lambda report: None if job.state == "idle" else reported(report))
             if ended is not None:
                 job.ended.connect(ended)
             if stopped is not None:

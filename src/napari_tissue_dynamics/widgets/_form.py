@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWi
 
 from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.widgets._device_choice import DeviceChoice
-from napari_tissue_dynamics.widgets._number import NumberBox
+from napari_tissue_dynamics.widgets._number import IntBox, NumberBox
 from napari_tissue_dynamics.widgets._rows import add_row, rows
 from napari_tissue_dynamics.widgets._section import Section
 
@@ -30,6 +30,21 @@ SCHEDULES = {
     "profile": {"fast": "Fast look", "full": "Publication"},
 }
 """By the method that gives them: starting values and what they are called."""
+ZERO = {
+    "n_experts": "as the data say",
+    "n_states": "as many as there are",
+    "radius": "automatic",
+    "contact_distance": "automatic",
+    "waves": "automatic",
+    "max_modulators": "all",
+    "max_pairs": "all",
+    "permutations": "no test",
+    "velocity_batch": "all cells",
+    "cell_batch": "all cells",
+    "tissue_smoothing": "none",
+    "min_shared_counts": "all genes",
+}
+"""What zero means, by the name of the setting, in place of the number."""
 OWN = "Own settings"
 """What the combo of presets says where the fields are none of them."""
 
@@ -151,28 +166,34 @@ class _Editor:
         low, high, kind = bounds(hint)
         self.tooltip = _tooltip(text, low, high)
         if kind is float:
-            self._make_number(low, high, default)
+            self._make_number(low, high, default, ZERO.get(name, ""))
+        elif kind is int:
+            self._make_int(low, high, ZERO.get(name, ""))
+            self.set(default)
         else:
-            self._make_magic(name, kind, low, high, default)
+            self._make_magic(name, kind, default)
 
-    def _make_number(self, low: float | None, high: float | None, default: float) -> None:
+    def _make_number(self, low: float | None, high: float | None, default: float, zero: str) -> None:
         box = NumberBox()
         box.setRange(-sys.float_info.max if low is None else low, sys.float_info.max if high is None else high)
         box.setSingleStep(abs(default) / 10 if default else 1.0)
+        box.setSpecialValueText(zero if low == 0 else "")
         box.setValue(default)
         self.native: QWidget = box
         self.get: Callable[[], Any] = box.value
         self.set: Callable[[Any], None] = box.setValue
         self._changed = box.valueChanged
 
-    def _make_magic(self, name: str, kind: Any, low: Any, high: Any, default: Any) -> None:
-        options = {}
-        if kind is int:
-            options = {
-                "min": -LARGEST_INT if low is None else low,
-                "max": LARGEST_INT if high is None else high,
-            }
-        magic = create_widget(value=default, annotation=kind, name=name, label="", options=options)
+    def _make_int(self, low: int | None, high: int | None, zero: str) -> None:
+        box = IntBox()
+        box.setRange(-LARGEST_INT if low is None else low, LARGEST_INT if high is None else high)
+        box.setSpecialValueText(zero if low == 0 else "")
+        self.native = box
+        self.get, self.set = box.value, box.setValue
+        self._changed = box.valueChanged
+
+    def _make_magic(self, name: str, kind: Any, default: Any) -> None:
+        magic = create_widget(value=default, annotation=kind, name=name, label="")
         self._magic = magic
         self.native = magic.native
         if kind is bool:

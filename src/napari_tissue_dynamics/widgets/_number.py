@@ -1,12 +1,38 @@
-"""A field for numbers of any magnitude."""
+"""Fields for numbers, where words may stand for the lowest one."""
 
 from __future__ import annotations
 
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
 
 DECIMALS = 24
 """Far more digits than any setting needs: the field never rounds what it is given."""
+
+
+class _WordsGiveWay(QObject):
+    """Selects the words of a field when they are clicked, so that a number can be typed over them."""
+
+    def __init__(self, box: QSpinBox | QDoubleSpinBox) -> None:
+        super().__init__(box)
+        self._box = box
+        line = box.findChild(QLineEdit)
+        if line is not None:
+            line.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Wait until the line has put its cursor where it was clicked."""
+        if event.type() == QEvent.Type.MouseButtonRelease and self._box.text() == self._box.specialValueText():
+            QTimer.singleShot(0, self._box.selectAll)
+        return super().eventFilter(watched, event)
+
+
+class IntBox(QSpinBox):
+    """A spin box for whole numbers."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        _WordsGiveWay(self)
 
 
 class NumberBox(QDoubleSpinBox):
@@ -16,6 +42,7 @@ class NumberBox(QDoubleSpinBox):
         super().__init__(parent)
         self.setDecimals(DECIMALS)
         self.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
+        _WordsGiveWay(self)
 
     def textFromValue(self, value: float) -> str:
         """Return the shortest text that reads back as ``value``."""

@@ -55,9 +55,14 @@ def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Open
     _viewer.adopt(viewer, workspace)
     for data in layers:
         _viewer.show(viewer, workspace, data)
-    _viewer.show_scale_bar(viewer, visible=opened.tissue.has_tissue)
+    _viewer.show_scale_bar(viewer, visible=has_scale(opened.tissue))
     viewer.reset_view()
     open_legend(viewer)
+
+
+def has_scale(tissue: Tissue) -> bool:
+    """Return whether a length in the tissue means something: micrometers, or pixels of an image."""
+    return tissue.has_tissue and (tissue.unit == "um" or bool(tissue.histology))
 
 
 def shown_source(viewer: napari.viewer.Viewer) -> str:
@@ -74,6 +79,7 @@ def _reading(path: Path, options: ReadOptions | None) -> Steps:
         from napari_tissue_dynamics.data.anndata_look import contents
 
         yield Progress(f"Reading {path.name}", 0, 1, 0.0)
+        load_units()
         found = contents(path)
         tissue = read_h5ad(path, options or ReadOptions())
         if tissue.histology:
@@ -83,6 +89,13 @@ def _reading(path: Path, options: ReadOptions | None) -> Steps:
         return Opened(tissue, path, found, images, report, options)
 
     return steps
+
+
+def load_units() -> None:
+    """Let the library that napari reads units with build its tables; the first layer would make the window wait."""
+    import pint
+
+    pint.Unit("um")
 
 
 def _simulating(stop: StopToken) -> Generator[Progress, None, Opened]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
 _INVISIBLE = "\u200b"
 _WHERE_TO_BREAK = re.compile(r"(?<=\w)[_./-](?=\w)|\w{20}(?=\w)")
@@ -40,11 +40,30 @@ def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, ins
     label.setBuddy(field)
     for widget in (label, field):
         widget.setToolTip(tooltip)
+    if isinstance(field, QAbstractSpinBox | QComboBox):
+        _QuietWheel(field)
     field.setAccessibleName(name)
     field.setAccessibleDescription(tooltip)
     field.setMinimumWidth(80)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, field.sizePolicy().verticalPolicy())
     layout.addRow(label, field if inside is None else inside)
+
+
+class _QuietWheel(QObject):
+    """Leaves the wheel to the dock unless a person is in the field, so that scrolling changes no setting."""
+
+    def __init__(self, field: QWidget) -> None:
+        super().__init__(field)
+        self._field = field
+        field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        field.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Hand a turn of the wheel on."""
+        if event.type() == QEvent.Type.Wheel and not self._field.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
 
 
 def sentences(name: str, text: str = "") -> QLabel:

@@ -140,7 +140,6 @@ class RunPanel(QWidget):
             self._job = None
             self.pause_button.setChecked(False)
             self.curve.clear()
-            self.status.clear()
 
     def _refresh(self) -> None:
         text = {"running": "Stop", "stopping": "Stopping …"}.get(self._state, self._title)
@@ -151,6 +150,9 @@ class RunPanel(QWidget):
         self.button.setEnabled(self._state != "stopping" and not blocked)
         self.button.setToolTip(blocked or tooltip)
         self.bar.setVisible(self._state != "idle")
+        if self._state == "idle":
+            self.status.setText(self._blocked)
+        self.status.setVisible(bool(self.status.text()) or self._state != "idle")
         paused = self.pause_button.isChecked()
         self.pause_button.setText("Go on" if paused else "Pause")
         self.pause_button.setAccessibleName(self.pause_button.text())

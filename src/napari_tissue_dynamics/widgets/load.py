@@ -292,7 +292,9 @@ def summary(tissue: Tissue) -> str:
         parts.append(f"Cell types: {len(types.categories)} ({types.name}).")
     parts.append(f"Images: {', '.join(image.name for image in tissue.histology) or 'none'}.")
     if tissue.has_tissue:
-        parts.append(f"Unit: {'µm' if tissue.unit == 'um' else tissue.unit}.")
+        known = tissue.unit == "um" or tissue.histology
+        unit = "µm" if tissue.unit == "um" else tissue.unit
+        parts.append(f"Unit: {unit}." if known else "Unit: not known; give 'µm per unit' above for a scale bar.")
     else:
         parts.append("There are no places in a tissue; an embedding takes their place.")
     return " ".join(parts)

@@ -306,7 +306,7 @@ def _in_words(gene: GeneFit) -> str:
         quality += f", of pieces of tissue left out {blocked:.2f}"
     if gene.false_discovery is not None:
         number = int((gene.false_discovery <= FALSE_DISCOVERY_RATE).any(axis=0).sum())
-        quality += f"; {number} supported in some type"
+        quality += f"; {number} supported in some type" if number else "; no modulator is told from chance"
     return f"{gene.target}: {len(gene.modulators)} modulators, {quality}."
 
 
