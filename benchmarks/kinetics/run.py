@@ -5,10 +5,8 @@ the same ``--out``, only what is missing is run.
 """
 
 import argparse
-import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import anndata
@@ -23,8 +21,10 @@ from napari_tissue_dynamics.graph.counts import normalise
 from napari_tissue_dynamics.graph.neighbors import knn
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "velocity"))
-from measured import run_measured  # noqa: E402  (a module of the benchmark beside this one)
+sys.path.append(str(HERE.parent / "shared"))
+
+from kept import finish, run_missing  # noqa: E402  (modules that all benchmarks share)
+from measured import run_measured  # noqa: E402
 
 OURS = {f"ours-{name}": mode for name, mode in (("steady", "steady_state"), ("stochastic",) * 2, ("dynamical",) * 2)}
 SCVELO = {"scvelo-steady": "deterministic", "scvelo-stochastic": "stochastic", "scvelo-dynamical": "dynamical"}
@@ -54,9 +54,9 @@ def candidates(folder):
     return near, moments.astype(np.float32)
 
 
-def run_method(method, folder, truth, shared, case, options):
+def run_method(method, folder, made, case, options):
     """Run one method on one tree; return its scores, or what it said when it failed."""
-    near, moments = shared
+    truth, near, moments = made
     if method == TRUE:
         unit = (moments * truth["spliced"]).sum(axis=0) / np.maximum((truth["spliced"] ** 2).sum(axis=0), TINY)
         found = {"genes": truth["genes"], "velocity": truth["velocity"] * unit, "moments": moments}
@@ -71,39 +71,18 @@ def run_method(method, folder, truth, shared, case, options):
     return {"scores": {**scores, **{name: used[name] for name in ("wall", "cpu", "peak_mib")}}}
 
 
-def run_all(options, report=print):
+def prepare(folder, case, seed):
+    """Simulate a tree; return what is true of it, the candidates of the next cell and the moments over them."""
+    truth = write_tree(folder, case, seed)
+    return truth, *candidates(folder)
+
+
+def run_all(options):
     """Run every method on every tree that has no row in ``options.out`` yet; return all rows."""
-    rows = json.loads(options.out.read_text()) if options.out.exists() else []
     case = {name: getattr(options, name) for name in ("cells", "genes", "states", "branch_points", "noise")}
-    for seed in options.seeds:
-        done = {row["method"] for row in rows if (row["case"], row["seed"]) == (case, seed) and "error" not in row}
-        missing = [method for method in options.methods if method not in done]
-        if not missing:
-            continue
-        rows = [row for row in rows if (row["case"], row["seed"]) != (case, seed) or row["method"] in done]
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            truth = write_tree(folder, case, seed)
-            shared = candidates(folder)
-            for method in missing:
-                found = run_method(method, folder, truth, shared, case, options)
-                rows.append({"case": case, "seed": seed, "method": method, **found})
-                _keep(rows, options.out)
-                report(_one_line(rows[-1]))
-    return sorted(rows, key=lambda row: METHODS.index(row["method"]))
-
-
-def _keep(rows, path):
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(rows, indent=1))
-    part.replace(path)
-
-
-def _one_line(row):
-    what = f"{row['case']['noise']} {row['seed']} {row['method']}"
-    if "error" in row:
-        return f"{what}: failed\n{row['error']}"
-    return f"{what}: " + ", ".join(f"{name} {value:.3g}" for name, value in row["scores"].items())
+    return run_missing(
+        options, [case], prepare, lambda method, folder, made, case, _: run_method(method, folder, made, case, options)
+    )
 
 
 def parse(arguments=None):
@@ -126,11 +105,7 @@ def parse(arguments=None):
 
 def main():
     options = parse()
-    tables = markdown(run_all(options))
-    if options.table is None:
-        print(tables)
-    else:
-        options.table.write_text(tables)
+    finish(options, markdown(run_all(options), METHODS))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from scipy import sparse
 from napari_tissue_dynamics.data.simulate_branching import LIBRARY_SPREAD, simulate_branching
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "velocity"))
-from measured import run_measured  # noqa: E402  (a module of the benchmark beside this one)
+sys.path.append(str(HERE.parent / "shared"))
+
+from measured import run_measured  # noqa: E402  (a module that all benchmarks share)
 
 PART = 5000
 

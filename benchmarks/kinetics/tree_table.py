@@ -1,67 +1,40 @@
-"""Results as Markdown: one table per case, one row per method, mean ± standard deviation over seeds."""
+"""Columns and titles of the tables of this benchmark."""
 
-import numpy as np
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+
+from tables import Column, tables
 
 COLUMNS = {
-    "cosine": "velocity cosine",
-    "cosine_all": "all genes",
-    "cosine_even": "genes evenly",
-    "trajectory": "trajectory",
-    "next": "next cell",
-    "own_trajectory": "trajectory, own graph",
-    "own_next": "next cell, own graph",
-    "time_r": "time r",
-    "time_rank": "time rank",
-    "fate": "fates, known ends",
-    "fate_r": "fate r",
-    "fate_found": "fates, found ends",
-    "ends_found": "ends found",
-    "genes": "genes",
-    "cpu": "CPU s",
-    "wall": "wall s",
-    "peak_mib": "peak MiB",
+    "cosine": Column("velocity cosine"),
+    "cosine_all": Column("all genes"),
+    "cosine_even": Column("genes evenly"),
+    "trajectory": Column("trajectory", 1, percent=True),
+    "next": Column("next cell", 1, percent=True),
+    "own_trajectory": Column("trajectory, own graph", 1, percent=True),
+    "own_next": Column("next cell, own graph", 1, percent=True),
+    "time_r": Column("time r"),
+    "time_rank": Column("time rank"),
+    "fate": Column("fates, known ends", 1, percent=True),
+    "fate_r": Column("fate r"),
+    "fate_found": Column("fates, found ends", 1, percent=True),
+    "ends_found": Column("ends found", 1),
+    "genes": Column("genes", 0),
+    "cpu": Column("CPU s", 1),
+    "wall": Column("wall s", 1),
+    "peak_mib": Column("peak MiB", 0),
 }
-WHOLE = {"genes", "peak_mib"}
-SHARES = {"trajectory", "next", "own_trajectory", "own_next", "fate", "fate_found"}
 
 
-def markdown(rows):
-    """Return the tables of all cases among ``rows``."""
-    cases = {}
-    for row in rows:
-        cases.setdefault(tuple(row["case"].items()), []).append(row)
-    return "\n".join(_table(dict(case), members) for case, members in cases.items())
+def markdown(rows, order=()):
+    """Return the tables of all cases among ``rows``, methods in an order."""
+    return tables(rows, COLUMNS, _head, order)
 
 
-def _table(case, rows):
-    methods = {}
-    for row in rows:
-        methods.setdefault(row["method"], []).append(row)
-    lines = [
+def _head(case, _):
+    return (
         f"### {case['cells']} cells x {case['genes']} genes, {case['states']} states, {case['branch_points']} branch "
-        f"points, noise '{case['noise']}'",
-        "",
-        f"| method (seeds) | {' | '.join(COLUMNS.values())} |",
-        f"|---|{'---|' * len(COLUMNS)}",
-        *(_line(method, methods[method]) for method in methods),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _line(method, rows):
-    worked = [row for row in rows if "error" not in row]
-    failed = f", {len(rows) - len(worked)} failed" if len(worked) < len(rows) else ""
-    cells = [_cell(name, [row["scores"][name] for row in worked if name in row["scores"]]) for name in COLUMNS]
-    return f"| {method} ({len(rows)}{failed}) | {' | '.join(cells)} |"
-
-
-def _cell(name, values):
-    """Return mean ± standard deviation; a dash where a method has no such result."""
-    known = np.array([value for value in values if np.isfinite(value)])
-    if not known.size:
-        return "-"
-    factor, unit = (100, " %") if name in SHARES else (1, "")
-    digits = 0 if name in WHOLE else 1 if name in SHARES or name in ("cpu", "wall") else 3
-    spread = f" ± {factor * known.std(ddof=1):.{digits}f}" if known.size > 1 else ""
-    return f"{factor * known.mean():.{digits}f}{spread}{unit}"
+        f"points, noise '{case['noise']}'"
+    )

@@ -5,10 +5,8 @@ same ``--out``, only what is missing is run.
 """
 
 import argparse
-import json
 import os
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +19,10 @@ from table import markdown
 from napari_tissue_dynamics.data.simulate_betas import BetaSettings
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "velocity"))
+sys.path.append(str(HERE.parent / "shared"))
 
-from measured import run_measured  # noqa: E402  lies beside the benchmark of velocities
+from kept import finish, run_missing  # noqa: E402  (modules that all benchmarks share)
+from measured import run_measured  # noqa: E402
 
 OURS = ("smooth", "smooth-plain", "seed", "network-16", "network-64")
 BASELINES = ("ridge", "gwr")
@@ -46,58 +45,36 @@ def command(method, folder, options):
     return [sys.executable, HERE / "ours.py", *common, "--estimator", name, *training, *plain]
 
 
-def run_method(method, folder, made, case, seed, options):
-    """Run one method on one tissue; return its row of results."""
+def run_method(method, folder, made, options):
+    """Run one method on one tissue; return its scores, or what it said when it failed."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    row = {"case": case, "seed": seed, "method": method}
     words = [str(word) for word in command(method, folder, options)]
     try:
         used = run_measured(words, folder / "usage.json", environment)
     except FileNotFoundError:
-        return {**row, "error": "ended from outside"}
+        return {"error": "ended from outside"}
     if used["exit"]:
-        return {**row, "error": used["output"]}
+        return {"error": used["output"]}
     found = read_result(folder / f"{method}.npz")
     targets = dict.fromkeys(target for _, target in found["betas"])
     genes = {target: score(found, made, target) for target in targets}
     scores = {name: float(np.mean([gene[name] for gene in genes.values()])) for name in next(iter(genes.values()))}
     scores |= {"setup_cpu": found["setup_cpu"], "peak_mib": used["peak_mib"], "process_cpu": used["cpu"]}
-    return {**row, "epochs": options.epochs if method[-1].isdigit() else None, "genes": genes, "scores": scores}
+    return {"epochs": options.epochs if method[-1].isdigit() else None, "genes": genes, "scores": scores}
 
 
-def run_all(options, report=print):
+def prepare(folder, case, seed):
+    """Simulate a tissue; return what is true of it."""
+    settings = replace(BetaSettings(), n_targets=case["targets"], sharing=case["sharing"])
+    return write_simulated(folder, case["cells"], seed, settings)
+
+
+def run_all(options):
     """Run every method on every tissue that has no row in ``options.out`` yet; return all rows."""
-    rows = json.loads(options.out.read_text()) if options.out.exists() else []
-    for cells in options.cells:
-        for seed in options.seeds:
-            case = {"cells": cells, "targets": options.targets, "sharing": options.sharing}
-            done = {row["method"] for row in rows if (row["case"], row["seed"]) == (case, seed) and "error" not in row}
-            missing = [method for method in options.methods if method not in done]
-            if not missing:
-                continue
-            rows = [row for row in rows if (row["case"], row["seed"]) != (case, seed) or row["method"] in done]
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                settings = replace(BetaSettings(), n_targets=options.targets, sharing=options.sharing)
-                made = write_simulated(folder, cells, seed, settings)
-                for method in missing:
-                    rows.append(run_method(method, folder, made, case, seed, options))
-                    _keep(rows, options.out)
-                    report(_one_line(rows[-1]))
-    return rows
-
-
-def _keep(rows, path):
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(rows, indent=1))
-    part.replace(path)
-
-
-def _one_line(row):
-    what = f"{row['case']['cells']} cells, seed {row['seed']}, {row['method']}"
-    if "error" in row:
-        return f"{what}: failed\n{row['error']}"
-    return f"{what}: " + ", ".join(f"{name} {value:.3g}" for name, value in row["scores"].items())
+    cases = [{"cells": cells, "targets": options.targets, "sharing": options.sharing} for cells in options.cells]
+    return run_missing(
+        options, cases, prepare, lambda method, folder, made, *_: run_method(method, folder, made, options)
+    )
 
 
 def parse(arguments=None):
@@ -121,11 +98,7 @@ def parse(arguments=None):
 
 def main():
     options = parse()
-    tables = markdown(run_all(options))
-    if options.table is None:
-        print(tables)
-    else:
-        options.table.write_text(tables)
+    finish(options, markdown(run_all(options)))
 
 
 if __name__ == "__main__":

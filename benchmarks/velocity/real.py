@@ -12,13 +12,16 @@ from pathlib import Path
 
 import anndata
 import numpy as np
-from measured import run_measured
 from scipy import sparse
 
 from napari_tissue_dynamics.analysis.agreement import cross_boundary_direction
 from napari_tissue_dynamics.analysis.projection import project
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.graph.neighbors import knn
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+
+from measured import run_measured
 
 HERE = Path(__file__).parent
 PANCREAS = (

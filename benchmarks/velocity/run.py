@@ -5,15 +5,13 @@ for all. Results are kept after every run: started again with the same ``--out``
 """
 
 import argparse
-import json
 import os
 import sys
-import tempfile
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from measured import run_measured
 from scores import score
 from table import markdown
 from tissues import KINETICS, MIN_SHARED_COUNTS, NOISE, TISSUES, write_tissue
@@ -21,6 +19,11 @@ from tissues import KINETICS, MIN_SHARED_COUNTS, NOISE, TISSUES, write_tissue
 from napari_tissue_dynamics.steer.config import Profile, Schedule, SteerConfig
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "shared"))
+
+from kept import finish, run_missing  # noqa: E402  (modules that all benchmarks share)
+from measured import run_measured  # noqa: E402
+
 BASELINES = ("oracle", "least-squares", "kmeans")
 SCVELO = {"scvelo-steady": "deterministic", "scvelo-stochastic": "stochastic", "scvelo-dynamical": "dynamical"}
 OURS = {f"ours-{profile}": profile for profile in get_args(Profile)}
@@ -63,37 +66,21 @@ def _schedule(options):
     ]
 
 
-def run_method(method, folder, truth, case, seed, options):
-    """Run one method on one tissue; return its row of results."""
+def run_method(options, method, folder, truth, case, seed):
+    """Run one method on one tissue; return its scores, or what it said when it failed."""
     environment = {**os.environ, **dict.fromkeys(THREADS, str(options.threads))}
     words = [str(word) for word in command(method, folder, case, seed, options)]
     used = run_measured(words, folder / "usage.json", environment)
-    row = {"case": case, "seed": seed, "method": method}
     if used["exit"]:
-        return {**row, "error": used["output"]}
+        return {"error": used["output"]}
     with np.load(folder / f"{method}.npz") as found:
         scores = score(dict(found), truth)
-    return {**row, "scores": {**scores, **{name: used[name] for name in ("wall", "cpu", "peak_mib")}}}
+    return {"scores": {**scores, **{name: used[name] for name in ("wall", "cpu", "peak_mib")}}}
 
 
-def run_all(options, report=print):
+def run_all(options):
     """Run every method on every tissue that has no row in ``options.out`` yet; return all rows."""
-    rows = json.loads(options.out.read_text()) if options.out.exists() else []
-    for case in cases(options):
-        for seed in options.seeds:
-            done = {row["method"] for row in rows if (row["case"], row["seed"]) == (case, seed) and "error" not in row}
-            missing = [method for method in options.methods if method not in done]
-            if not missing:
-                continue
-            rows = [row for row in rows if (row["case"], row["seed"]) != (case, seed) or row["method"] in done]
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                truth = write_tissue(folder, case, seed)
-                for method in missing:
-                    rows.append(run_method(method, folder, truth, case, seed, options))
-                    _keep(rows, options.out)
-                    report(_one_line(rows[-1]))
-    return rows
+    return run_missing(options, cases(options), write_tissue, partial(run_method, options))
 
 
 def cases(options):
@@ -112,19 +99,6 @@ def cases(options):
         for tissue in options.tissue
         for kinetics in options.kinetics
     ]
-
-
-def _keep(rows, path):
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(rows, indent=1))
-    part.replace(path)
-
-
-def _one_line(row):
-    what = f"{row['case']['tissue']} {row['case']['kinetics']} {row['seed']} {row['method']}"
-    if "error" in row:
-        return f"{what}: failed\n{row['error']}"
-    return f"{what}: " + ", ".join(f"{name} {value:.3g}" for name, value in row["scores"].items())
 
 
 def parse(arguments=None):
@@ -154,11 +128,7 @@ def parse(arguments=None):
 
 def main():
     options = parse()
-    tables = markdown(run_all(options))
-    if options.table is None:
-        print(tables)
-    else:
-        options.table.write_text(tables)
+    finish(options, markdown(run_all(options)))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measured import run_measured
 from scipy import sparse
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+
+from measured import run_measured
 
 SIMULATED = 2000
 NEAREST = 8

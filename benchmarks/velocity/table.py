@@ -1,65 +1,37 @@
-"""Results as Markdown: one table per tissue, one row per method, mean ± standard deviation over seeds."""
+"""Columns and titles of the tables of this benchmark."""
 
-import numpy as np
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+
+from tables import Column, tables
 
 COLUMNS = {
-    "accuracy": "2-D accuracy",
-    "accuracy_expression": "over expression neighbors",
-    "accuracy_own": "own projection",
-    "time": "time rank correlation",
-    "time_within": "within regimes",
-    "cbdir": "CBDir",
-    "icvcoh": "ICVCoh",
-    "gene_cosine": "gene cosine",
-    "genes": "genes",
-    "ari": "regimes ARI",
-    "wall": "wall s",
-    "cpu": "CPU s",
-    "peak_mib": "peak MiB",
+    "accuracy": Column("2-D accuracy"),
+    "accuracy_expression": Column("over expression neighbors"),
+    "accuracy_own": Column("own projection"),
+    "time": Column("time rank correlation"),
+    "time_within": Column("within regimes"),
+    "cbdir": Column("CBDir"),
+    "icvcoh": Column("ICVCoh"),
+    "gene_cosine": Column("gene cosine"),
+    "genes": Column("genes", 0),
+    "ari": Column("regimes ARI"),
+    "wall": Column("wall s", 0),
+    "cpu": Column("CPU s", 0),
+    "peak_mib": Column("peak MiB", 0),
 }
-WHOLE = {"genes", "wall", "cpu", "peak_mib"}
 
 
 def markdown(rows):
     """Return the tables of all cases among ``rows``."""
-    cases = {}
-    for row in rows:
-        cases.setdefault(tuple(row["case"].items()), []).append(row)
-    return "\n".join(_table(dict(case), members) for case, members in cases.items())
+    return tables(rows, COLUMNS, _head)
 
 
-def _table(case, rows):
-    methods = {}
-    for row in rows:
-        methods.setdefault(row["method"], []).append(row)
+def _head(case, rows):
     seeds = sorted({row["seed"] for row in rows})
-    title = f"{case['tissue']}, {case['kinetics']} kinetics, {case['noise']} noise"
-    lines = [
-        f"### {title}",
-        "",
-        f"{case['cells']} cells x {case['genes']} genes, STEER schedule {case['schedule']}, "
-        f"seeds {', '.join(map(str, seeds))}.",
-        "",
-        f"| method | {' | '.join(COLUMNS.values())} |",
-        f"|---|{'---|' * len(COLUMNS)}",
-        *(_line(method, members) for method, members in methods.items()),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _line(method, rows):
-    worked = [row for row in rows if "error" not in row]
-    failed = f" ({len(rows) - len(worked)} of {len(rows)} failed)" if len(worked) < len(rows) else ""
-    cells = [_cell(name, [row["scores"][name] for row in worked if name in row["scores"]]) for name in COLUMNS]
-    return f"| {method}{failed} | {' | '.join(cells)} |"
-
-
-def _cell(name, values):
-    """Return mean ± standard deviation; a dash where a method has no such result."""
-    known = np.array([value for value in values if np.isfinite(value)])
-    if not known.size:
-        return "-"
-    digits = 0 if name in WHOLE else 3
-    spread = f" ± {known.std(ddof=1):.{digits}f}" if known.size > 1 else ""
-    return f"{known.mean():.{digits}f}{spread}"
+    return (
+        f"### {case['tissue']}, {case['kinetics']} kinetics, {case['noise']} noise\n\n{case['cells']} cells x "
+        f"{case['genes']} genes, STEER schedule {case['schedule']}, seeds {', '.join(map(str, seeds))}."
+    )
