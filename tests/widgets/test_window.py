@@ -143,11 +143,11 @@ def test_closing_the_window_while_a_fit_runs(make_napari_viewer, tissue, monkeyp
     workspace.set_tissue(tissue)
     dock.start()
     qtbot.wait(100)
-    start = time.perf_counter()
     viewer.close()
+    start = time.perf_counter()  # how long a window of napari takes to close is not ours
     del dock
     qtbot.waitUntil(lambda: workspace.running == "", timeout=5000)
-    assert time.perf_counter() - start < 3
+    assert time.perf_counter() - start < 1
 
 
 def chosen(viewer, name):
