@@ -77,3 +77,22 @@ def test_legend_follows_the_eye_of_a_layer_and_the_color_of_its_arrows(drawn, vi
     assert not legend.panel.arrows.isVisibleTo(legend)
     viewer.layers["cells"].visible = False
     assert "No layer with a legend" in legend.panel.title.text()
+
+
+def test_the_view_comes_near_to_cells_on_a_large_slide(viewer):
+    slide = viewer.add_image(np.zeros((400, 600, 3), np.uint8))
+    assert slide.rgb
+    viewer.reset_view()
+    far = viewer.scene.camera.zoom
+    x, y = np.meshgrid(np.linspace(30, 90, 7), np.linspace(300, 380, 7))
+    _viewer.come_near(viewer, np.column_stack([x.ravel(), y.ravel()]))
+    assert viewer.scene.camera.center[-2:] == pytest.approx((340, 60))
+    assert viewer.scene.camera.zoom == pytest.approx(far * _viewer.ROOM * min(400 / 80, 600 / 60), rel=0.02)
+
+
+def test_the_view_stays_where_cells_fill_the_slide(viewer):
+    viewer.add_image(np.zeros((400, 600, 3), np.uint8))
+    viewer.reset_view()
+    before = viewer.scene.camera.zoom, viewer.scene.camera.center
+    _viewer.come_near(viewer, np.array([[0.0, 0.0], [600.0, 400.0]]))
+    assert (viewer.scene.camera.zoom, viewer.scene.camera.center) == before

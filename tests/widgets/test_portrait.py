@@ -38,7 +38,7 @@ def dock(open_dock, workspace, tissue, kinetic, qtbot):
 
 def portrait(n, rng):
     s, u = rng.gamma(2, 1, (2, n)).astype(np.float32)
-    return PhasePortrait("Actb", "STEER", s, u, u - s, None, None, "")
+    return PhasePortrait("Actb", "STEER", s, u, u - s, (), None, "")
 
 
 def press(widget, at, qtbot):
@@ -138,7 +138,7 @@ def test_cells_stand_where_the_axes_say(qtbot):
     canvas.resize(300, 300)
     s, u = np.array([0.0, 1.0, 4.0], np.float32), np.array([0.0, 3.0, 1.0], np.float32)
     colors = np.array([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1]], np.float32)
-    canvas.show_portrait(PhasePortrait("a", "m", s, u, s, None, None, ""), colors)
+    canvas.show_portrait(PhasePortrait("a", "m", s, u, s, (), None, ""), colors)
     picture = canvas.grab().toImage()
     ratio = picture.devicePixelRatio()
     for cell, color in enumerate(("#ff0000", "#00ff00", "#0000ff")):

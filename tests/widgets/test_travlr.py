@@ -140,7 +140,7 @@ def test_bad_choices_give_one_sentence(dock, viewer, finish, targets, regulators
 
 def test_pairs_file_must_be_named(dock, finish):
     dock.network.pairs.setCurrentText("from a file")
-    assert dock.network.pairs_file.isEnabled()
+    assert dock.network.pairs_file.isVisibleTo(dock)
     dock.start()
     assert "No file with ligand-receptor pairs" in dock.message.text()
 

@@ -23,8 +23,8 @@ CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling")
 POINTS = 120
 # The phase without transcription is drawn until this share of the slower RNA is left.
 LEFT = 0.01
-# Windows of cells along latent time over which their course is the mean.
-WINDOWS = 60
+# Windows of cells along latent time over which their course is the mean, and the fewest cells that have a course.
+WINDOWS, FEWEST = 60, 40
 QUALITIES = {"fit_r2": "R²", "velocity_r2": "R²", "fit_likelihood": "likelihood"}
 """Columns of the gene table that say how well a gene is fitted, and their names."""
 
@@ -39,11 +39,14 @@ class Course:
         What it is, in words.
     spliced, unspliced
         (points,) float64 places along it, in the unit of the moments.
+    expert
+        The expert whose cells take it, counted from 0; -1 for a course of all cells.
     """
 
     name: str
     spliced: NDArray[np.float64]
     unspliced: NDArray[np.float64]
+    expert: int = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +63,9 @@ class PhasePortrait:
         (cells,) float32 moments.
     velocity
         (cells,) float32 change of the spliced RNA.
-    curve
-        The course that cells take: fitted (dynamical model), or their mean along latent time (STEER); None if the
-        model has none.
+    curves
+        The courses that cells take: fitted (dynamical model), or their mean along latent time (STEER), one of each
+        expert because branches go their own ways; none if the model has none.
     steady
         The steady state, where the spliced RNA does not change; None if the rates are not known.
     quality
@@ -74,7 +77,7 @@ class PhasePortrait:
     spliced: NDArray[np.float32]
     unspliced: NDArray[np.float32]
     velocity: NDArray[np.float32]
-    curve: Course | None
+    curves: tuple[Course, ...]
     steady: Course | None
     quality: str
 
@@ -110,7 +113,7 @@ def portrait_of(field: VelocityField, gene: str) -> PhasePortrait:
         spliced=s,
         unspliced=u,
         velocity=field.spliced[:, index],
-        curve=_fitted(field, index) if _has_curve(field) else _mean_course(field, s, u),
+        curves=_fitted(field, index) if _has_curve(field) else _mean_courses(field, s, u),
         steady=_steady(field, index, s),
         quality=_quality(field, index),
     )
@@ -148,11 +151,11 @@ def _has_curve(field: VelocityField) -> bool:
     return all(key in field.gene_table for key in CURVE)
 
 
-def _fitted(field: VelocityField, index: int) -> Course | None:
-    """Return the fitted curve of a gene, None if it has none."""
+def _fitted(field: VelocityField, index: int) -> tuple[Course, ...]:
+    """Return the fitted curve of a gene, nothing if it has none."""
     alpha, beta, gamma, switch, scaling = (float(field.gene_table[key][index]) for key in CURVE)
     if not np.isfinite([alpha, beta, gamma, switch, scaling]).all() or min(alpha, beta, gamma, switch, scaling) <= 0:
-        return None
+        return ()
     # As in scVelo: fit_beta is of RNA as it is counted; unspliced RNA over fit_scaling is in the unit of spliced.
     splicing = _loss(field, index) or beta * scaling
     end = -np.log(LEFT) / min(splicing, gamma)
@@ -164,7 +167,7 @@ def _fitted(field: VelocityField, index: int) -> Course | None:
     fall = end * np.linspace(0, 1, POINTS)[1:] ** 2  # most happens at the beginning
     u = np.concatenate([unspliced(rise, 0, alpha, splicing), unspliced(fall, top_u, 0, splicing)])
     s = np.concatenate([spliced(rise, 0, 0, alpha, splicing, gamma), spliced(fall, top_s, top_u, 0, splicing, gamma)])
-    return Course("fitted curve", s, scaling * u)
+    return (Course("fitted curve", s, scaling * u),)
 
 
 def _loss(field: VelocityField, index: int) -> float:
@@ -181,21 +184,33 @@ def _loss(field: VelocityField, index: int) -> float:
     return rate if np.isfinite(rate) and rate > 0 else 0.0
 
 
-def _mean_course(field: VelocityField, s: NDArray[np.float32], u: NDArray[np.float32]) -> Course | None:
-    """Return the mean of the cells along latent time, None for models that are only a line."""
+def _mean_courses(field: VelocityField, s: NDArray[np.float32], u: NDArray[np.float32]) -> tuple[Course, ...]:
+    """Return the mean of the cells of each expert along latent time, nothing for models that are only a line."""
     if field.time is None or field.alpha is None:
-        return None
-    known = np.flatnonzero(np.isfinite(field.time))
-    order = known[np.argsort(field.time[known], kind="stable")]
-    if len(order) < 2 * WINDOWS:
-        return None
-    width = len(order) // 10
+        return ()
+    known = np.isfinite(field.time)
+    if field.expert is None or len(np.unique(field.expert)) < 2:
+        groups = {-1: np.flatnonzero(known)}
+    else:
+        groups = {int(k): np.flatnonzero(known & (field.expert == k)) for k in np.unique(field.expert)}
+    return tuple(
+        _mean_course(field.time, s, u, cells, expert) for expert, cells in groups.items() if len(cells) >= FEWEST
+    )
+
+
+def _mean_course(
+    time: NDArray[np.float32], s: NDArray[np.float32], u: NDArray[np.float32], cells: NDArray[np.intp], expert: int
+) -> Course:
+    """Return the running mean of some cells in the order of their time; a window holds a tenth of them."""
+    order = cells[np.argsort(time[cells], kind="stable")]
+    width = max(1, len(order) // 10)
     starts = np.linspace(0, len(order) - width, WINDOWS).astype(np.intp)
-    means = []
-    for values in (s, u):
+
+    def mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
         sums = np.concatenate([[0.0], np.cumsum(values[order], dtype=np.float64)])
-        means.append((sums[starts + width] - sums[starts]) / width)
-    return Course("mean along latent time", *means)
+        return np.asarray((sums[starts + width] - sums[starts]) / width)
+
+    return Course("mean along latent time" if expert < 0 else f"expert {expert}", mean(s), mean(u), expert)
 
 
 def _steady(field: VelocityField, index: int, s: NDArray[np.float32]) -> Course | None:

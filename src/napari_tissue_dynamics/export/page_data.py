@@ -217,7 +217,7 @@ def portraits(field: VelocityField, cells: NDArray[np.intp], most: int, blob: Bl
         velocity = np.asarray(portrait.velocity[cells], dtype=np.float64)
         limit = float(np.nanquantile(np.abs(velocity), 0.99)) if np.isfinite(velocity).any() else 1.0
         limit = limit or 1.0
-        courses = [(portrait.curve, False), (portrait.steady, True)]
+        courses = [*((curve, False) for curve in portrait.curves), (portrait.steady, True)]
         yield {
             "name": gene,
             "quality": portrait.quality,

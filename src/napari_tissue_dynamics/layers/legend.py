@@ -64,7 +64,7 @@ class ArrowKey:
     title
         What the arrows show.
     faint, opaque
-        What a faint and what an opaque arrow is.
+        What a faint and what an opaque arrow is. Where all are alike, the second is empty and the first says of all.
     least
         Opacity of the faintest.
     length

@@ -102,6 +102,7 @@ def arrow_opacity(agreement: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
 def grid_vectors(grid: GridField, *, unit: str, name: str = "velocity grid") -> LayerData:
     """Return the smoothed velocity on a regular grid; the longest arrow spans the distance of two nodes."""
     metadata = about("velocity grid", note="smoothed over cells")
+    metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "smoothed over cells", "", 1.0)
     return _vectors(grid.positions, grid.arrows, name, unit, GRID_ARROW_COLOR, 0.15 * grid.spacing, metadata)
 
 

@@ -162,6 +162,8 @@ class ArrowKeyView(QWidget):
         """Draw this key, for arrows that are ``#rrggbb``; white ones if nothing is said."""
         self._key, self._color = key, QColor(color or "white")
         words = f"Arrows of {key.title}: faint is {key.faint}, opaque is {key.opaque}"
+        if not key.opaque:
+            words = f"Arrows of {key.title}: {key.faint}"
         self.setAccessibleName(words)
         self.setToolTip(words)
         self.update()

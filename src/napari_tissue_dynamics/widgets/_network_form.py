@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TABLES = "Tables (*.csv *.tsv *.parquet *.feather)"
 LAST = "network"
-BUNDLED, FROM_FILE, NO_PAIRS = "bundled data base", "from a file", "none"
+BUNDLED, FROM_FILE, NO_PAIRS = "bundled pairs", "from a file", "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class NetworkForm(QWidget):
         self.pairs.addItems([BUNDLED, FROM_FILE, NO_PAIRS])
         self.pairs_file = FileEdit("table of ligand-receptor pairs", TABLES)
         self.tf_ligands = FileEdit("matrix of ligand-target scores", TABLES)
-        fields = rows()
+        fields = self._fields = rows()
         add_row(fields, "Target genes", self.targets, "The genes whose regulation is fitted.")
         tip = "Transcription factors that may regulate all targets."
         add_row(fields, "Regulators", self.regulators, tip)
@@ -145,3 +145,4 @@ class NetworkForm(QWidget):
 
     def _pairs_changed(self, choice: str) -> None:
         self.pairs_file.setEnabled(choice == FROM_FILE)
+        self._fields.setRowVisible(self.pairs_file, choice == FROM_FILE)

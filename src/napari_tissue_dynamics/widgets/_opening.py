@@ -57,6 +57,7 @@ def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Open
         _viewer.show(viewer, workspace, data)
     _viewer.show_scale_bar(viewer, visible=has_scale(opened.tissue))
     viewer.reset_view()
+    _viewer.come_near(viewer, opened.tissue.positions)
     open_legend(viewer)
 
 

@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from napari_tissue_dynamics.layers.colors import palette
 from napari_tissue_dynamics.layers.scatter import Axis, axis_of, nearest, stamped
 from napari_tissue_dynamics.widgets._legend import number
 
@@ -138,7 +139,7 @@ class PortraitCanvas(QWidget):
         painter.setClipRect(frame)
         for course, style in self._courses():
             line = QPolygonF([self._at(axes, *at) for at in zip(course.spliced, course.unspliced, strict=True)])
-            self._stroke(painter, style, lambda shape=line: painter.drawPolyline(shape))
+            self._stroke(painter, style, lambda shape=line: painter.drawPolyline(shape), self._color(course))
         for cell in self._marked:
             if 0 <= cell < len(self._portrait.spliced):
                 place = self.place(cell)
@@ -149,18 +150,28 @@ class PortraitCanvas(QWidget):
         self._picture = None
         self.setMaximumHeight(max(self.minimumSizeHint().height(), round(HIGHEST * self.width())))
 
-    def _stroke(self, painter: QPainter, style: Qt.PenStyle, draw: object) -> None:
-        """Draw a line twice, so that it stands out on cells of every color."""
-        for color, width in ((self._ground(), HALO), (self._ink(), LINE)):
-            painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine if width == HALO else style))
+    def _stroke(self, painter: QPainter, style: Qt.PenStyle, draw: object, own: QColor | None = None) -> None:
+        """Draw a line twice, so that it stands out on cells of every color; a colored one between two of ink."""
+        strokes = [(self._ground(), HALO), (self._ink(), LINE)]
+        if own is not None:
+            strokes = [(self._ground(), HALO + 2 * LINE), (self._ink(), HALO + LINE), (own, LINE)]
+        for color, width in strokes:
+            painter.setPen(QPen(color, width, style if width == LINE else Qt.PenStyle.SolidLine))
             draw()  # type: ignore[operator]
 
     def _courses(self) -> list[tuple[Course, Qt.PenStyle]]:
         portrait = self._portrait
         if portrait is None:
             return []
-        both = ((portrait.steady, Qt.PenStyle.DashLine), (portrait.curve, Qt.PenStyle.SolidLine))
-        return [(course, style) for course, style in both if course is not None]
+        steady = [] if portrait.steady is None else [(portrait.steady, Qt.PenStyle.DashLine)]
+        return [*steady, *((course, Qt.PenStyle.SolidLine) for course in portrait.curves)]
+
+    def _color(self, course: Course) -> QColor | None:
+        """Return the color that the layer of the experts gives to the expert of a course, None for other courses."""
+        if course.expert < 0 or self._portrait is None:
+            return None
+        colors = palette(max(curve.expert for curve in self._portrait.curves) + 1)
+        return QColor(colors[course.expert])
 
     def _draw_axes(self, painter: QPainter, axes: tuple[Axis, Axis]) -> None:
         frame, high = self._frame(), self.fontMetrics().height()
@@ -183,13 +194,15 @@ class PortraitCanvas(QWidget):
         """Name the vertical axis and the lines, above the plot."""
         painter.drawText(row, Qt.AlignmentFlag.AlignLeft, "unspliced")
         right, least = row.right(), self.fontMetrics().horizontalAdvance("unspliced ")
+        first = next((course for course, _ in self._courses() if course.expert >= 0), None)
         for course, style in reversed(self._courses()):
-            wide = self.fontMetrics().horizontalAdvance(course.name)
+            name = course.name if course.expert < 0 or course is first else str(course.expert)
+            wide = self.fontMetrics().horizontalAdvance(name)
             if right - wide - SAMPLE - GAP < least:
                 return  # no room for another
-            painter.drawText(QRectF(right - wide, row.top(), wide, row.height()), 0, course.name)
+            painter.drawText(QRectF(right - wide, row.top(), wide, row.height()), 0, name)
             line = right - wide - GAP
-            painter.setPen(QPen(self._ink(), 2, style))
+            painter.setPen(QPen(self._color(course) or self._ink(), 2 if course.expert < 0 else 4, style))
             painter.drawLine(QPointF(line - SAMPLE, row.center().y()), QPointF(line, row.center().y()))
             painter.setPen(self._ink())
             right = line - SAMPLE - 2 * GAP

@@ -92,9 +92,11 @@ class PortraitPanel(QWidget):
         self.canvas.show_portrait(portrait, colors, tissue.cells)
         self._show_legend(legend)
         said = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
-        told = " The model tells no rates of this gene." if portrait.curve is None else ""
+        told = "" if portrait.curves else " The model tells no rates of this gene."
         if portrait.steady is not None:
             told = " Above the dashed line its spliced RNA rises, below it falls."
+        if len(portrait.curves) > 1:
+            told += " The lines are the means of the cells of each expert along latent time."
         self.words.setText(f"{'; '.join(said)}.{told}")
         self.gene_changed.emit(portrait.gene)
 

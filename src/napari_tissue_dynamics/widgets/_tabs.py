@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 MARK = "tissue-dynamics-dock"
 """Property of the frames of our docks."""
-WIDTH = 340
+WIDTH = 370
 """Of the place with our docks when the first one is opened, in pixels."""
 
 SIDES = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import napari
+    from numpy.typing import NDArray
 
     from napari_tissue_dynamics.widgets._workspace import Workspace
 
@@ -26,6 +27,9 @@ KEPT = {"points": ("size", "symbol"), "vectors": ("edge_width", "length", "vecto
 """What else a person may have changed in a layer, by kind."""
 
 IMAGE, CELLS, RESULT, GRID, ARROWS = range(5)
+
+ROOM = 0.85
+"""Share of the canvas that cells take when the view comes near to them."""
 
 RUNNING = "running: "
 """What keys and names of layers begin with that show a fit which is not done."""
@@ -203,6 +207,28 @@ def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys:
         layer = find(viewer, workspace, key)
         if layer is not None and rank(key) in (CELLS, RESULT) and layer.visible != (key in kept):
             layer.visible = key in kept  # draws the layer anew even where nothing changes
+
+
+def come_near(viewer: napari.viewer.Viewer, positions: NDArray[np.float64]) -> None:
+    """Zoom from all layers, as seen after a reset of the view, to the cells where a slide is much larger than these.
+
+    Parameters
+    ----------
+    viewer
+        Whose camera moves.
+    positions
+        (cells, 2 or 3) places, (x, y[, z]); those in three dimensions are seen as they are.
+    """
+    if positions.shape[1] != 2 or viewer.dims.ndisplay != 2 or not len(positions):
+        return
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    whole = viewer.layers.extent.world[:, -2:]
+    size = np.maximum(high - low, 1e-9)[::-1]
+    closer = float(((whole[1] - whole[0]) / size).min()) * ROOM
+    if closer > 1:
+        camera = viewer.scene.camera
+        camera.center = (*camera.center[:-2], *((low + high) / 2)[::-1])
+        camera.zoom *= closer
 
 
 def show_scale_bar(viewer: napari.viewer.Viewer, *, visible: bool) -> None:

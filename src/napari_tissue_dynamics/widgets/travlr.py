@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.data.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, RegulationField
@@ -172,13 +172,17 @@ class TravlrDock(Dock):
         tip = "All genes, a folder to keep them in, processes or a cluster, and folders to open."
         many = Section("Many genes", self.many, tip)
         runs = Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue.")
-        for widget in (self.network, self.form, many, runs, self.summary):
-            self.column.addWidget(widget)
+        self.results = QWidget()
+        result = QVBoxLayout(self.results)
+        result.setContentsMargins(0, 0, 0, 0)
         choice = rows()
         add_row(choice, "Show target", self.target, "A fitted gene.")
         add_row(choice, "Show modulator", self.modulator, "Whose coefficients are drawn in the tissue.")
-        self.column.addLayout(choice)
-        self.column.addWidget(self.supported)
+        result.addWidget(self.summary)
+        result.addLayout(choice)
+        result.addWidget(self.supported)
+        for widget in (self.results, self.network, self.form, many, runs):
+            self.column.addWidget(widget)
         self.column.addStretch()
 
     def _draw_first(self, field: RegulationField) -> None:
@@ -217,6 +221,7 @@ class TravlrDock(Dock):
     def _offer_targets(self) -> None:
         field = self.workspace.regulation
         names = () if field is None else field.targets
+        self.results.setVisible(field is not None)
         self.target.blockSignals(True)
         self.target.clear()
         self.target.addItems(names)
