@@ -140,7 +140,12 @@ def test_senders_follow_the_cell_and_go_when_they_are_not_wanted(dock, workspace
     dock.betas.table.go_to("Pax6")
     assert not dock.betas.senders_button.isEnabled()
     dock.betas.table.go_to("Wnt5a$Fzd2")
+    camera = viewer.scene.camera
+    camera.zoom = 1e-4
     qtbot.mouseClick(dock.betas.senders_button, Qt.MouseButton.LeftButton)
+    rings = np.asarray(viewer.layers["reach of the signal"].data)
+    assert 200 < np.ptp(rings[:, 0, 0]) * camera.zoom < 400  # near enough to be seen, in pixels
+    np.testing.assert_allclose(camera.center[-2:], workspace.tissue.positions[3][::-1], rtol=1e-5)
     for cell in (3, 40):
         workspace.pick(cell)
         edges = np.asarray(viewer.layers["senders"].data)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import ColorScale, color_table
 from napari_tissue_dynamics.layers.legend import ColorBar
 from napari_tissue_dynamics.layers.points import cell_points, value_points
@@ -33,6 +34,16 @@ def test_legend_follows_the_active_layer(legend, viewer, tissue):
     assert legend.panel.title.text() == types.name
     viewer.layers.clear()
     assert "No layer with a legend" in legend.panel.title.text()
+
+
+def test_cells_come_before_lines_that_are_drawn_on_them(legend, viewer, tissue):
+    viewer.layers.append(Layer.create(*cell_points(tissue)))
+    bar = ColorBar("senders", ColorScale(0, 1))
+    lines = viewer.add_vectors(np.zeros((1, 2, 2)), metadata={PLUGIN: {"kind": "senders", "legend": bar}})
+    viewer.layers.selection.active = None
+    assert legend.panel.title.text() == tissue.cell_types.name
+    viewer.layers.selection.active = lines
+    assert legend.panel.title.text() == "senders"
 
 
 def test_a_layer_without_legend_leaves_that_of_the_topmost(legend, viewer, tissue):

@@ -60,8 +60,8 @@ class TravlrConfig:
     score_threshold
         A cell type whose R² stays below keeps only its mean, no coefficients.
     small_types
-        What to do about cell types of a single cell, from which no coefficient can be told: ``refuse`` the fit, or
-        let the cell keep its own value (``mean``) without coefficients.
+        What to do about cell types of a single cell, from which no coefficient can be told: let the
+        cell keep its own value (``mean``) without coefficients, or ``refuse`` the fit.
     vision_model
         Network that bends the seed coefficients: convolutional (``cnn``) or a vision ``transformer`` (flat tissue,
         sides divisible by 4).
@@ -108,7 +108,7 @@ class TravlrConfig:
     l1_reg: Annotated[float, Ge(0)] = 1e-9
     ard_threshold: Annotated[float, Interval(gt=0)] = 1e4
     score_threshold: Annotated[float, Interval(le=1)] = 0.2
-    small_types: Literal["refuse", "mean"] = "refuse"
+    small_types: Literal["mean", "refuse"] = "mean"
     vision_model: Literal["cnn", "transformer"] = "cnn"
     activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
     maps: Literal["position", "masked_distance", "density"] = "position"

@@ -212,5 +212,5 @@ def _refuse_single_cells(tissue: Tissue) -> None:
     try:
         require_cell_types(tissue, at_least=FEWEST_CELLS)
     except DataError as error:
-        remedy = "Or set small types to 'mean': such a cell then keeps its value and has no coefficients."
+        remedy = "Or choose 'mean' for 'Small types': such a cell then keeps its value and has no coefficients."
         raise DataError(f"{error} {remedy}") from error

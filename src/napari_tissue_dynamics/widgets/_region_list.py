@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -59,6 +60,7 @@ class RegionList(QWidget):
         self._drawn: list[Region] = []
         self._taken: list[Region] = []
         self._filling = False
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.draw_button, self.take_button = QPushButton("Draw a region"), QPushButton("Take selected")
         self.names = _Names()
         self.words = sentences("Regions", EMPTY)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QCompleter, QFileDialog, QHBoxLayout, Q
 from napari_tissue_dynamics.analysis.senders import senders_of
 from napari_tissue_dynamics.data.anndata_write import replacing
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.axes import PLUGIN, to_napari
 from napari_tissue_dynamics.layers.colors import category_colors, color_table
 from napari_tissue_dynamics.layers.fates import fate_colors
 from napari_tissue_dynamics.layers.points import beta_points
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.cell_report import CellReport, Share
     from napari_tissue_dynamics.analysis.senders import Senders
 
+SEEN, WIDE = 120, 300
+"""Pixels below which the reach of a signal is too small to see its senders, and what it is enlarged to."""
 ASK = "Click a cell in the viewer, or type its name or number above."
 MOST_BARS = 8
 SMALLEST_BAR = 0.005
@@ -162,7 +164,7 @@ class InspectorDock(Dock):
         self.portrait.failed.connect(self.show_error)
         self.betas.target_changed.connect(self._refresh)
         self.betas.map_requested.connect(self.show_beta)
-        self.betas.senders_requested.connect(self._draw_senders)
+        self.betas.senders_requested.connect(self._show_senders)
         self.betas.modulator_changed.connect(self._follow_senders)
         self.source.ready.connect(self._refresh)
         self.source.failed.connect(self.show_error)
@@ -288,6 +290,17 @@ class InspectorDock(Dock):
         if self.betas.senders_button.isChecked():
             self._draw_senders(self.betas.modulator)
 
+    def _show_senders(self, modulator: str) -> None:
+        """Draw the senders of a signal, and come nearer when its reach would be too small to see."""
+        self._draw_senders(modulator)
+        senders, tissue, cell = self._senders(modulator), self.workspace.tissue, self.workspace.current_cell
+        if senders is None or tissue is None or cell is None or senders.radius <= 0:
+            return
+        camera = self.viewer.scene.camera
+        if 2 * senders.radius * camera.zoom < SEEN:
+            camera.zoom = WIDE / (2 * senders.radius)
+            camera.center = to_napari(tissue.positions[[cell]])[0]
+
     def _draw_senders(self, modulator: str) -> None:
         """Draw who sends the ligand of a modulator to the current cell; no name takes the picture away."""
         senders = self._senders(modulator)
@@ -344,9 +357,9 @@ class InspectorDock(Dock):
 
 def header_of(report: CellReport, other: CellReport | None) -> str:
     """Return name, type and place of a cell, and of the one it is compared with."""
-    unit = {"um": "µm", "pixel": "pixels"}.get(report.unit, report.unit)
+    unit = {"um": " µm", "pixel": ""}.get(report.unit, f" {report.unit}")
     place = ", ".join(f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}" for value in report.position)
-    text = f"{_bold(report)}<br>at {place} {escape(unit)}"
+    text = f"{_bold(report)}<br>at {place}{escape(unit)}"
     return text if other is None else f"{text}<br>compared with the pinned {_bold(other)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari.layers import Points
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.widgets._legend import LegendPanel, arrow_color_of, arrow_key_of, legend_of
@@ -21,6 +22,8 @@ LEAST_HEIGHT = 170
 
 class LegendDock(QWidget):
     """Shows the legend of the active layer when it can be seen and has one, else of the topmost visible one with one.
+
+    Cells come before lines that are drawn on them.
 
     Parameters
     ----------
@@ -63,7 +66,9 @@ class LegendDock(QWidget):
         layers = self.viewer.layers
         active = layers.selection.active
         candidates = [] if active is None or not active.visible else [active]
-        candidates += [layer for layer in reversed(layers) if layer.visible]
+        seen = [layer for layer in reversed(layers) if layer.visible]
+        # What the cells are colored by comes before the lines that are drawn on them.
+        candidates += sorted(seen, key=lambda layer: not isinstance(layer, Points))
         found = (legend for layer in candidates if (legend := legend_of(layer)) is not None)
         self.panel.show_legend(next(found, None))
         arrows = next((layer for layer in candidates if arrow_key_of(layer) is not None), None)
