@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 
 BLOCK = 8192
+# Columns of a matrix that are summed at a time: all up to WIDE, else so many that they fit the cache of a core.
+WIDE = 128
+WIDEST = 64
+NARROWEST = 32
+CACHED_VALUES = 1 << 18
+SUM = 0  # how embedding_bag calls a sum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,19 +178,30 @@ def _starts(codes: Tensor, number: int) -> Tensor:
 
 
 def _sum(indices: Tensor, starts: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
-    return embedding_bag(indices, dense, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
+    """Return the weighted sums of rows of a matrix, some columns at a time where that keeps them in the cache."""
+    width = dense.shape[1]
+    if dense.device.type == "cpu" and width > WIDE:
+        width = min(max(CACHED_VALUES // max(len(dense), 1), NARROWEST), WIDEST)
+    parts = [
+        embedding_bag(
+            indices, part.contiguous(), starts, mode="sum", per_sample_weights=weights, include_last_offset=True
+        )
+        for part in dense.split(max(width, 1), dim=1)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _products(places: SparseRows, left: Tensor, right: Tensor) -> Tensor:
     """Return the products at the entries: the gradient of a weighted sum in its weights."""
-    with torch.enable_grad():
-        weights = torch.zeros(len(places.columns), dtype=left.dtype, device=left.device, requires_grad=True)
-        total = _sum(places.columns, places.starts, weights, right.detach().contiguous())
-    return torch.autograd.grad(total, weights, left.detach().contiguous())[0]
+    # Through autograd the sum itself, which is of no use here, would have to be computed first.
+    backward = torch.ops.aten._embedding_bag_per_sample_weights_backward
+    ends = places.columns, places.starts, places.rows
+    products: Tensor = backward(left.detach().contiguous(), right.detach().contiguous(), *ends, SUM)
+    return products
 
 
 def _turned_sum(places: SparseRows, weights: Tensor, dense: Tensor) -> Tensor:
-    return _sum(places.turned_columns, places.turned_starts, weights[places.order], dense.contiguous())
+    return _sum(places.turned_columns, places.turned_starts, weights[places.order], dense)
 
 
 class _WeightedSum(torch.autograd.Function):
@@ -192,7 +209,7 @@ class _WeightedSum(torch.autograd.Function):
     def forward(ctx: Any, places: SparseRows, weights: Tensor, dense: Tensor) -> Tensor:
         ctx.places = places
         ctx.save_for_backward(weights, dense)
-        return _sum(places.columns, places.starts, weights, dense.contiguous())
+        return _sum(places.columns, places.starts, weights, dense)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -217,7 +234,7 @@ class _EdgeProducts(torch.autograd.Function):
         places = ctx.places
         to_left = to_right = None
         if ctx.needs_input_grad[1]:
-            to_left = _sum(places.columns, places.starts, gradient, right.contiguous())
+            to_left = _sum(places.columns, places.starts, gradient, right)
         if ctx.needs_input_grad[2]:
             to_right = _turned_sum(places, gradient, left)
         return None, to_left, to_right
