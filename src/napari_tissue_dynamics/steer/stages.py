@@ -16,8 +16,9 @@ from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.batches import Communities
 from napari_tissue_dynamics.steer.journey import STOPPED
-from napari_tissue_dynamics.steer.losses import LOSSES, Problem, State, Trends, nearest
+from napari_tissue_dynamics.steer.losses import LOSSES, Problem, State, Trends
 from napari_tissue_dynamics.steer.module import SteerNetwork
+from napari_tissue_dynamics.steer.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
