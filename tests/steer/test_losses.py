@@ -13,13 +13,13 @@ from napari_tissue_dynamics.steer.losses import (
     Trends,
     min_cut_loss,
     min_cut_terms,
-    nearest,
     smoothness_loss,
     structure_loss,
     time_order_loss,
 )
+from napari_tissue_dynamics.steer.nearest import nearest
 from napari_tissue_dynamics.steer.stages import memberships, rows_of_equal_length
-from napari_tissue_dynamics.steer.velocity_loss import find_aims, unit, velocity_loss
+from napari_tissue_dynamics.steer.velocity_loss import find_aims, find_in_blocks, unit, velocity_loss
 
 N, G = 30, 5
 
@@ -156,13 +156,6 @@ def test_smoothness_equals_the_dense_one():
         torch.testing.assert_close(one, other)
 
 
-def test_nearest_are_the_same_in_blocks(monkeypatch):
-    z = randn(N, 3, seed=5)
-    whole = nearest(z, 4)
-    monkeypatch.setattr("napari_tissue_dynamics.steer.losses.BLOCK", 7)
-    assert torch.equal(nearest(z, 4), whole)
-
-
 def naive_velocity_loss(p, cells, time, u, s, graph):
     """The published form: one cosine per edge and gene, the best three of every cell and gene, all with autograd."""
     losses = []
@@ -178,9 +171,11 @@ def naive_velocity_loss(p, cells, time, u, s, graph):
     return torch.cat([part.reshape(-1) for part in losses]).mean()
 
 
-@pytest.mark.parametrize("block", [1, 1 << 20])
-def test_velocity_loss_has_value_and_gradient_of_the_naive_one(graph, monkeypatch, block):
+@pytest.mark.parametrize(("find", "block"), [(find_aims, None), (find_in_blocks, 1), (find_in_blocks, 1 << 20)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_velocity_loss_has_value_and_gradient_of_the_naive_one(graph, monkeypatch, find, block, threads):
     monkeypatch.setattr(module, "BLOCK_VALUES", block)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     u, s = randn(N, G, seed=1).abs(), randn(N, G, seed=2).abs()
     u[:, 1], s[:, 1] = 0.2, 0.7  # a gene that never moves: its cosines are 0
     time = torch.sigmoid(randn(N, seed=3))
@@ -188,40 +183,41 @@ def test_velocity_loss_has_value_and_gradient_of_the_naive_one(graph, monkeypatc
     p = randn(2, len(cells), G, seed=4, grad=True)
 
     direction = unit(p)
-    got = velocity_loss(direction, find_aims(direction, cells, time, u, s, SparseRows.of(graph)))
+    got = velocity_loss(direction, find(direction, cells, time, torch.cat([u, s], 1), SparseRows.of(graph)))
     expected = naive_velocity_loss(p, cells, time, u, s, graph)
 
     torch.testing.assert_close(got, expected)
     torch.testing.assert_close(*(torch.autograd.grad(loss, p)[0] for loss in (got, expected)))
 
 
-def chain() -> tuple[SparseRows, torch.Tensor, torch.Tensor, torch.Tensor]:
+def chain() -> tuple[SparseRows, torch.Tensor, torch.Tensor]:
     table = np.eye(N) + np.eye(N, k=1) + np.eye(N, k=-1)
     time = torch.linspace(0, 1, N, dtype=torch.float64)
     u = time[:, None].repeat(1, G)
-    return SparseRows.of(sparse.csr_array(table)), time, u, 0.5 * u
+    return SparseRows.of(sparse.csr_array(table)), time, torch.cat([u, 0.5 * u], 1)
 
 
 def test_velocity_loss_is_zero_towards_the_later_neighbor_and_two_away_from_it():
-    places, time, u, s = chain()
+    places, time, x = chain()
+    u = x[:, :G]
     cells = torch.arange(N)
     for sign, expected in ((1, 0), (-1, 2)):
         direction = unit(sign * torch.stack([torch.ones_like(u), 0.5 * torch.ones_like(u)]))
-        aims = find_aims(direction, cells, time, u, s, places)
+        aims = find_aims(direction, cells, time, x, places)
         assert velocity_loss(direction, aims).item() == pytest.approx(expected, abs=1e-9)
         assert aims.number.sum().item() == (N - 1) * G
 
 
 def test_cells_of_one_time_have_no_aim_and_no_loss():
-    places, _, u, s = chain()
+    places, _, x = chain()
     p = unit(torch.ones(2, N, G, dtype=torch.float64)).requires_grad_()
-    loss = velocity_loss(p, find_aims(p, torch.arange(N), torch.zeros(N), u, s, places))
+    loss = velocity_loss(p, find_aims(p, torch.arange(N), torch.zeros(N), x, places))
     assert loss.item() == 0
     assert not torch.autograd.grad(loss, p)[0].any()
 
 
 def test_order_of_edges_does_not_matter(graph):
-    u, s, time = randn(N, G, seed=1), randn(N, G, seed=2), randn(N, seed=3)
+    x, time = randn(N, 2 * G, seed=1), randn(N, seed=3)
     direction = unit(randn(2, N, G, seed=4))
     cells = torch.arange(N)
     forwards = SparseRows.of(graph)
@@ -230,7 +226,7 @@ def test_order_of_edges_does_not_matter(graph):
         part = slice(turned.indptr[row], turned.indptr[row + 1])
         turned.indices[part] = turned.indices[part][::-1].copy()
     losses = [
-        velocity_loss(direction, find_aims(direction, cells, time, u, s, places))
+        velocity_loss(direction, find_aims(direction, cells, time, x, places))
         for places in (forwards, SparseRows.of(turned))
     ]
     torch.testing.assert_close(*losses)
@@ -244,8 +240,9 @@ def test_unit_vectors_have_length_one_and_zero_stays_zero():
     torch.testing.assert_close(length[1:], torch.ones_like(length[1:]))
 
 
+@pytest.mark.parametrize("find", [find_aims, find_in_blocks])
 @pytest.mark.parametrize("copies", [2, 5])
-def test_neighbors_that_lie_equally_well_share_the_places(copies):
+def test_neighbors_that_lie_equally_well_share_the_places(find, copies):
     """Copies of cells give equal cosines; the value is that of any choice among them."""
     clusters = N // copies
     u, s = (randn(clusters, G, seed=seed).repeat(copies, 1) for seed in (1, 2))
@@ -253,7 +250,7 @@ def test_neighbors_that_lie_equally_well_share_the_places(copies):
     graph = sparse.csr_array(np.ones((len(u), len(u)), dtype=np.float32))
     cells = torch.arange(len(u))
     p = randn(2, len(u), G, seed=4)
-    aims = find_aims(unit(p), cells, time, u, s, SparseRows.of(graph))
+    aims = find(unit(p), cells, time, torch.cat([u, s], 1), SparseRows.of(graph))
     later = (time[None] > time[:, None]).sum(1)
     assert torch.equal(aims.number, later.clamp(max=3)[:, None].expand(-1, G).to(aims.number))
     torch.testing.assert_close(velocity_loss(unit(p), aims), naive_velocity_loss(p, cells, time, u, s, graph))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 TINY = 1e-15
 NEAR_ZERO = 1e-8
-BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,19 +250,6 @@ def cross_entropy(gate: Tensor, probability: Tensor) -> Tensor:
     return -(probability * torch.log(gate + NEAR_ZERO)).sum(1).mean()
 
 
-@torch.no_grad()
-def nearest(z: Tensor, k: int) -> Tensor:
-    """Return the k nearest other rows of every row, (n, min(k, n - 1)), in blocks of rows."""
-    k = min(k, len(z) - 1)
-    found = []
-    for start in range(0, len(z), BLOCK):
-        distance = torch.cdist(z[start : start + BLOCK], z)
-        rows = torch.arange(len(distance), device=z.device)
-        distance[rows, rows + start] = torch.inf
-        found.append(distance.topk(k, dim=1, largest=False).indices)
-    return torch.cat(found)
-
-
 def _shares(values: Tensor, similar: SparseRows) -> Tensor:
     table = values.reshape(similar.n_rows, -1)
     return table / (table.sum(1, keepdim=True) + NEAR_ZERO)
@@ -307,10 +293,10 @@ def _forced_velocity(state: State, problem: Problem) -> Tensor:
 def _directed(state: State, problem: Problem, alpha: Tensor | None) -> Tensor:
     assert state.cells is not None
     assert state.rates is not None
-    u, s = problem.u, problem.s
-    direction = unit(velocity(state.rates, u[state.cells], s[state.cells], alpha=alpha, ratio=problem.ratio))
+    u, s = problem.u[state.cells], problem.s[state.cells]
+    direction = unit(velocity(state.rates, u, s, alpha=alpha, ratio=problem.ratio))
     time = state.encoding.time.detach()
-    return velocity_loss(direction, find_aims(direction, state.cells, time, u, s, problem.outgoing))
+    return velocity_loss(direction, find_aims(direction, state.cells, time, problem.x, problem.outgoing))
 
 
 def _time_anchor(state: State, problem: Problem) -> Tensor:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from napari_tissue_dynamics.steer.compiled import CHOSEN, choose_aims, over_rows
 
 if TYPE_CHECKING:
     from napari_tissue_dynamics.steer.attention import SparseRows
 
-CHOSEN = 3
-BLOCK_VALUES = 1 << 19  # fits a cache
-WIDER = 64  # times as many on an accelerator, which wants few large blocks
+BLOCK_VALUES = 1 << 25  # an accelerator wants few large blocks
 TINY = 1e-8
 WORST = -2.0
 
@@ -58,23 +59,36 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def find_aims(direction: Tensor, cells: Tensor, time: Tensor, u: Tensor, s: Tensor, graph: SparseRows) -> Aims:
+def find_aims(direction: Tensor, cells: Tensor, time: Tensor, x: Tensor, graph: SparseRows) -> Aims:
     """Choose for each cell and gene the up to three later neighbors that lie best in its direction.
 
-    Works through blocks of cells, so that memory does not grow with the number of edges.
+    Memory does not grow with the number of edges.
 
     Shapes
     ------
-    ``direction`` (2, batch, genes) unit velocity of ``cells`` (batch,); ``time`` (n,), ``u`` and ``s``
-    (n, genes) of all cells; row i of ``graph`` holds the neighbors of cell i.
+    ``direction`` (2, batch, genes) unit velocity of ``cells`` (batch,); ``time`` (n,) and ``x`` (n, 2 genes), unspliced
+    first, of all cells; row i of ``graph`` holds the neighbors of cell i.
     """
+    if x.device.type != "cpu":
+        return find_in_blocks(direction, cells, time, x, graph)
+    neighbors, counts = _later(cells, time, graph)
+    starts = functional.pad(torch.cumsum(counts, 0), (1, 0))
+    aims = Aims(torch.zeros_like(direction), torch.zeros_like(direction[0]))
+    tensors = (direction.contiguous(), cells, starts, neighbors, x.contiguous(), aims.direction, aims.number)
+    over_rows(choose_aims, len(cells), *(tensor.numpy() for tensor in tensors))
+    return aims
+
+
+@torch.no_grad()
+def find_in_blocks(direction: Tensor, cells: Tensor, time: Tensor, x: Tensor, graph: SparseRows) -> Aims:
+    """Choose as :func:`find_aims`, with operations that every device has, for blocks of cells."""
+    u, s = x.chunk(2, dim=1)
     q = torch.zeros_like(direction)
     number = torch.zeros_like(direction[0])
     neighbors, counts = _later(cells, time, graph)
     starts = torch.cumsum(counts, 0) - counts
     by_count = torch.argsort(counts, descending=True, stable=True)
-    size = BLOCK_VALUES * (1 if u.device.type == "cpu" else WIDER)
-    for block in _blocks(counts[by_count].tolist(), size // u.shape[1]):
+    for block in _blocks(counts[by_count].tolist(), BLOCK_VALUES // u.shape[1]):
         members = by_count[block]
         width = int(counts[members[0]])
         slots = torch.arange(width, device=cells.device)
