@@ -49,6 +49,14 @@ def test_weighted_sum_is_a_matrix_product_with_its_gradients():
         torch.testing.assert_close(got, expected)
 
 
+def test_a_wide_matrix_is_summed_in_parts(monkeypatch):
+    monkeypatch.setattr("napari_tissue_dynamics.steer.attention.CACHED_VALUES", 9 * 40)
+    graph = random_graph(7, 9)
+    weights = torch.rand(graph.nnz, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    dense = torch.rand(9, 301, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    torch.testing.assert_close(weighted_sum(SparseRows.of(graph), weights, dense), dense_of(graph, weights) @ dense)
+
+
 def test_edge_products_are_entries_of_a_matrix_product_with_their_gradients():
     graph = random_graph(7, 9)
     places = SparseRows.of(graph)

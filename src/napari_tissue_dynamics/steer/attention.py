@@ -179,16 +179,15 @@ def _starts(codes: Tensor, number: int) -> Tensor:
 
 def _sum(indices: Tensor, starts: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
     """Return the weighted sums of rows of a matrix, some columns at a time where that keeps them in the cache."""
-    width = dense.shape[1]
-    if dense.device.type == "cpu" and width > WIDE:
-        width = min(max(CACHED_VALUES // max(len(dense), 1), NARROWEST), WIDEST)
-    parts = [
-        embedding_bag(
-            indices, part.contiguous(), starts, mode="sum", per_sample_weights=weights, include_last_offset=True
-        )
-        for part in dense.split(max(width, 1), dim=1)
-    ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    if dense.device.type != "cpu" or dense.shape[1] <= WIDE:
+        return _sum_at_once(indices, starts, weights, dense)
+    width = min(max(CACHED_VALUES // max(len(dense), 1), NARROWEST), WIDEST)
+    return torch.cat([_sum_at_once(indices, starts, weights, part) for part in dense.split(width, dim=1)], dim=1)
+
+
+def _sum_at_once(indices: Tensor, starts: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
+    dense = dense.contiguous()
+    return embedding_bag(indices, dense, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
 
 
 def _products(places: SparseRows, left: Tensor, right: Tensor) -> Tensor:
