@@ -62,6 +62,16 @@ def test_first_categories_differ_for_every_eye(vision):
     assert distances.min() > 7
 
 
+def test_first_categories_are_seen_on_the_canvas_of_both_themes():
+    """1.3 is that of the yellow of Okabe and Ito on white, which its color makes up for; grays need more."""
+    for color in OKABE_ITO:
+        rgb = np.array(hex_to_rgba(color)[:3])
+        luminance = float(linear(rgb) @ [0.2126, 0.7152, 0.0722])
+        on_black, on_white = (luminance + 0.05) / 0.05, 1.05 / (luminance + 0.05)
+        assert on_black > 3
+        assert on_white > (1.3 if np.ptp(rgb) > 0.3 else 2.5)
+
+
 def test_many_categories_have_different_colors():
     assert len(set(palette(60))) == 60
 

@@ -47,7 +47,7 @@ def test_typed_order_gives_a_verdict(dock, qtbot, simulated, finish):
     finish(dock)
     assert "the named order" in dock.verdict.text()
     item = dock.table.topLevelItem(0)
-    assert item.text(0) == f"{first} → {last}"
+    assert item.text(0) == f"{first}\n→ {last}"
     along = float(item.text(1))
     dock.form.types.clear()
     qtbot.keyClicks(dock.form.types, f"{last} > {first}")

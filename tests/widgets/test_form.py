@@ -178,7 +178,7 @@ def test_zero_says_what_it_means_and_gives_way_to_a_number(qtbot):
     with qtbot.waitExposed(form):
         form.show()
     box = form.editor("n_experts")
-    assert box.text() == "as the data say"
+    assert box.text() == "automatic"
     assert form.value().n_experts == 0
     line = box.findChild(QLineEdit)
     qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(12, 6))

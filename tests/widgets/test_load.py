@@ -300,3 +300,11 @@ def test_one_section_is_chosen_in_the_form(open_dock, workspace, viewer, tissue_
     dock.panel.button.click()
     finish(dock)
     assert np.ptp(viewer.layers["cells"].data, axis=0).max() < 0.7 * np.ptp(all_cells, axis=0).max()
+
+
+def test_loading_again_shows_cells_that_a_result_had_hidden(open_dock, viewer, tissue_file, finish):
+    dock = open_dock(LoadDock)
+    load(dock, tissue_file, finish)
+    viewer.layers["cells"].visible = False  # as every result on the tissue does
+    load(dock, tissue_file, finish)
+    assert viewer.layers["cells"].visible

@@ -27,12 +27,13 @@ MAPS: dict[MapName, str] = {
 """The maps that a person can choose from, all even to the eye and safe for colour-blind people, and what they are."""
 FROM_MATPLOTLIB = ("viridis", "cividis", "magma")
 
-# Palette of Okabe and Ito (2008) without black, which is the canvas. What follows was chosen one by one as far as
-# possible (CIEDE2000) from all before, for normal, deuteranope and protanope sight (Machado et al. 2009).
-OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#E8E8E8")
+# Palette of Okabe and Ito (2008) with a blue in place of black, which is the canvas. What follows was chosen one by one
+# as far as possible (CIEDE2000) from all before, for normal, deuteranope and protanope sight (Machado et al. 2009). The
+# near-white that is farthest from all comes last: it can hardly be seen on the canvas of the light theme.
+OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#6080FF")
 _MORE = (
-    *("#80E0A0", "#A04020", "#6080FF", "#C0E0FF", "#A06080", "#C0A0A0", "#FF6080", "#C00060"),
-    *("#6020FF", "#E0A0C0", "#C020A0", "#E00040", "#E0C0C0", "#A0FFA0", "#E0A060", "#8080C0"),
+    *("#A04020", "#80E0A0", "#A06080", "#C0E0FF", "#C0A0A0", "#FF6080", "#C00060", "#6020FF"),
+    *("#E0A0C0", "#C020A0", "#E00040", "#E0C0C0", "#A0FFA0", "#E0A060", "#8080C0", "#E8E8E8"),
 )
 UNASSIGNED = "unassigned"
 UNASSIGNED_COLOR = "#5A5A5A"

@@ -31,8 +31,8 @@ SCHEDULES = {
 }
 """By the method that gives them: starting values and what they are called."""
 ZERO = {
-    "n_experts": "as the data say",
-    "n_states": "as many as there are",
+    "n_experts": "automatic",
+    "n_states": "automatic",
     "radius": "automatic",
     "contact_distance": "automatic",
     "waves": "automatic",

@@ -54,7 +54,7 @@ def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Open
     workspace.set_tissue(*opened)
     _viewer.adopt(viewer, workspace)
     for data in layers:
-        _viewer.show(viewer, workspace, data)
+        _viewer.show(viewer, workspace, data).visible = True  # results on the tissue before may have hidden it
     _viewer.show_scale_bar(viewer, visible=has_scale(opened.tissue))
     viewer.reset_view()
     _viewer.come_near(viewer, opened.tissue.positions)

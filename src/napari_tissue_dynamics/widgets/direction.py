@@ -135,9 +135,8 @@ class EdgeTable(QTreeWidget):
             return
         columns = (check.edges, check.velocity_edges, check.arrow_edges, check.velocity_cells)
         for (before, after), velocity, arrow, cells in zip(*columns, strict=True):
-            name = f"{before} → {after}"
-            item = QTreeWidgetItem(self, [name, _number(velocity), _number(arrow), str(cells)])
-            item.setToolTip(0, name)
+            item = QTreeWidgetItem(self, [f"{before}\n→ {after}", _number(velocity), _number(arrow), str(cells)])
+            item.setToolTip(0, f"{before} → {after}")
 
 
 class DirectionDock(Dock):
