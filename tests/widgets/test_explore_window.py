@@ -20,7 +20,7 @@ def shares_of(viewer, *colors):
 
 def test_a_gene_a_hidden_category_and_a_click_on_a_real_section(make_napari_viewer, qtbot, shared_data):
     viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1000, 650)
+    viewer.window.resize(1280, 800)
     workspace = workspace_of(viewer)
     dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Explore")[1]
     viewer.open(shared_data / "st_mob1_with_he.h5ad", plugin=PLUGIN)

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_tissue_dynamics.layers.coloring import Values, coloring_of
 from napari_tissue_dynamics.layers.images import brightness, on_light
+from napari_tissue_dynamics.layers.points import latent_time_points
 from napari_tissue_dynamics.layers.stacks import tissue_layers
 from napari_tissue_dynamics.layers.vectors import velocity_vectors
 from napari_tissue_dynamics.widgets import _viewer
+from napari_tissue_dynamics.widgets._coloring_view import show_coloring
 from napari_tissue_dynamics.widgets._legend import arrow_color_of
 from napari_tissue_dynamics.widgets.legend import LegendDock
 
@@ -96,3 +99,27 @@ def test_the_view_stays_where_cells_fill_the_slide(viewer):
     before = viewer.scene.camera.zoom, viewer.scene.camera.center
     _viewer.come_near(viewer, np.array([[0.0, 0.0], [600.0, 400.0]]))
     assert (viewer.scene.camera.zoom, viewer.scene.camera.center) == before
+
+
+@pytest.fixture
+def with_time(drawn, viewer, workspace, tissue):
+    """Arrows over latent time, as after a first fit."""
+    time = latent_time_points(tissue, np.linspace(0, 1, tissue.n_cells))
+    _viewer.show(viewer, workspace, time)
+    _viewer.hide_other_results(viewer, workspace, ["latent time"])
+    return drawn
+
+
+def test_arrows_make_way_for_the_first_gene_and_stay_when_shown_again(with_time, viewer, workspace, tissue):
+    show_coloring(viewer, workspace, coloring_of("a gene", Values(np.arange(tissue.n_cells, dtype=np.float32))))
+    assert viewer.layers["explore"].visible
+    assert not with_time.visible
+    with_time.visible = True
+    show_coloring(viewer, workspace, coloring_of("another", Values(np.arange(tissue.n_cells, dtype=np.float32))))
+    assert with_time.visible
+
+
+def test_arrows_stay_over_the_colors_of_the_velocity(with_time, viewer, workspace, tissue):
+    time = Values(np.linspace(0, 1, tissue.n_cells).astype(np.float32))
+    show_coloring(viewer, workspace, coloring_of("latent time spread", time))
+    assert with_time.visible

@@ -278,10 +278,11 @@ def _sentence(what: str, agreement: Agreement) -> str:
         return f"{what} point {way} the named order, but so may shuffled velocities by chance: {agreement}."
     if not agreement.is_sure:
         return f"{what} do not tell the named order from its reverse: {agreement}."
-    weakly = "weakly " if abs(agreement.value) < WEAK else ""
-    if agreement.value > 0:
-        return f"{what} {weakly}follow the named order: {agreement}."
-    return f"{what} {weakly}run against the named order, they look reversed: {agreement}."
+    way = "follow" if agreement.value > 0 else "run against"
+    if abs(agreement.value) < WEAK:
+        return f"{what} weakly {way} the named order, too little to tell its direction: {agreement}."
+    reverse = "" if agreement.value > 0 else ", they look reversed"
+    return f"{what} {way} the named order{reverse}: {agreement}."
 
 
 def _time_sentence(time: Agreement) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.coloring import Coloring
     from napari_tissue_dynamics.widgets._workspace import Workspace
 
+OF_VELOCITY = ("latent time", "expert")
+"""What titles begin with of colors that arrows belong to."""
+
 
 def show_coloring(viewer: napari.viewer.Viewer, workspace: Workspace, coloring: Coloring) -> None:
     """Color the cells of the workspace, instead of how they are colored now."""
@@ -45,6 +48,8 @@ def draw_coloring(viewer: napari.viewer.Viewer, workspace: Workspace, *, alone: 
     else:
         recolor(layer, colored_values(coloring, shown))
     if alone:
+        if not coloring.title.startswith(OF_VELOCITY):
+            _viewer.make_way(viewer, workspace)
         _viewer.hide_other_results(viewer, workspace, [NAME])
         if viewer.layers.selection.active != layer:
             viewer.layers.selection.active = layer

@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
 _INVISIBLE = "\u200b"
-_WHERE_TO_BREAK = re.compile(r"(?<=\w)[_./-](?=\w)|\w{20}(?=\w)")
+_WHERE_TO_BREAK = re.compile(r"(?<=\w)(?:[_/-]|(?<!\d)\.|\.(?!\d))(?=\w)|\w{20}(?=\w)")
 
 
 def rows() -> QFormLayout:

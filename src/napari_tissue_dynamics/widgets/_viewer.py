@@ -31,6 +31,10 @@ IMAGE, CELLS, RESULT, GRID, ARROWS = range(5)
 ROOM = 0.85
 """Share of the canvas that cells take when the view comes near to them."""
 
+ARROW_LAYERS = ("velocity", "velocity grid", "streamlines")
+WITH_ARROWS = ("cells", "expert", "latent time")
+"""What the cells show while a person looks at arrows."""
+
 RUNNING = "running: "
 """What keys and names of layers begin with that show a fit which is not done."""
 
@@ -207,6 +211,20 @@ def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys:
         layer = find(viewer, workspace, key)
         if layer is not None and rank(key) in (CELLS, RESULT) and layer.visible != (key in kept):
             layer.visible = key in kept  # draws the layer anew even where nothing changes
+
+
+def make_way(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
+    """Hide the arrows when the cells are about to get other colors than those of the velocity.
+
+    Arrows on all cells cover most of their colors. Those that a person shows again over the new colors stay.
+    """
+    seen = [layer for key in WITH_ARROWS if (layer := find(viewer, workspace, key)) is not None and layer.visible]
+    if not seen:
+        return
+    for key in ARROW_LAYERS:
+        layer = find(viewer, workspace, key)
+        if layer is not None and layer.visible:
+            layer.visible = False
 
 
 def come_near(viewer: napari.viewer.Viewer, positions: NDArray[np.float64]) -> None:

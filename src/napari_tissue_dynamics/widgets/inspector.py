@@ -99,6 +99,7 @@ class InspectorDock(Dock):
         data = beta_points(tissue, regulation[self.betas.target.currentText()], modulator)
         with _viewer.same_selection(self.viewer):
             layer = _viewer.show(self.viewer, self.workspace, data)
+            _viewer.make_way(self.viewer, self.workspace)
             _viewer.hide_other_results(self.viewer, self.workspace, [data[1]["name"]])
         layer.visible = True
         self.viewer.layers.selection.active = layer
@@ -390,7 +391,7 @@ def bars_of(shares: Sequence[Share], others: Sequence[Share], colors: Mapping[st
     hidden = len(shares) - len(seen)
     if hidden:
         rest = max(0.0, sum(share.value for share in shares) - sum(share.value for share in seen))
-        bars.append(Bar(f"{hidden} others", rest, REST_COLOR))
+        bars.append(Bar("1 other" if hidden == 1 else f"{hidden} others", rest, REST_COLOR))
     return bars
 
 

@@ -162,6 +162,7 @@ class TravlrDock(Dock):
             self.show_error(str(error))
             return
         layer = _viewer.show(self.viewer, self.workspace, data)
+        _viewer.make_way(self.viewer, self.workspace)
         _viewer.hide_other_results(self.viewer, self.workspace, [data[1]["name"]])
         self.viewer.layers.selection.active = layer
         self.target.setCurrentText(target)
@@ -298,7 +299,7 @@ def summary(field: RegulationField) -> str:
     """Return how well the genes were fitted, in words."""
     if len(field.genes) > MANY_GENES:
         return _summary_of_many(field)
-    return " ".join(_in_words(gene) for gene in field.genes)
+    return "\n".join(_in_words(gene) for gene in field.genes)
 
 
 def _in_words(gene: GeneFit) -> str:
