@@ -8,7 +8,9 @@ from napari_tissue_dynamics.data.anndata_io import read_h5ad, write_h5ad
 from napari_tissue_dynamics.data.tissue import Labels, column
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.legend import CategoryLegend, ColorBar
+from napari_tissue_dynamics.layers.points import value_points
 from napari_tissue_dynamics.readers import read_layers
+from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets.load import LoadDock, colored_cells, summary
 
 
@@ -302,9 +304,11 @@ def test_one_section_is_chosen_in_the_form(open_dock, workspace, viewer, tissue_
     assert np.ptp(viewer.layers["cells"].data, axis=0).max() < 0.7 * np.ptp(all_cells, axis=0).max()
 
 
-def test_loading_again_shows_cells_that_a_result_had_hidden(open_dock, viewer, tissue_file, finish):
+def test_loading_again_shows_cells_that_a_result_had_hidden(open_dock, viewer, workspace, tissue, tissue_file, finish):
     dock = open_dock(LoadDock)
     load(dock, tissue_file, finish)
-    viewer.layers["cells"].visible = False  # as every result on the tissue does
+    _viewer.show(viewer, workspace, value_points(tissue, np.zeros(tissue.n_cells), name="time"))
+    _viewer.hide_other_results(viewer, workspace, ["time"])
+    assert not viewer.layers["cells"].visible
     load(dock, tissue_file, finish)
     assert viewer.layers["cells"].visible

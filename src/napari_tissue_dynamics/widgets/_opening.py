@@ -50,11 +50,13 @@ def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Open
     layers = tissue_layers(opened.tissue)
     names = {options["name"] for _, options, _ in layers}
     another = opened.path is None or opened.path != workspace.source
+    covered = _viewer.shows_result(viewer, workspace)
     _viewer.remove(viewer, workspace, lambda key: another or key not in names)
     workspace.set_tissue(*opened)
     _viewer.adopt(viewer, workspace)
     for data in layers:
-        _viewer.show(viewer, workspace, data).visible = True  # results on the tissue before may have hidden it
+        layer = _viewer.show(viewer, workspace, data)
+        layer.visible = layer.visible or (covered and data[2] == "points")
     _viewer.show_scale_bar(viewer, visible=has_scale(opened.tissue))
     viewer.reset_view()
     _viewer.come_near(viewer, opened.tissue.positions)

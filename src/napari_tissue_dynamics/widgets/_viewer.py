@@ -227,6 +227,12 @@ def make_way(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
             layer.visible = False
 
 
+def shows_result(viewer: napari.viewer.Viewer, workspace: Workspace) -> bool:
+    """Return whether the cells are seen by a result, which hides their own layer."""
+    keys = [key for key in workspace.layer_ids if rank(key) == RESULT]
+    return any(layer.visible for key in keys if (layer := find(viewer, workspace, key)) is not None)
+
+
 def come_near(viewer: napari.viewer.Viewer, positions: NDArray[np.float64]) -> None:
     """Zoom from all layers, as seen after a reset of the view, to the cells where a slide is much larger than these.
 
