@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from napari_tissue_dynamics.data.simulate_betas import BetaSettings, simulate_betas
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.travlr import smooth_held_out, smooth_model, smooth_moments, smooth_types
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.design import Design
+from napari_tissue_dynamics.travlr.network import RegulatoryNetwork, TfLigandScores
 from napari_tissue_dynamics.travlr.smooth import SmoothPlace, smooth_gene_steps
 from napari_tissue_dynamics.travlr.smooth_basis import MARGIN, SmoothBasis
 from napari_tissue_dynamics.travlr.smooth_held_out import Fitted, blocked_folds, held_out_steps, random_folds
@@ -24,6 +27,7 @@ from napari_tissue_dynamics.travlr.smooth_quality import (
     null_probabilities,
 )
 from napari_tissue_dynamics.travlr.smooth_screen import screened_steps
+from napari_tissue_dynamics.travlr.training import fit
 
 OPEN = TravlrConfig(score_threshold=-100)
 
@@ -308,6 +312,27 @@ def test_chance_is_rarely_called_support():
         y = np.random.default_rng(seed + 50).normal(size=len(y)).astype(np.float32)
         called.append(fitted(positions, codes, x, y).false_discovery < 0.1)
     assert np.mean(called) < 0.05
+
+
+def test_false_calls_are_as_rare_as_said_where_idle_modulators_imitate_active_ones():
+    """A ligand-TF pair goes along with its TF; one of ten calls at a rate of 0.1 may be false."""
+    false = true = active = 0
+    for seed in range(2):
+        made = simulate_betas(1000, seed, replace(BetaSettings(), n_targets=4))
+        factors = made.regulators[made.targets[0]]
+        ligands = tuple(dict.fromkeys(ligand for ligand, *_ in made.pairs))
+        linked = [[float((ligand, factor) in made.tf_ligands) for ligand in ligands] for factor in factors]
+        scores = TfLigandScores(factors, ligands, np.array(linked, dtype=np.float32))
+        network = RegulatoryNetwork(dict.fromkeys(made.targets, factors), made.pairs, scores)
+        config = TravlrConfig(radius=made.radius, scale_factor=made.scale_factor, held_out=False, max_pairs=0)
+        for gene in fit(made.tissue, made.targets, network, config).genes:
+            truth = made.truth[gene.target]
+            zero = np.array([truth.zero[truth.modulators.index(name)] for name in gene.modulators])
+            called = gene.false_discovery <= 0.1
+            false, true = false + called[:, zero].sum(), true + called[:, ~zero].sum()
+            active += called[:, ~zero].size
+    assert false / (false + true) < 0.14
+    assert true / active > 0.4
 
 
 def test_false_discovery_rates_are_those_of_benjamini_and_hochberg():

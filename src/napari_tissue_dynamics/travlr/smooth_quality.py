@@ -105,9 +105,14 @@ def null_probabilities(
 
     The statistic of a modulator is that of its coefficients in a regression of this type alone, with the variances
     found as prior: :math:`u_k^T Q_{kk}^{-1} u_k` with the mean :math:`u` and the covariance :math:`Q`; what other
-    modulators explain is thus taken out. Under the null it is computed from residuals permuted among the cells of
-    the type (ter Braak 1992), and its tail is that of the gamma distribution with the mean and the variance of the
-    permutations.
+    modulators explain is thus taken out.
+
+    Two things make it large by chance. Noise: the statistic of residuals permuted among the cells of the type (ter
+    Braak 1992). And the other maps, of which only so much is known: what shrinkage has left of them is not noise, and
+    looks like the map of a modulator that goes along with them. With maps and noise as they are before the data,
+    :math:`u` is normal, and in units of prior and noise the statistic has the mean :math:`\mathrm{tr}(1 - Q)` and the
+    variance :math:`2\,\mathrm{tr}\,(1 - Q)^2` where a modulator has no effect. Its tail is that of the gamma
+    distribution with the larger mean and the larger variance of the two.
 
     Parameters
     ----------
@@ -129,7 +134,8 @@ def null_probabilities(
     active = found.columns
     modulator = active // layout.functions
     common, own = prior_variances(layout, found.variances)
-    scale = np.sqrt((common + own)[active] / found.variances.noise[c]).astype(np.float32)
+    noise = float(found.variances.noise[c])
+    scale = np.sqrt((common + own)[active] / noise).astype(np.float32)
     alone = _alone(part.of(active), scale)
     cells = len(sample.residual)
     inflated = sample.residual * np.sqrt(cells / max(cells - alone.freedom, 1.0))
@@ -138,9 +144,11 @@ def null_probabilities(
     result = np.ones(layout.modulators)
     for k in np.unique(modulator):
         rows = np.flatnonzero(modulator == k)
-        statistic = (means[rows] * np.linalg.solve(alone.covariance(rows), means[rows])).sum(axis=0)
-        chance = statistic[1:]
-        mean, spread = float(chance.mean()), float(chance.var())
+        covariance = alone.covariance(rows)
+        statistic = (means[rows] * np.linalg.solve(covariance, means[rows])).sum(axis=0)
+        learned = noise * (np.eye(len(rows)) - covariance)
+        mean = max(float(statistic[1:].mean()), float(np.trace(learned)))
+        spread = max(float(statistic[1:].var()), 2 * float((learned**2).sum()))
         if spread > 0:
             result[k] = gammaincc(mean**2 / spread, float(statistic[0]) * mean / spread)
     return result
