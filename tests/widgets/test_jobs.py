@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets import _jobs
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._jobs import Done, Failed, Report, explain, guarded, start_job
 from napari_tissue_dynamics.widgets._workspace import Workspace
@@ -210,3 +211,16 @@ def test_report_that_arrives_after_the_end_is_not_shown(viewer, open_dock):
     job._finish()
     job.reported.emit("late")
     assert shown == ["early"]
+
+
+def test_stop_is_seen_while_torch_loads(monkeypatch):
+    monkeypatch.setattr(_jobs, "load_torch", lambda: time.sleep(5))
+    stop = threading.Event()
+    messages = guarded(lambda _: pytest.fail("the fit has begun"), stop, threads=lambda: 1)
+    assert next(messages).phase == "loading torch"
+    stop.set()
+    start = time.perf_counter()
+    (end,) = messages
+    assert isinstance(end, Failed)
+    assert "stopped before it began" in end.message
+    assert time.perf_counter() - start < 1

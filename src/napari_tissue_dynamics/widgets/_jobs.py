@@ -19,6 +19,7 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QApplication
 
+from napari_tissue_dynamics.compute import load_torch, wait_for
 from napari_tissue_dynamics.errors import FitError, TissueDynamicsError
 from napari_tissue_dynamics.widgets._memory import in_words, is_short
 
@@ -38,6 +39,8 @@ REPORT_EVERY = 0.2
 
 PAUSE_LOOK = 0.05
 """Seconds between two looks at a pause."""
+
+STOPPED_EARLY = "The run was stopped before it began; earlier results are unchanged."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +103,7 @@ def guarded(
         While it is set, the fit waits for its next step.
     """
     try:
-        with _torch_threads(threads):
-            result = yield from _reports(make_steps(stop), stop, pause)
+        result = yield from _reports(_with_threads(make_steps, stop, threads), stop, pause)
     except Exception as error:  # noqa: BLE001  # whatever escaped here would leave the job running for ever
         yield Failed(explain(error), "".join(traceback.format_exception(error)))
     else:
@@ -148,11 +150,19 @@ def _seconds_left(elapsed: float, fraction: float) -> float | None:
     return elapsed * (1 - fraction) / fraction if fraction >= 0.02 and elapsed > 1 else None
 
 
-@contextmanager
-def _torch_threads(threads: Callable[[], int] | None) -> Iterator[None]:
+def _with_threads(
+    make_steps: Steps, stop: StopToken, threads: Callable[[], int] | None
+) -> Generator[Progress, None, Any]:
+    """Pass a fit on with so many threads of torch; loading torch takes seconds and can be stopped, too."""
     if threads is None:
-        yield
-        return
+        return (yield from make_steps(stop))
+    yield from wait_for("loading torch", load_torch, 0.0, stop, STOPPED_EARLY)
+    with _torch_threads(threads):
+        return (yield from make_steps(stop))
+
+
+@contextmanager
+def _torch_threads(threads: Callable[[], int]) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
