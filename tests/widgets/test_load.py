@@ -312,3 +312,9 @@ def test_loading_again_shows_cells_that_a_result_had_hidden(open_dock, viewer, w
     assert not viewer.layers["cells"].visible
     load(dock, tissue_file, finish)
     assert viewer.layers["cells"].visible
+
+
+def test_form_says_what_a_file_was_read_as_that_nobody_looked_into(open_dock, tissue_file, finish):
+    dock = open_dock(LoadDock)
+    load(dock, tissue_file, finish)
+    assert (dock.form.spliced.currentText(), dock.form.unspliced.currentText()) == ("spliced", "unspliced")

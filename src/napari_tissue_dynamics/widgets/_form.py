@@ -45,6 +45,8 @@ ZERO = {
     "min_shared_counts": "all genes",
 }
 """What zero means, by the name of the setting, in place of the number."""
+SPELLED = {"tf": "TF", "pcs": "components", "r2": "R²", "ard": "ARD", "l1": "L1", "reg": "penalty", "dim": "size"}
+"""Parts of names that people write otherwise."""
 OWN = "Own settings"
 """What the combo of presets says where the fields are none of them."""
 
@@ -226,7 +228,7 @@ def bounds(hint: Any) -> tuple[Any, Any, Any]:
 
 def spoken(name: str) -> str:
     """Return the name of a setting in words."""
-    words = name.removeprefix("n_").replace("_", " ")
+    words = " ".join(SPELLED.get(word, word) for word in name.removeprefix("n_").split("_"))
     return f"Number of {words}" if name.startswith("n_") else words[:1].upper() + words[1:]
 
 

@@ -55,6 +55,7 @@ class SearchBox(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.count = QLabel()
+        self.count.setWordWrap(True)
         self.count.setAccessibleName("Number of entries that fit")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         layout = QVBoxLayout(self)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton
 
 from napari_tissue_dynamics import workflow
@@ -113,7 +113,7 @@ class EmbeddingDock(Dock):
         self.column.addLayout(row)
         self.column.addWidget(self.state)
         self.column.addWidget(self.note)
-        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.column.addStretch()  # takes the room of the plot while that is not shown
         self.pin(self.panel, self.start)
 
     def _connect(self) -> None:

@@ -184,12 +184,15 @@ class LoadDock(Dock):
     def _looked_into(self, found: tuple[Path, Contents, Readiness]) -> None:
         path, contents, report = found
         self._looked = path, contents
-        self.form.offer(contents)
-        before = _last_options(path)
-        if before is not None:
-            self.form.take(before)
+        self._offer(contents, _last_options(path))
         self.options.expand(animate=False)
         self._show_report(report, path.name)
+
+    def _offer(self, contents: Contents, options: ReadOptions | None) -> None:
+        """Let the form show what a file holds and what of it is, or was, read as what."""
+        self.form.offer(contents)
+        if options is not None:
+            self.form.take(options)
 
     def _show_report(self, report: Readiness | None, name: str = "") -> None:
         self.report.setVisible(report is not None)
@@ -204,6 +207,9 @@ class LoadDock(Dock):
 
     def _loaded(self, opened: Opened) -> None:
         self.options.collapse(animate=False)
+        if opened.path is not None and opened.contents is not None:
+            self._looked = opened.path, opened.contents
+            self._offer(opened.contents, opened.options)
         if opened.path is not None and opened.options is not None:
             keep_of_file(opened.path, read=plain(opened.options))
         show_tissue(self.viewer, self.workspace, opened)
