@@ -295,6 +295,24 @@ def test_held_out_score_is_that_of_cells_nobody_saw():
     assert np.mean(claimed) == pytest.approx(np.mean(fresh), abs=0.02)
 
 
+def test_a_type_that_predicts_no_cell_left_out_keeps_its_mean():
+    """Two types follow their modulators, in the third there is nothing but noise that 40 modulators can imitate."""
+    rng = np.random.default_rng(4)
+    positions, codes, x, y, _ = tissue(n=240, modulators=40)
+    y[codes == 2] = 5 + rng.standard_t(3, size=(codes == 2).sum())
+    low = fitted(positions, codes, x, y, TravlrConfig(score_threshold=0.01, max_modulators=0))
+    every = fitted(positions, codes, x, y, TravlrConfig(score_threshold=-100, max_modulators=0))
+    blind = fitted(positions, codes, x, y, TravlrConfig(score_threshold=0.01, max_modulators=0, held_out=False))
+    assert every.fit_r2[2] > 0.01
+    assert every.held_out_r2[2] < 0 < min(every.held_out_r2[:2])
+    assert blind.betas[codes == 2, 1:].any()  # the training R² alone lets it pass
+    assert not low.betas[codes == 2, 1:].any()
+    np.testing.assert_allclose(low.betas[codes == 2, 0], y[codes == 2].mean(), rtol=1e-5)
+    assert (low.false_discovery[2] == 1).all()
+    assert low.held_out_r2 == every.held_out_r2  # says why
+    np.testing.assert_array_equal(low.betas[codes != 2], every.betas[codes != 2])
+
+
 def test_tiles_are_left_out_as_a_whole():
     positions = np.random.default_rng(0).uniform(size=(2000, 2))
     folds = blocked_folds(positions, 0)

@@ -58,7 +58,9 @@ class TravlrConfig:
     ard_threshold
         Precision above which ``ard`` takes a coefficient for zero.
     score_threshold
-        A cell type whose R² stays below keeps only its mean, no coefficients.
+        A cell type whose R² in the cells it was fitted to stays below keeps only its mean, no coefficients. With
+        ``held_out`` the smooth estimator also asks for an R² above 0 in cells that were left out, or above a threshold
+        that is itself below 0.
     small_types
         What to do about cell types of a single cell, from which no coefficient can be told: let the
         cell keep its own value (``mean``) without coefficients, or ``refuse`` the fit.

@@ -146,7 +146,7 @@ def smooth_gene_steps(
 
     See :mod:`napari_tissue_dynamics.travlr.smooth_model` for the model. Of more than ``config.max_modulators``
     modulators only the most promising are fitted; the others have coefficients of 0. A type whose R² stays below
-    ``config.score_threshold`` keeps its mean and no coefficients.
+    ``config.score_threshold``, or whose R² of cells left out is below 0, keeps its mean and no coefficients.
 
     Parameters
     ----------
@@ -187,8 +187,21 @@ def smooth_gene_steps(
     tested = yield from report.passed_on(fitted.tested_steps(config), "support of the modulators", HELD_OUT, 1.0)
     if tested is None:
         return None
-    kept = np.array([r2 >= config.score_threshold for r2 in fitted.r2])
+    kept = _worth_keeping(fitted.r2, held_out.get("random", ()), config.score_threshold)
     return _gene_fit(target, design, fitted, chosen, kept, held_out, tested if config.permutations else None)
+
+
+def _worth_keeping(r2: tuple[float, ...], held_out: tuple[float, ...], threshold: float) -> NDArray[np.bool_]:
+    """Return which types keep their coefficients.
+
+    The threshold is one of the training R², as in the original. Many modulators reach it with nothing behind them, so
+    that coefficients must also predict cells that were left out no worse than their mean does, where that was looked
+    at; a threshold below 0 lowers this bar too, so that everything can be seen.
+    """
+    kept = np.array(r2) >= threshold
+    if held_out:
+        kept &= ~(np.array(held_out) < min(0.0, threshold))
+    return kept
 
 
 def _means_only(target: str, design: Design, place: SmoothPlace) -> GeneFit:
