@@ -114,5 +114,6 @@ def _half(number: int, fewest: int) -> int:
 
 def _sentence(choices: list[str], device: str, fewer: int = 0) -> str:
     *first, last = choices if device == "cpu" else [*choices, "the device 'cpu'"]
-    words = f"hoose {', '.join(first)} or {last}" if first else f"hoose {last}"
-    return f"Fit {fewer} genes at a time, or c{words}, and start again." if fewer else f"C{words}, and start again."
+    ways = f"{', '.join(first)} or {last}" if first else last
+    begin = f"Fit {fewer} genes at a time, or choose" if fewer else "Choose"
+    return f"{begin} {ways}, and start again."
