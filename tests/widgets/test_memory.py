@@ -114,15 +114,23 @@ def test_combo_of_devices_says_what_is_free_and_greys_out_what_is_not_there(qtbo
     combo = QComboBox()
     qtbot.addWidget(combo)
     combo.addItems(["auto", "cpu", "cuda", "mps"])
+    combo.setToolTip("Where.")
     choice = DeviceChoice(combo)
     assert not asked  # nothing is looked up when a dock is made
     combo.show()
-    qtbot.waitUntil(lambda: "free" in combo.itemText(1) and not choice._fetcher.is_busy)
+    qtbot.waitUntil(lambda: "GB" in combo.itemText(1) and not choice._fetcher.is_busy)
     assert [combo.itemText(k) for k in range(4)] == [
-        "Automatic: H200",
-        "CPU: 8.0 GB free",
-        "H200: 100.0 GB free (first of 2)",
+        "Auto: H200",
+        "CPU (8.0 GB)",
+        "H200 (100.0 GB), first of 2",
         "Apple graphics processor: none found",
+    ]
+    assert combo.toolTip().splitlines() == [
+        "Where.",
+        "Memory that is free:",
+        "CPU: 8.0 GB",
+        "H200: 100.0 GB",
+        "A2: not known",
     ]
     flags = combo.model().item(3).flags()
     assert not flags & Qt.ItemFlag.ItemIsEnabled

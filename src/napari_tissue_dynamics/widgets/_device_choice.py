@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.devices import Device
 
-TITLES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA graphics card", "mps": "Apple graphics processor"}
+TITLES = {"auto": "Auto", "cpu": "CPU", "cuda": "NVIDIA graphics card", "mps": "Apple graphics processor"}
 
 
 class DeviceChoice(QObject):
-    """Gives the items of a combo of devices words, and says of each what memory is free.
+    """Gives the items of a combo of devices words, and says of each what memory is free, in brackets.
 
     They are looked up in a thread when the combo is first seen and whenever a person turns to it: nothing is asked
     when a dock is made, and torch is not loaded. What this machine lacks cannot be chosen.
@@ -35,6 +35,7 @@ class DeviceChoice(QObject):
     def __init__(self, combo: QComboBox) -> None:
         super().__init__(combo)
         self._combo = combo
+        self._about = ""
         self._names = [combo.itemText(index) for index in range(combo.count())]
         self._fetcher = Fetcher(self)
         self._fetcher.arrived.connect(self.show_devices)
@@ -60,19 +61,21 @@ class DeviceChoice(QObject):
             if isinstance(model, QStandardItemModel):
                 model.item(index).setEnabled(name == "auto" or bool(there))
         lines = [f"{device.title}: {_free(device)}" for device in found]
-        self._combo.setItemData(self._names.index("cpu"), "\n".join(lines), Qt.ItemDataRole.ToolTipRole)
-        self._combo.setAccessibleDescription(". ".join(["Where the model computes", *lines]))
+        if not self._about:
+            self._about = self._combo.toolTip()
+        self._combo.setToolTip("\n".join([self._about, "Memory that is free:", *lines]))
+        self._combo.setAccessibleDescription(". ".join([self._about, "Memory that is free", *lines]))
 
 
 def _item(name: str, there: Sequence[Device], found: Sequence[Device]) -> str:
     if name == "auto":
         cards = [device for device in found if device.name == "cuda"]
-        return f"Automatic: {cards[0].title if cards else 'CPU'}"
+        return f"Auto: {cards[0].title if cards else 'CPU'}"
     if not there:
         return f"{TITLES[name]}: none found"
-    first = f"{there[0].title}: {_free(there[0])}"
-    return first if len(there) == 1 else f"{first} (first of {len(there)})"
+    first = there[0].title if there[0].free is None else f"{there[0].title} ({size(there[0].free)})"
+    return first if len(there) == 1 else f"{first}, first of {len(there)}"
 
 
 def _free(device: Device) -> str:
-    return "memory not known" if device.free is None else f"{size(device.free)} free"
+    return "not known" if device.free is None else size(device.free)

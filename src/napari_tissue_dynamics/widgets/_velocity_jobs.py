@@ -35,7 +35,7 @@ def kinetic_job(tissue: Tissue, config: KineticsConfig, known: Known, projection
     """Return the steps that fit a kinetic model; ``known`` is asked in the worker where time begins."""
 
     def steps(stop: StopToken) -> Generator[Progress, None, workflow.VelocityResult]:
-        yield Progress("where time begins", 0, 1, 0.0)
+        yield Progress("preparing the cells", 0, 1, 0.0)
         origin = known(tissue)
         return (yield from workflow.kinetics_steps(tissue, config, stop, origin=origin, projection=projection))
 
@@ -53,7 +53,7 @@ def steer_job(
     checkpoint, model = files
 
     def steps(stop: StopToken) -> Generator[Progress, None, workflow.VelocityResult]:
-        yield Progress("where time begins", 0, 1, 0.0)
+        yield Progress("preparing the cells", 0, 1, 0.0)
         origin = known(tissue)
         return (
             yield from workflow.velocity_steps(
