@@ -5,15 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_tissue_dynamics import velocity
 from napari_tissue_dynamics.layers.coloring import Values, coloring_of
 from napari_tissue_dynamics.layers.images import brightness, on_light
 from napari_tissue_dynamics.layers.points import latent_time_points
 from napari_tissue_dynamics.layers.stacks import tissue_layers
 from napari_tissue_dynamics.layers.vectors import velocity_vectors
+from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._coloring_view import show_coloring
 from napari_tissue_dynamics.widgets._legend import arrow_color_of
+from napari_tissue_dynamics.widgets._velocity_view import draw_velocity
 from napari_tissue_dynamics.widgets.legend import LegendDock
+from napari_tissue_dynamics.workflow import picture_steps
 
 DARK, WHITE = "#1a1a1a", "#ffffff"
 
@@ -123,3 +127,15 @@ def test_arrows_stay_over_the_colors_of_the_velocity(with_time, viewer, workspac
     time = Values(np.linspace(0, 1, tissue.n_cells).astype(np.float32))
     show_coloring(viewer, workspace, coloring_of("latent time spread", time))
     assert with_time.visible
+
+
+def test_a_new_velocity_is_seen_where_nothing_was(with_time, viewer, workspace, tissue):
+    """The layer of a fate is gone with the velocity it came from; arrows had made way for it."""
+    field = velocity.fit(tissue, velocity.KineticsConfig(model="steady_state", min_shared_counts=0))
+    result = run_to_end(picture_steps(tissue, field))
+    for layer in viewer.layers:
+        layer.visible = layer.name.startswith("histology")
+    workspace.set_velocity(result)
+    draw_velocity(viewer, workspace, tissue, result, lambda: workspace.set_velocity(result))
+    assert viewer.layers["velocity"].visible
+    assert [name for name in ("cells", "latent time") if viewer.layers[name].visible] == ["latent time"]

@@ -13,7 +13,7 @@ from napari_tissue_dynamics.widgets._fate_view import is_fate
 from napari_tissue_dynamics.widgets.legend import open_legend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import napari
 
@@ -65,10 +65,32 @@ def draw_velocity(
     open_legend(viewer)
     if first and not arrows_only:
         _viewer.hide_other_results(viewer, workspace, FIRST_SEEN)
+    if not arrows_only:
+        _bring_in_sight(viewer, workspace)
     chosen = _viewer.find(viewer, workspace, active) if active and not first else None
     chosen = chosen or _viewer.find(viewer, workspace, "latent time")
     if chosen is not None:
         viewer.layers.selection.active = chosen
+
+
+def _bring_in_sight(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
+    """Show the arrows of a new velocity where none are seen, and colors of the cells where their layer is gone."""
+
+    def shown(key: str) -> bool:
+        layer = _viewer.find(viewer, workspace, key)
+        return layer is not None and layer.visible
+
+    def show_first(keys: Iterable[str]) -> None:
+        layers = (_viewer.find(viewer, workspace, key) for key in keys)
+        layer = next((each for each in layers if each is not None), None)
+        if layer is not None:
+            layer.visible = True
+
+    if not any(map(shown, _viewer.ARROW_LAYERS)):
+        show_first(_viewer.ARROW_LAYERS)
+    colored = [key for key in workspace.layer_ids if _viewer.rank(key) in (_viewer.CELLS, _viewer.RESULT)]
+    if not any(map(shown, colored)):
+        show_first(("latent time", "cells"))
 
 
 def selected_cells(viewer: napari.viewer.Viewer, workspace: Workspace) -> list[int]:
