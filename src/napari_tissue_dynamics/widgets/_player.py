@@ -41,7 +41,7 @@ class Player(QWidget):
         self.speed = QComboBox()
         self.speed.addItems(list(SPEEDS))
         self.speed.setCurrentText("normal speed")
-        self.speed.setToolTip(f"How fast the {what} move.")
+        self.speed.setToolTip(f"How fast the {what} are played.")
         self.speed.setAccessibleName(f"Speed of the {what}")
         self.speed.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -129,4 +129,4 @@ class Player(QWidget):
         text = "Pause" if self.is_playing else "Play"
         self.button.setText(text)
         self.button.setAccessibleName(f"{'Pause' if self.is_playing else 'Play'} the {self._what}")
-        self.button.setToolTip(f"{'Hold' if self.is_playing else 'Let move'} the {self._what} (Space).")
+        self.button.setToolTip(f"{'Pause' if self.is_playing else 'Play'} the {self._what} (Space).")

@@ -125,7 +125,8 @@ class SearchBox(QWidget):
         listed = self.list.count()
         words = f"{n_found:,} entries" if n_found != 1 else "1 entry"
         more = f", {listed} listed; type on to narrow them down" if n_found > listed else ""
-        self.count.setText(f"{words}{more}" if n_found else "Nothing is called so. Type fewer letters.")
+        none = "Nothing is called so. Type fewer letters." if text else ""
+        self.count.setText(f"{words}{more}" if n_found else none)
 
     def _add(self, entries: Sequence[Entry], marks: dict[Entry, str]) -> None:
         for entry in entries:

@@ -54,7 +54,7 @@ class TimeFilm(QWidget):
         self.all_button.setToolTip("End the film and show the cells as they were.")
         self.all_button.setAccessibleName("Show all cells again")
         fields = rows()
-        add_row(fields, "Lit", self.lit, "Whether cells stay lit when their time is over, or fade.")
+        add_row(fields, "Cells lit", self.lit, "Whether cells stay lit when their time is over, or fade.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.player)
