@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 from torch_geometric.utils import softmax
 
+from napari_tissue_dynamics.steer.compiled import entry_products, over_rows, stable_order
+
 if TYPE_CHECKING:
     from scipy import sparse
 
@@ -21,7 +23,6 @@ WIDE = 128
 WIDEST = 64
 NARROWEST = 32
 CACHED_VALUES = 1 << 18
-SUM = 0  # how embedding_bag calls a sum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +64,12 @@ class SparseRows:
     @classmethod
     def of_entries(cls, rows: Tensor, columns: Tensor, number: int) -> SparseRows:
         """Take the places of the entries of a square matrix with ``number`` rows; ``rows`` (entries,) is ascending."""
-        order = torch.argsort(columns, stable=True)
-        return cls(_starts(rows, number), columns, rows, _starts(columns, number), rows[order], order)
+        turned_starts = _starts(columns, number)
+        if columns.device.type == "cpu":
+            order = torch.from_numpy(stable_order(columns.numpy(), turned_starts.numpy()))
+        else:
+            order = torch.argsort(columns, stable=True)
+        return cls(_starts(rows, number), columns, rows, turned_starts, rows[order], order)
 
     @property
     def n_rows(self) -> int:
@@ -192,11 +197,16 @@ def _sum_at_once(indices: Tensor, starts: Tensor, weights: Tensor, dense: Tensor
 
 def _products(places: SparseRows, left: Tensor, right: Tensor) -> Tensor:
     """Return the products at the entries: the gradient of a weighted sum in its weights."""
-    # Through autograd the sum itself, which is of no use here, would have to be computed first.
-    backward = torch.ops.aten._embedding_bag_per_sample_weights_backward
-    ends = places.columns, places.starts, places.rows
-    products: Tensor = backward(left.detach().contiguous(), right.detach().contiguous(), *ends, SUM)
-    return products
+    left, right = left.detach().contiguous(), right.detach().contiguous()
+    if left.device.type == "cpu":
+        products = left.new_empty(len(places.columns))
+        tensors = (places.starts, places.columns, left, right, products)
+        over_rows(entry_products, places.n_rows, *(tensor.numpy() for tensor in tensors))
+        return products
+    with torch.enable_grad():
+        weights = torch.zeros(len(places.columns), dtype=left.dtype, device=left.device, requires_grad=True)
+        total = _sum(places.columns, places.starts, weights, right)
+    return torch.autograd.grad(total, weights, left)[0]
 
 
 def _turned_sum(places: SparseRows, weights: Tensor, dense: Tensor) -> Tensor:

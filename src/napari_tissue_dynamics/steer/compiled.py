@@ -32,6 +32,44 @@ def over_rows(loop: Callable[..., None], n: int, *arguments: Any) -> None:
         list(pool.map(lambda begin, end: loop(begin, end, *arguments), ends[:-1], ends[1:]))
 
 
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def entry_products(
+    begin: int, end: int, starts: Places, columns: Places, left: Array, right: Array, products: Array
+) -> None:
+    """Write the product of a row of ``left`` and one of ``right`` for every entry of a sparse matrix.
+
+    Parameters
+    ----------
+    begin, end
+        The rows to do.
+    starts, columns
+        (rows + 1,) where the entries of each row begin, and the column of every entry.
+    left, right
+        (rows, d) and (columns, d).
+    products
+        (entries,) to be written.
+    """
+    for row in range(begin, end):
+        own = left[row]
+        for entry in range(starts[row], starts[row + 1]):
+            other = right[columns[entry]]
+            total = own.dtype.type(0)
+            for k in range(len(own)):
+                total += own[k] * other[k]
+            products[entry] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def stable_order(codes: Places, starts: Places) -> Places:
+    """Return the order that sorts codes, (n,), when ``starts[code]`` of them are lower: that of a stable argsort."""
+    order = np.empty(len(codes), np.int64)
+    free = starts.copy()
+    for place in range(len(codes)):
+        order[free[codes[place]]] = place
+        free[codes[place]] += 1
+    return order
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def choose_aims(
     begin: int,

@@ -112,15 +112,15 @@ class SteerNetwork(nn.Module):
     def encode(self, x: Tensor, incoming: SparseRows) -> tuple[Tensor, Tensor]:
         """Return the latent representation (cells, latent) and the attention weights (edges,)."""
         messages, weights = self.inward(x, incoming)
-        h = functional.elu(self.norms[0](messages))  # (cells, hidden)
+        h = functional.elu(self.norms[0](messages), inplace=True)  # (cells, hidden)
         return self.norms[1](h @ self.latent_weight), weights
 
     def decode(self, z: Tensor, weights: Tensor, incoming: SparseRows) -> Tensor:
         """Return the reconstructed input (cells, 2 genes)."""
         latent, wide = self._outward or (self.latent_weight, self.inward.weight)
         h = weighted_sum(incoming, weights, z) @ latent.T
-        h = functional.elu(self.norms[2](h))  # (cells, hidden)
-        return torch.sigmoid(self.norms[3](h @ wide.T))
+        h = functional.elu(self.norms[2](h), inplace=True)  # (cells, hidden)
+        return self.norms[3](h @ wide.T).sigmoid_()
 
     def rates(self, z: Tensor, time: Tensor, gate: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return transcription, splicing and degradation rates, (cells, genes, 3).
