@@ -13,6 +13,7 @@ from napari_tissue_dynamics.steer.losses import (
     Trends,
     min_cut_loss,
     min_cut_terms,
+    reconstruction_loss,
     smoothness_loss,
     structure_loss,
     time_order_loss,
@@ -33,6 +34,13 @@ def randn(*shape: int, seed: int = 0, grad: bool = False) -> torch.Tensor:
 def graph() -> sparse.csr_array:
     table = np.random.default_rng(0).random((N, N)) < 0.25
     return sparse.csr_array((table | np.eye(N, dtype=bool)).astype(np.float32))
+
+
+def test_reconstruction_loss_is_the_mean_squared_error_with_its_gradient():
+    values, x = randn(N, G, seed=1, grad=True), randn(N, G, seed=2)
+    got, expected = reconstruction_loss(values, x), torch.nn.functional.mse_loss(values, x)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(3 * loss, values)[0] for loss in (got, expected)))
 
 
 def test_structure_loss_equals_the_dense_one(graph):

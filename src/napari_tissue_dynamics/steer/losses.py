@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -159,8 +159,7 @@ class State:
 
 def reconstruction_loss(reconstruction: Tensor, x: Tensor) -> Tensor:
     """Return the mean squared error of the auto-encoder."""
-    # mse_loss does the same but fills one more array in its backward pass
-    return torch.linalg.vector_norm(reconstruction - x).square() / x.numel()
+    return _MeanSquare.apply(reconstruction - x)
 
 
 def structure_loss(z: Tensor, graph: SparseRows) -> Tensor:
@@ -248,6 +247,23 @@ def smoothness_loss(z: Tensor, time: Tensor, similar: SparseRows) -> Tensor:
 def cross_entropy(gate: Tensor, probability: Tensor) -> Tensor:
     r"""Return the cross-entropy :math:`-\mathrm{mean}_i \sum_k p_{ik} \log C_{ik}` of (cells, experts), in nats."""
     return -(probability * torch.log(gate + NEAR_ZERO)).sum(1).mean()
+
+
+class _MeanSquare(torch.autograd.Function):
+    """The mean of squares, through memory once in each direction."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        flat = values.reshape(-1)
+        return torch.dot(flat, flat) / max(len(flat), 1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        slope: Tensor = values * (gradient * (2 / max(values.numel(), 1)))
+        return slope
 
 
 def _shares(values: Tensor, similar: SparseRows) -> Tensor:

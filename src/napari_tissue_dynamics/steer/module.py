@@ -159,7 +159,7 @@ class Expert(nn.Module):
             x = functional.leaky_relu(norm(linear(x)))
             if self.training and self.dropout:
                 keep = torch.rand(x.shape, generator=generator, device=x.device) >= self.dropout
-                x = x * keep / (1 - self.dropout)
+                x = x * (keep / (1 - self.dropout))
         return torch.sigmoid(self.last(x))
 
 
@@ -176,10 +176,12 @@ def velocity(
     transcription; ``ratio`` (genes,) is what u was divided by over what s was divided by, κ, 1 when left out (as
     published). Returns (2, cells, genes): change of unspliced, then of spliced.
     """
-    transcription = rates[..., 0] if alpha is None else alpha
-    spliced_now = rates[..., 1] * u
+    transcription, splicing, degradation = rates.unbind(-1)
+    if alpha is not None:
+        transcription = alpha
+    spliced_now = splicing * u
     made = spliced_now if ratio is None else ratio * spliced_now
-    return torch.stack([transcription - spliced_now, made - rates[..., 2] * s])
+    return torch.stack([transcription - spliced_now, made - degradation * s])
 
 
 def _head(latent: int, outputs: int) -> nn.Sequential:
