@@ -40,6 +40,8 @@ class LegendPanel(QWidget):
         self.categories.setToolTip("Categories of the shown layer with their number of cells.")
         self.categories.setAccessibleName("Categories")
         self.categories.setSelectionMode(QListWidget.SelectionMode.NoSelection)
+        self.categories.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.categories.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.bar = ColorBarView()
         self.note = QLabel()
         self.note.setWordWrap(True)
@@ -84,7 +86,9 @@ class LegendPanel(QWidget):
         self.categories.clear()
         listed = largest(entries)
         for entry in listed:
-            self.categories.addItem(QListWidgetItem(_swatch(entry.color), f"{entry.name}  ({entry.count:,})"))
+            item = QListWidgetItem(_swatch(entry.color), f"{entry.name}  ({entry.count:,})")
+            item.setToolTip(item.text())
+            self.categories.addItem(item)
         if len(listed) < len(entries):
             self.categories.addItem(QListWidgetItem(f"and {len(entries) - len(listed):,} smaller ones"))
         row = max(self.categories.sizeHintForRow(0), SWATCH + 4)
