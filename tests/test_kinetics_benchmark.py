@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-FOLDERS = [Path(__file__).parents[1] / "benchmarks" / name for name in ("kinetics", "velocity")]
+FOLDERS = [Path(__file__).parents[1] / "benchmarks" / name for name in ("kinetics", "velocity", "shared")]
 
 
 @pytest.fixture
@@ -57,6 +57,25 @@ def test_velocity_scores_do_not_depend_on_the_unit_of_a_gene(module):
     assert wrong["cosine"] == pytest.approx(-1)
 
 
+@pytest.mark.parametrize(("turned", "expected"), [(False, 1.0), (True, 0.0)])
+def test_fates_of_a_graph_that_leads_to_the_right_or_the_wrong_end(module, turned, expected):
+    """Two lines of 40 cells with steps to the next two cells; turned, those into the 30 last ones change the line."""
+    n, early = 40, 10
+    truth = {"time": np.tile(np.arange(n, dtype=float), 2), "fate": np.repeat(np.eye(2), n, axis=0)}
+    truth["states"] = ("start", "one", "two")
+    row, column = [], []
+    for cell in range(2 * n):
+        line, place = divmod(cell, n)
+        for step in (1, 2):
+            if place + step < n:
+                crosses = turned and place < early <= place + step
+                row.append(cell)
+                column.append((1 - line if crosses else line) * n + place + step)
+    graph = sparse.csr_array((np.full(len(row), 0.9), (row, column)), shape=(2 * n, 2 * n))
+    scores = module("tree_scores").fate_scores(graph, truth)
+    assert scores["fate"] == pytest.approx(1 - early / n * (1 - expected))
+
+
 def test_results_are_kept_and_tabulated(module, monkeypatch, tmp_path):
     run = module("run")
 
@@ -77,6 +96,8 @@ def test_results_are_kept_and_tabulated(module, monkeypatch, tmp_path):
     assert steady["trajectory"] > 0.7
     assert steady["time_r"] > 0.9
     assert {"own_trajectory", "own_next", "peak_mib"} <= steady.keys()
+    assert steady["fate"] > 0.6
+    assert steady["ends_found"] <= 2
     assert json.loads(options.out.read_text()) == rows
     assert run.run_all(options, said.append) == rows
     assert len(said) == 2, "what is done is not run again"

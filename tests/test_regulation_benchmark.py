@@ -20,7 +20,7 @@ SMALL = BetaSettings(n_targets=1, n_types=2, n_factors=3, n_pairs=2, n_tf_ligand
 def module(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     yield importlib.import_module
-    for path in (*FOLDER.glob("*.py"), FOLDER.parent / "velocity" / "measured.py"):
+    for path in (*FOLDER.glob("*.py"), *(FOLDER.parent / "shared").glob("*.py")):
         sys.modules.pop(path.stem, None)
 
 
@@ -57,8 +57,8 @@ def test_results_are_collected_kept_and_tabulated(module, in_this_process, tmp_p
     assert run.run_all(options, said.append) == rows
     assert len(said) == 2, "what is done is not run again"
     table = module("table").markdown(rows)
-    assert "### 150 cells" in table
-    assert f"| ridge | 1 x 2 | {ridge['correlation']:.2f} |" in table
+    assert "### 150 cells\n\n2 genes of every tissue." in table
+    assert f"| ridge (1) | {ridge['correlation']:.2f} |" in table
 
 
 def test_columns_give_the_true_signal(problem):

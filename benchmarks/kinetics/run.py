@@ -77,12 +77,14 @@ def prepare(folder, case, seed):
     return truth, *candidates(folder)
 
 
-def run_all(options):
+def run_all(options, report=print):
     """Run every method on every tree that has no row in ``options.out`` yet; return all rows."""
     case = {name: getattr(options, name) for name in ("cells", "genes", "states", "branch_points", "noise")}
-    return run_missing(
-        options, [case], prepare, lambda method, folder, made, case, _: run_method(method, folder, made, case, options)
-    )
+
+    def run(method, folder, made, case, _):
+        return run_method(method, folder, made, case, options)
+
+    return run_missing(options, [case], prepare, run, report)
 
 
 def parse(arguments=None):

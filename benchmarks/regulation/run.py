@@ -69,12 +69,14 @@ def prepare(folder, case, seed):
     return write_simulated(folder, case["cells"], seed, settings)
 
 
-def run_all(options):
+def run_all(options, report=print):
     """Run every method on every tissue that has no row in ``options.out`` yet; return all rows."""
     cases = [{"cells": cells, "targets": options.targets, "sharing": options.sharing} for cells in options.cells]
-    return run_missing(
-        options, cases, prepare, lambda method, folder, made, *_: run_method(method, folder, made, options)
-    )
+
+    def run(method, folder, made, *_):
+        return run_method(method, folder, made, options)
+
+    return run_missing(options, cases, prepare, run, report)
 
 
 def parse(arguments=None):

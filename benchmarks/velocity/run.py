@@ -7,7 +7,6 @@ for all. Results are kept after every run: started again with the same ``--out``
 import argparse
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -66,7 +65,7 @@ def _schedule(options):
     ]
 
 
-def run_method(options, method, folder, truth, case, seed):
+def run_method(method, folder, truth, case, seed, options):
     """Run one method on one tissue; return its scores, or what it said when it failed."""
     environment = {**os.environ, **dict.fromkeys(THREADS, str(options.threads))}
     words = [str(word) for word in command(method, folder, case, seed, options)]
@@ -78,9 +77,13 @@ def run_method(options, method, folder, truth, case, seed):
     return {"scores": {**scores, **{name: used[name] for name in ("wall", "cpu", "peak_mib")}}}
 
 
-def run_all(options):
+def run_all(options, report=print):
     """Run every method on every tissue that has no row in ``options.out`` yet; return all rows."""
-    return run_missing(options, cases(options), write_tissue, partial(run_method, options))
+
+    def run(*what):
+        return run_method(*what, options)
+
+    return run_missing(options, cases(options), write_tissue, run, report)
 
 
 def cases(options):
