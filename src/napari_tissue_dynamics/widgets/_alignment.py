@@ -5,14 +5,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QGridLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.data.placement import Placement, moved
 from napari_tissue_dynamics.layers.images import histology_image
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._number import NumberBox
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 
 if TYPE_CHECKING:
     import napari
@@ -45,15 +45,15 @@ class AlignmentPanel(QWidget):
         self._verdicts: tuple[Alignment, ...] = ()
         self.verdict = sentences("Alignment of cells and image", NO_IMAGE)
         self.library = QComboBox()
-        self.propose = _button("Move as proposed", "Move the image so that more cells lie on tissue.")
-        self.flip_x = _button("Flip left-right", "Mirror the image: left and right change places.")
-        self.flip_y = _button("Flip top-bottom", "Mirror the image: top and bottom change places.")
-        self.swap = _button("Swap x and y", "Turn rows of the image into columns.")
+        self.propose = push_button("Move as proposed", "Move the image so that more cells lie on tissue.")
+        self.flip_x = push_button("Flip left-right", "Mirror the image: left and right change places.")
+        self.flip_y = push_button("Flip top-bottom", "Mirror the image: top and bottom change places.")
+        self.swap = push_button("Swap x and y", "Turn rows of the image into columns.")
         self.scale = NumberBox()
         self.scale.setRange(1 / LARGEST_SCALE, LARGEST_SCALE)
         self.scale.setValue(1.0)
-        self.enlarge = _button("Scale", "Enlarge the image by the factor beside.")
-        self.undo = _button("Undo", "Take the last move back.")
+        self.enlarge = push_button("Scale", "Enlarge the image by the factor beside.")
+        self.undo = push_button("Undo", "Take the last move back.")
         self._arrange()
         self.propose.clicked.connect(self._as_proposed)
         for button, move in ((self.flip_x, FLIP_X), (self.flip_y, FLIP_Y), (self.swap, SWAP)):
@@ -164,10 +164,3 @@ def _move(
                 other = moved(image, move)
                 owner.set_image(other)
                 _viewer.show(window, owner, histology_image(other, unit=tissue.unit))
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.setAccessibleName(text)
-    return button

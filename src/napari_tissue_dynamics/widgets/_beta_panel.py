@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.analysis.interactions import LIGAND_RECEPTOR, LIGAND_TF, TF
 from napari_tissue_dynamics.widgets._legend import LegendPanel
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 from napari_tissue_dynamics.widgets._table import Column, ValueTable, percent, plain, signed
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class BetaPanel(QWidget):
         self.table = ValueTable("Betas in this cell", COLUMNS, TABLE_TIP)
         self.table.sortByColumn(1, self.table.sorted_by[1].DescendingOrder)
         self.words = sentences("Prediction for this cell")
-        self.map_button = _button("Map beta", "Color the cells by this coefficient (Enter in the table).")
-        self.senders_button = _button("Show senders", "Draw which cells send the ligand of this pair to the cell.")
+        self.map_button = push_button("Map beta", "Color the cells by this coefficient (Enter in the table).")
+        self.senders_button = push_button("Show senders", "Draw which cells send the ligand of this pair to the cell.")
         self.senders_button.setCheckable(True)
         self.senders_words = sentences("Senders of the signal")
         self.legend = LegendPanel()
@@ -174,10 +174,3 @@ def in_words(report: BetaReport, pinned: BetaReport | None) -> str:
     if pinned is not None and not math.isnan(pinned.predicted):
         text += f" In the pinned cell: {pinned.predicted:.3g}."
     return text
-
-
-def _button(name: str, tooltip: str) -> QPushButton:
-    button = QPushButton(name)
-    button.setToolTip(tooltip)
-    button.setAccessibleName(name)
-    return button

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QColorDialog,
     QHBoxLayout,
     QHeaderView,
-    QPushButton,
     QSizePolicy,
     QTreeWidget,
     QTreeWidgetItem,
@@ -20,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_tissue_dynamics.layers.colors import UNASSIGNED, palette
 from napari_tissue_dynamics.layers.legend import largest
-from napari_tissue_dynamics.widgets._rows import sentences
+from napari_tissue_dynamics.widgets._rows import push_button, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +63,9 @@ class CategoryPanel(QWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        self.only = _button("Only this", "Hide all other categories (Enter, or double click a category).")
-        self.all = _button("Show all", "Bring all hidden categories back, also those of other columns.")
-        self.color = _button("Color…", "Choose another color for this category (C).")
+        self.only = push_button("Only this", "Hide all other categories (Enter, or double click a category).")
+        self.all = push_button("Show all", "Bring all hidden categories back, also those of other columns.")
+        self.color = push_button("Color…", "Choose another color for this category (C).")
         self.more = sentences("How many categories are listed")
         self._names: frozenset[str] = frozenset()
         self._hidden: frozenset[str] = frozenset()
@@ -164,13 +163,6 @@ class CategoryPanel(QWidget):
         listed = {each.data(0, NAME): each.checkState(0) for each in self._items()}
         unchecked = {name for name, state in listed.items() if state == Qt.CheckState.Unchecked}
         return frozenset(unchecked | (self._hidden - listed.keys()))
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.setAccessibleName(text)
-    return button
 
 
 def _swatch(color: str) -> QIcon:

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QApplication,
     QFrame,
     QLabel,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -23,6 +22,7 @@ from napari_tissue_dynamics.widgets._jobs import start_job
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import opening, show_tissue, shown_source
 from napari_tissue_dynamics.widgets._queue import QueueList
+from napari_tissue_dynamics.widgets._rows import push_button
 from napari_tissue_dynamics.widgets._tabs import JoinTabs
 from napari_tissue_dynamics.widgets._workspace import workspace_of
 
@@ -68,13 +68,11 @@ class Dock(QWidget):
         self.message.setWordWrap(True)
         self.message.setStyleSheet(ERROR_STYLE)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.copy_report = QPushButton("Copy report")
-        self.copy_report.setToolTip("Copy the technical details of the error to the clipboard.")
-        self.copy_report.setAccessibleName("Copy report")
+        self.copy_report = push_button("Copy report", "Copy the technical details of the error to the clipboard.")
         self.copy_report.clicked.connect(self._copy_details)
-        self.take_shown = QPushButton("Use the shown tissue")
-        self.take_shown.setToolTip("Work with the file that was dropped on the viewer, or with the sample.")
-        self.take_shown.setAccessibleName("Use the shown tissue")
+        self.take_shown = push_button(
+            "Use the shown tissue", "Work with the file that was dropped on the viewer, or with the sample."
+        )
         self.take_shown.clicked.connect(self.use_shown)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

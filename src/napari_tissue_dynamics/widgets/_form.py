@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, ge
 from annotated_types import Ge, Gt, Interval, Le, Lt
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.widgets._device_choice import DeviceChoice
 from napari_tissue_dynamics.widgets._number import IntBox, NumberBox
-from napari_tissue_dynamics.widgets._rows import add_row, rows
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows
 from napari_tissue_dynamics.widgets._section import Section
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ class Form(QWidget, Generic[Settings]):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(basic)
         content = QWidget()
-        self.defaults = QPushButton("Back to the defaults")
-        self.defaults.setToolTip("Give every setting of this form the value it has at first.")
-        self.defaults.setAccessibleName("Back to the defaults")
+        self.defaults = push_button(
+            "Back to the defaults", "Give every setting of this form the value it has at first."
+        )
         self.defaults.clicked.connect(lambda: self.set_value(settings_type()))
         many = advanced.rowCount()
         advanced.addRow(self.defaults)

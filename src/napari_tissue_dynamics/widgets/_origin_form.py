@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,9 +41,9 @@ class OriginForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind, self.cell_type, self.stage = QComboBox(), QComboBox(), QComboBox()
-        self.use_selected = QPushButton("Use selected cells")
-        self.use_selected.setToolTip("Take the cells that are selected in a points layer as the first ones.")
-        self.use_selected.setAccessibleName("Use selected cells")
+        self.use_selected = push_button(
+            "Use selected cells", "Take the cells that are selected in a points layer as the first ones."
+        )
         self.words = sentences("Where time begins")
         self._source: Path | None = None
         self._roots: NDArray[np.intp] = np.empty(0, dtype=np.intp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 _INVISIBLE = "\u200b"
 _WHERE_TO_BREAK = re.compile(r"(?<=\w)(?:[_/-]|(?<!\d)\.|\.(?!\d))(?=\w)|\w{20}(?=\w)")
@@ -18,6 +18,14 @@ def rows() -> QFormLayout:
     layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     return layout
+
+
+def push_button(text: str, tooltip: str) -> QPushButton:
+    """Return a button that says what it does when the mouse rests on it."""
+    found = QPushButton(text)
+    found.setToolTip(tooltip)
+    found.setAccessibleName(text)
+    return found
 
 
 def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, inside: QWidget | None = None) -> None:

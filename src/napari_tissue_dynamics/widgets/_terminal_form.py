@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,8 +46,10 @@ class TerminalForm(QWidget):
         self.types, self.states = QListWidget(), QListWidget()
         self.name = QLineEdit()
         self.name.setPlaceholderText("name of the state")
-        self.add_button = _button("Add the selected cells", "Make the selected cells a terminal state of this name.")
-        self.remove_button = _button("Remove the chosen state", "Take the state that is chosen in the list away.")
+        self.add_button = push_button(
+            "Add the selected cells", "Make the selected cells a terminal state of this name."
+        )
+        self.remove_button = push_button("Remove the chosen state", "Take the state that is chosen in the list away.")
         self.words = sentences("Terminal states")
         self._labels: Labels | None = None
         self._own: Labels | None = None
@@ -198,10 +200,3 @@ class TerminalForm(QWidget):
 def _fit_height(view: QListWidget, n_rows: int) -> None:
     row = max(view.sizeHintForRow(0), view.fontMetrics().height() + 4)
     view.setFixedHeight(row * min(max(n_rows, 1), ROWS_SHOWN) + 8)
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.setAccessibleName(text)
-    return button

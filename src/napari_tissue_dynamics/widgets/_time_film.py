@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Points
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.layers.time_film import FILM, film_points, lit_colors, time_colors
 from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._legend import legend_of
 from napari_tissue_dynamics.widgets._moving import repaint
 from napari_tissue_dynamics.widgets._player import Player
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 
 if TYPE_CHECKING:
     import napari
@@ -50,9 +50,7 @@ class TimeFilm(QWidget):
         self.lit = QComboBox()
         self.lit.addItems(["up to now", "only now"])
         self.now = sentences("Time that is shown")
-        self.all_button = QPushButton("Show all cells again")
-        self.all_button.setToolTip("End the film and show the cells as they were.")
-        self.all_button.setAccessibleName("Show all cells again")
+        self.all_button = push_button("Show all cells again", "End the film and show the cells as they were.")
         fields = rows()
         add_row(fields, "Cells lit", self.lit, "Whether cells stay lit when their time is over, or fade.")
         layout = QVBoxLayout(self)

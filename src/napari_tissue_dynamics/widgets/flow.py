@@ -16,7 +16,7 @@ from napari_tissue_dynamics.widgets import _viewer
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._particle_film import ParticleFilm
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets._time_film import TimeFilm
 
@@ -55,9 +55,7 @@ class FlowDock(Dock):
         self.faded.setChecked(True)
         self.length = sentences("Meaning of the arrow length")
         self.particles = ParticleFilm(viewer, self.workspace)
-        self.clear_particles = QPushButton("Take the particles away")
-        self.clear_particles.setToolTip("End the film of the particles.")
-        self.clear_particles.setAccessibleName("Take the particles away")
+        self.clear_particles = push_button("Take the particles away", "End the film of the particles.")
         self.time = TimeFilm(viewer, self.workspace)
         self.experts = QComboBox()
         self.show_experts = QPushButton("Show experts")

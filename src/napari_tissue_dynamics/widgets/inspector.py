@@ -19,14 +19,14 @@ from napari_tissue_dynamics.layers.fates import fate_colors
 from napari_tissue_dynamics.layers.points import beta_points
 from napari_tissue_dynamics.layers.rings import MARKS, REACH, SENDERS, cell_rings, reach_ring, sender_vectors
 from napari_tissue_dynamics.widgets import _viewer
-from napari_tissue_dynamics.widgets._beta_panel import KINDS, BetaPanel, _button
+from napari_tissue_dynamics.widgets._beta_panel import KINDS, BetaPanel
 from napari_tissue_dynamics.widgets._cell_source import CellSource
 from napari_tissue_dynamics.widgets._dock import Dock
 from napari_tissue_dynamics.widgets._last import beside, keep_result
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._picking import picker_of
 from napari_tissue_dynamics.widgets._portrait_panel import PortraitPanel
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.widgets._share_bars import Bar, ShareBars
 from napari_tissue_dynamics.widgets._table import Column, ValueTable, as_csv, plain, signed
@@ -78,10 +78,12 @@ class InspectorDock(Dock):
         self.cell = QLineEdit()
         self.header = sentences("Inspected cell", ASK)
         self.header.setTextFormat(Qt.TextFormat.RichText)
-        self.pin_button = _button("Pin to compare", "Keep this cell beside the next ones that are clicked (Ctrl+P).")
+        self.pin_button = push_button(
+            "Pin to compare", "Keep this cell beside the next ones that are clicked (Ctrl+P)."
+        )
         self.pin_button.setCheckable(True)
-        self.copy_button = _button("Copy", "Copy all that is known of the cell as text.")
-        self.save_button = _button("Save CSV …", "Write the betas of the target in this cell to a table.")
+        self.copy_button = push_button("Copy", "Copy all that is known of the cell as text.")
+        self.save_button = push_button("Save CSV …", "Write the betas of the target in this cell to a table.")
         self.experts, self.fates = ShareBars("Time and weights of the experts"), ShareBars("Fates")
         self.genes = ValueTable("Genes that change most", GENE_COLUMNS, "Genes whose spliced RNA changes fastest.")
         self.genes.sortByColumn(1, Qt.SortOrder.DescendingOrder)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QPlainTextEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QPlainTextEdit, QWidget
 
 from napari_tissue_dynamics.data.action_log import SAVE, plain
 from napari_tissue_dynamics.data.anndata_io import ReadOptions
@@ -24,7 +24,7 @@ from napari_tissue_dynamics.widgets._last import beside, keep_of_file, keep_resu
 from napari_tissue_dynamics.widgets._listen import listen
 from napari_tissue_dynamics.widgets._opening import Opened, opening, show_tissue
 from napari_tissue_dynamics.widgets._read_form import ReadForm
-from napari_tissue_dynamics.widgets._rows import add_row, rows, sentences
+from napari_tissue_dynamics.widgets._rows import add_row, push_button, rows, sentences
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._section import Section
 from napari_tissue_dynamics.workflow.replay import read_options_from
@@ -64,15 +64,17 @@ class LoadDock(Dock):
         self.report = sentences("Readiness for fits", "")
         self.details = _report_view()
         self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
-        self.look_button = _button("Look into the file", "Show what the file holds, to choose from below.")
-        self.only_tissue = _button("Leave out spots beside the tissue", "Read the file again without spots on glass.")
+        self.look_button = push_button("Look into the file", "Show what the file holds, to choose from below.")
+        self.only_tissue = push_button(
+            "Leave out spots beside the tissue", "Read the file again without spots on glass."
+        )
         self.form = ReadForm()
         self.panel = RunPanel("Load", "Read the tissue and draw it.")
         self.summary = sentences("Summary of the tissue", "No tissue is loaded.")
         self.align = AlignmentPanel(viewer, self.workspace)
         self.color = ColorBox()
-        self.save_button = _button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
-        self.log_button = _button(
+        self.save_button = push_button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
+        self.log_button = push_button(
             "Save action log as …", "Write what was done with this tissue; 'tissue-dynamics replay' does it again."
         )
         self._arrange()
@@ -321,13 +323,6 @@ def _report_view() -> QPlainTextEdit:
     view.setAccessibleName("Readiness report")
     view.setToolTip("What stands in the way of a fit and what to do about it; the text can be copied.")
     return view
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.setAccessibleName(text)
-    return button
 
 
 def _looking(path: Path) -> Steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QMessageBox, QPushButton
+from qtpy.QtWidgets import QMessageBox
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.projection import ProjectionConfig
@@ -28,7 +28,7 @@ from napari_tissue_dynamics.widgets._memory import advised, said_before, velocit
 from napari_tissue_dynamics.widgets._model_form import SPOKEN, ModelForm
 from napari_tissue_dynamics.widgets._origin_form import OriginForm
 from napari_tissue_dynamics.widgets._preferences import threads
-from napari_tissue_dynamics.widgets._rows import sentences
+from napari_tissue_dynamics.widgets._rows import push_button, sentences
 from napari_tissue_dynamics.widgets._run_files import RunFiles
 from napari_tissue_dynamics.widgets._run_panel import RunPanel
 from napari_tissue_dynamics.widgets._runs import RunHistory
@@ -80,11 +80,13 @@ class VelocityDock(Dock):
         self.panel = RunPanel(
             "Fit velocity", "Estimate RNA velocity and latent time of every cell, with STEER also its expert."
         )
-        self.resume_button = QPushButton("Resume the stopped run")
-        self.resume_button.setToolTip("Go on from the state in which the last run was stopped or broke off.")
-        self.resume_button.setAccessibleName("Resume the stopped run")
-        self.stored_button = _button("Use the velocities of the file", USE_STORED)
-        self.portrait_button = _button("Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit.")
+        self.resume_button = push_button(
+            "Resume the stopped run", "Go on from the state in which the last run was stopped or broke off."
+        )
+        self.stored_button = push_button("Use the velocities of the file", USE_STORED)
+        self.portrait_button = push_button(
+            "Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit."
+        )
         self.exports = ExportPanel()
         self._redrawing = self._redraw_again = False
         self._arrange()
@@ -425,10 +427,3 @@ class VelocityDock(Dock):
         tissue = self.workspace.tissue
         meaning = "" if tissue is None else tissue.counts_meaning
         return f"Mind what the counts mean: {meaning}." if meaning else ""
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.setAccessibleName(text)
-    return button
