@@ -99,7 +99,7 @@ def run_and_read(capsys, *arguments):
         (lambda adata: adata, [*TRAVLR, "--targets", "Nope"], ["Nope"]),
         (
             with_lonely_cell,
-            [*TRAVLR, "--targets", "Gene0", "--small-types", "refuse"],
+            [*TRAVLR, "--targets", "Gene0"],
             ["Lonely", "1 cell"],
         ),
     ],

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add_reading(demo)
     _add_network(demo)
     demo.add_argument(
-        "--small-types", choices=("mean", "refuse"), default="mean", help="what to do about types of a single cell"
+        "--small-types", choices=("refuse", "mean"), default="refuse", help="what to do about types of a single cell"
     )
     demo.set_defaults(run=_demo)
 

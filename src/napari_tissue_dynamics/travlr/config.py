@@ -62,8 +62,8 @@ class TravlrConfig:
         ``held_out`` the smooth estimator also asks for an R² above 0 in cells that were left out, or above a threshold
         that is itself below 0.
     small_types
-        What to do about cell types of a single cell, from which no coefficient can be told: let the
-        cell keep its own value (``mean``) without coefficients, or ``refuse`` the fit.
+        What to do about cell types of a single cell, from which no coefficient can be told: ``refuse`` the fit, or
+        let the cell keep its own value (``mean``) without coefficients.
     vision_model
         Network that bends the seed coefficients: convolutional (``cnn``) or a vision ``transformer`` (flat tissue,
         sides divisible by 4).
@@ -110,7 +110,7 @@ class TravlrConfig:
     l1_reg: Annotated[float, Ge(0)] = 1e-9
     ard_threshold: Annotated[float, Interval(gt=0)] = 1e4
     score_threshold: Annotated[float, Interval(le=1)] = 0.2
-    small_types: Literal["mean", "refuse"] = "mean"
+    small_types: Literal["refuse", "mean"] = "refuse"
     vision_model: Literal["cnn", "transformer"] = "cnn"
     activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
     maps: Literal["position", "masked_distance", "density"] = "position"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
     from napari_tissue_dynamics.workflow import VelocityResult
 
-SmallTypes: TypeAlias = Literal["mean", "refuse"]
+SmallTypes: TypeAlias = Literal["refuse", "mean"]
 
 SIMULATED_CELLS, SIMULATED_GENES = 1200, 150
 WINDOW_SIZE = (1440, 900)
@@ -59,7 +59,7 @@ def run_demo(
     source: Path | None = None,
     targets: Sequence[str] = (),
     network: RegulatoryNetwork | None = None,
-    small_types: SmallTypes = "mean",
+    small_types: SmallTypes = "refuse",
     window: bool = True,
 ) -> None:
     """Read, train, fit, draw and save.
