@@ -168,7 +168,7 @@ def test_places_in_several_parts(good, look):
 def test_small_and_missing_types(good, look):
     good.obs["cell_type"] = pd.Categorical(["a"] * 70 + ["b"] * 15 + ["c"] + [None] * 4)
     report = look(good)
-    assert "Type c of cell_type has a single cell." in said(report, stops=False)
+    assert "Type c of cell_type has a single cell." in said(report, stops=True)
     assert "Type b of cell_type has fewer than 20 cells." in said(report)
     assert "4 cells without a cell type in cell_type." in said(report)
 

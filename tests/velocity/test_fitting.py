@@ -253,6 +253,8 @@ def test_torch_and_numpy_fit_the_same_field(simulated, results, monkeypatch):
     names = ("fit_scaling", "fit_alpha", "fit_t_", "fit_likelihood")
     apart = [np.abs(found.gene_table[name] - expected.gene_table[name]) for name in names]
     near = [each < 0.02 * np.abs(expected.gene_table[name]) for each, name in zip(apart, names, strict=True)]
+    assert min(each.mean() for each in near) > 0.9  # a few genes have two equally good curves
     same = np.logical_and.reduce(near)
-    assert same.mean() > 0.85  # a few genes have two equally good curves
-    assert ((found.regulation > 0) == (expected.regulation > 0))[:, same].mean() > 0.99
+    agree = (found.regulation > 0) == (expected.regulation > 0)
+    assert agree[:, same].mean() > 0.99
+    assert agree.mean() > 0.98

@@ -147,8 +147,8 @@ def cell_type_problems(labels: Labels | None) -> list[Problem]:
     few = [name for name, size in zip(labels.categories, sizes, strict=True) if 1 < size < FEWEST_OF_TYPE]
     if single:
         what = f"{_named(single)} of {labels.name} {'has' if len(single) == 1 else 'have'} a single cell."
-        remedy = "Nothing regulates in so few: the cell keeps its value. Merge types if that makes sense."
-        found.append(Problem(what, remedy, "regulation"))
+        remedy = "Set 'small types' to 'mean', merge types or choose another column."
+        found.append(Problem(what, remedy, "regulation", stops=True))
     if few:
         what = f"{_named(few)} of {labels.name} {'has' if len(few) == 1 else 'have'} fewer than {FEWEST_OF_TYPE} cells."
         found.append(Problem(what, "Little can be said about them; merge types if that makes sense.", "regulation"))
