@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 
-from napari_tissue_dynamics.travlr.signals import received_steps
+from napari_tissue_dynamics.travlr.received_ligands import received_steps
 
 CELLS, SIDE, RADIUS, LIGANDS, CHECKED = 1_000_000, 20_000.0, 150.0, 8, 100
 

@@ -47,15 +47,15 @@ def measure(n_cells, n_genes):
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QApplication
 
-    from napari_tissue_dynamics.layers.catalogue import Catalogue, Entry
+    from napari_tissue_dynamics.layers.colorable import Catalogue, Entry
     from napari_tissue_dynamics.layers.coloring import prepared
     from napari_tissue_dynamics.layers.points import cell_points
-    from napari_tissue_dynamics.widgets import _viewer
-    from napari_tissue_dynamics.widgets._hover_card import HoverCard
-    from napari_tissue_dynamics.widgets._picking import picker_of
-    from napari_tissue_dynamics.widgets._sources import sources_of
-    from napari_tissue_dynamics.widgets._workspace import workspace_of
-    from napari_tissue_dynamics.widgets.explore import ExploreDock
+    from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
+    from napari_tissue_dynamics.widgets.canvas.hover_card import HoverCard
+    from napari_tissue_dynamics.widgets.canvas.picking import picker_of
+    from napari_tissue_dynamics.widgets.docks.explore import ExploreDock
+    from napari_tissue_dynamics.widgets.panels.colorable_sources import sources_of
+    from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
     app = QApplication.instance() or QApplication([])
     rng = np.random.default_rng(0)
@@ -110,7 +110,7 @@ def searching(catalogue):
 @contextmanager
 def fit_beside():
     """Train STEER in a thread of this process while the block runs, as the docks do."""
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
+    from napari_tissue_dynamics.simulators.tissue import simulate_tissue
     from napari_tissue_dynamics.steer import SteerConfig, fit_steps
 
     stop, started = threading.Event(), threading.Event()

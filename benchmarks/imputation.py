@@ -9,7 +9,7 @@ from scipy import sparse
 
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 from napari_tissue_dynamics.travlr.training import fit
 
 CELLS, GENES, TYPES, FACTORS, DECOYS, SEEDS = 1200, 200, 3, 3, 3, 2

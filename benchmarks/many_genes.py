@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
+from napari_tissue_dynamics.travlr.batch.batch_fit import Place, fit_genes
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.many import Place, fit_genes
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
 CELLS, TYPES, TFS, PAIRS, REGULATORS = 5000, 5, 120, 60, 15
 

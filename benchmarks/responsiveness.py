@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from napari_tissue_dynamics.widgets.display import has_display, virtual_display
+from napari_tissue_dynamics.widgets.docks.display import has_display, virtual_display
 
 CELLS, GENES = 3000, 500
 SECONDS = 60
@@ -20,9 +20,9 @@ def measure(cells, genes, seconds):
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
-    from napari_tissue_dynamics.widgets._workspace import workspace_of
-    from napari_tissue_dynamics.widgets.velocity import VelocityDock
+    from napari_tissue_dynamics.simulators.tissue import simulate_tissue
+    from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
+    from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
     viewer = napari.Viewer()
     dock = VelocityDock(viewer)

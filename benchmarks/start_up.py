@@ -4,7 +4,7 @@ import statistics
 import subprocess
 import sys
 
-from napari_tissue_dynamics.widgets.display import has_display, virtual_display
+from napari_tissue_dynamics.widgets.docks.display import has_display, virtual_display
 
 ROUNDS = 9
 PLUGIN = "napari-tissue-dynamics"

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import SteerConfig
 from napari_tissue_dynamics.workflow import velocity
 

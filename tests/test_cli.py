@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.anndata_io import read_provenance
-from napari_tissue_dynamics.data.simulate import simulate_tissue
-from napari_tissue_dynamics.data.simulate_velocity import Noise, simulate_bilinear, simulate_multiradial
+from napari_tissue_dynamics.data.io import read_provenance
 from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
+from napari_tissue_dynamics.simulators.velocity import Noise, simulate_bilinear, simulate_multiradial
 from napari_tissue_dynamics.steer import SteerConfig, fit
 from napari_tissue_dynamics.travlr import TravlrConfig
 
@@ -342,7 +342,7 @@ def test_many_genes_of_the_command_line(tmp_path, capsys):
 
 
 def test_an_interrupted_run_keeps_its_genes_and_gives_the_others_back(tmp_path, capsys, monkeypatch):
-    from napari_tissue_dynamics.travlr import many
+    from napari_tissue_dynamics.travlr.batch import batch_fit as many
 
     path, store = tmp_path / "in.h5ad", tmp_path / "run"
     simulated = simulate_tissue(100, 40, seed=0)

@@ -5,10 +5,10 @@ import pytest
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad, read_velocity, write_h5ad
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
+from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad, read_velocity, write_h5ad
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.simulators.branching import simulate_branching
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
+from napari_tissue_dynamics.simulators.branching import simulate_branching
 
 SIZE = ("--cells", "150", "--genes", "40")
 

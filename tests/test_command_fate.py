@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics import workflow
-from napari_tissue_dynamics.analysis.fate import FateConfig
+from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.anndata_io import read_fate, read_h5ad, read_provenance, read_velocity, write_h5ad
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-from napari_tissue_dynamics.velocity import KineticsConfig, fit
+from napari_tissue_dynamics.data.io import read_fate, read_h5ad, read_provenance, read_velocity, write_h5ad
+from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
+from napari_tissue_dynamics.simulators.branching import simulate_branching
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,15 @@ import pytest
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad, read_provenance, write_simulated
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
+from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad, read_provenance
 from napari_tissue_dynamics.descriptions import parameter_texts
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.graph.origin import Origin
+from napari_tissue_dynamics.kinetic_models import KineticsConfig
+from napari_tissue_dynamics.kinetics.root_cells import Origin
+from napari_tissue_dynamics.simulators.branching import simulate_branching
+from napari_tissue_dynamics.simulators.noise import Noise
+from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.steer import SteerConfig
-from napari_tissue_dynamics.velocity import KineticsConfig
 from napari_tissue_dynamics.workflow import kinetics
 
 

@@ -25,7 +25,7 @@ def modules_loaded_by(code):
         "import napari_tissue_dynamics.steer, napari_tissue_dynamics.travlr",
         "import napari_tissue_dynamics.layers.points, napari_tissue_dynamics.layers.vectors",
         "import napari_tissue_dynamics.readers, napari_tissue_dynamics.samples",
-        "import napari_tissue_dynamics.data.anndata_io, napari_tissue_dynamics.workflow",
+        "import napari_tissue_dynamics.data.io, napari_tissue_dynamics.workflow",
         "import napari_tissue_dynamics.cli",
     ],
 )

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
-from napari_tissue_dynamics.data.anndata_io import write_h5ad
-from napari_tissue_dynamics.data.placement import Placement, moved
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.io import write_h5ad
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.readers import get_reader, read_layers
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from napari_tissue_dynamics.data.simulate_betas import BetaSettings
+from napari_tissue_dynamics.simulators.betas import BetaSettings
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "regulation"
 SMALL = BetaSettings(n_targets=1, n_types=2, n_factors=3, n_pairs=2, n_tf_ligands=1)

@@ -9,14 +9,14 @@ import pytest
 from scipy import sparse
 
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.action_log import ActionLog, read_log
-from napari_tissue_dynamics.data.anndata_io import ReadOptions, write_h5ad
-from napari_tissue_dynamics.data.placement import Placement
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.data.image_placement import Placement
+from napari_tissue_dynamics.data.io import ReadOptions, write_h5ad
+from napari_tissue_dynamics.data.io.action_log import ActionLog, read_log
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.kinetic_models import KineticsConfig
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.network import build_network
-from napari_tissue_dynamics.velocity import KineticsConfig
+from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
 from napari_tissue_dynamics.workflow import kinetics, origin_of, regulation_steps, save
 from napari_tissue_dynamics.workflow.replay import settings_from
 
@@ -85,7 +85,7 @@ def test_the_same_numbers_come_out(simulated, file, tmp_path, capsys):
 def test_a_result_says_how_it_was_made(simulated, file, tmp_path):
     import h5py
 
-    from napari_tissue_dynamics.data.anndata_results import read_record
+    from napari_tissue_dynamics.data.io.results import read_record
 
     settings = KineticsConfig(model="steady_state", min_shared_counts=1, n_neighbors=15, seed=3)
     velocity = kinetics(simulated.tissue, settings)

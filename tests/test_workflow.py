@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics import steer, workflow
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig, project
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig, project
 from napari_tissue_dynamics.compute import in_background
-from napari_tissue_dynamics.data.anndata_io import read_provenance
-from napari_tissue_dynamics.data.anndata_read_results import read_checks
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.data.io import read_provenance
+from napari_tissue_dynamics.data.io.read_results import read_checks
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import SteerConfig
 from napari_tissue_dynamics.steer.origin import Origin
 from napari_tissue_dynamics.travlr import TravlrConfig
-from napari_tissue_dynamics.travlr.many import Place
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+from napari_tissue_dynamics.travlr.batch.batch_fit import Place
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 from napari_tissue_dynamics.workflow import (
     VelocityPreview,
     export_betas_steps,

@@ -5,15 +5,15 @@ import threading
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.analysis.agreement import time_agreement
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.data.anndata_io import read_provenance
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
+from napari_tissue_dynamics.analysis.validation.benchmark_metrics import time_agreement
+from napari_tissue_dynamics.data.io import read_provenance
 from napari_tissue_dynamics.errors import DataError, FitError
-from napari_tissue_dynamics.graph.origin import Origin
+from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
+from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.velocity import KineticsConfig, fit
+from napari_tissue_dynamics.simulators.branching import simulate_branching
+from napari_tissue_dynamics.simulators.noise import Noise
 from napari_tissue_dynamics.workflow import VelocityPreview, in_words, kinetics, kinetics_steps, save
 
 MODELS = ("steady_state", "stochastic", "dynamical")

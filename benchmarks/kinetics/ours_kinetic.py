@@ -10,11 +10,11 @@ from typing import get_args
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.analysis.projection import comparable, similar_cells
-from napari_tissue_dynamics.analysis.transitions import velocity_graph
-from napari_tissue_dynamics.data.anndata_read import read_h5ad
-from napari_tissue_dynamics.velocity import KineticsConfig, fit
-from napari_tissue_dynamics.velocity.config import Model
+from napari_tissue_dynamics.analysis.arrows.projection import comparable, similar_cells
+from napari_tissue_dynamics.analysis.arrows.transitions import velocity_graph
+from napari_tissue_dynamics.data.io.read import read_h5ad
+from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
+from napari_tissue_dynamics.kinetic_models.config import Model
 
 NEIGHBORS = 30
 

@@ -10,7 +10,7 @@ import anndata
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.data.simulate_branching import LIBRARY_SPREAD, simulate_branching
+from napari_tissue_dynamics.simulators.branching import LIBRARY_SPREAD, simulate_branching
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "shared"))

@@ -4,10 +4,10 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from napari_tissue_dynamics.analysis.agreement import gene_cosine
-from napari_tissue_dynamics.analysis.fate import FateConfig, fate
-from napari_tissue_dynamics.analysis.projection import comparable
-from napari_tissue_dynamics.analysis.transitions import VelocityGraph, velocity_graph
+from napari_tissue_dynamics.analysis.arrows.projection import comparable
+from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph, velocity_graph
+from napari_tissue_dynamics.analysis.fate.fate import FateConfig, fate
+from napari_tissue_dynamics.analysis.validation.benchmark_metrics import gene_cosine
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError

@@ -3,8 +3,8 @@
 import anndata
 import numpy as np
 
-from napari_tissue_dynamics.data.simulate_branching import branching_noise, simulate_branching
-from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
+from napari_tissue_dynamics.simulators.branching import branching_noise, simulate_branching
+from napari_tissue_dynamics.simulators.noise import Noise
 
 NOISE = {
     "deep": lambda: Noise(gaussian=0.0, sparsity=(0.0, 0.0), depth=12000.0, dropout=0.05, library_spread=0.4),

@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 from simulated import network_of
 
-from napari_tissue_dynamics.data.simulate_betas import BetaSettings, simulate_betas
+from napari_tissue_dynamics.simulators.betas import BetaSettings, simulate_betas
 from napari_tissue_dynamics.travlr import TravlrConfig
-from napari_tissue_dynamics.travlr.many import Place, fit_genes
+from napari_tissue_dynamics.travlr.batch.batch_fit import Place, fit_genes
 
 SECONDS_BETWEEN_LOOKS = 0.25
 

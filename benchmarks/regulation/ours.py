@@ -11,8 +11,8 @@ from simulated import network_of
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.travlr import TravlrConfig
-from napari_tissue_dynamics.travlr.context import Context, context_steps
-from napari_tissue_dynamics.travlr.plan import make_plan
+from napari_tissue_dynamics.travlr.fit_inputs import make_plan
+from napari_tissue_dynamics.travlr.shared_inputs import Context, context_steps
 from napari_tissue_dynamics.travlr.training import gene_steps
 
 ESTIMATORS = ("smooth", "network", "seed")
@@ -60,9 +60,9 @@ def smooth_estimator(context, config, shown):
 def network_estimator(context, config, shown):
     """Return what gives names and betas of all cells; each network sees the shown cells and is asked about all."""
     from napari_tissue_dynamics.compute import pick_device
-    from napari_tissue_dynamics.travlr.cell_type import seed_of, type_steps
-    from napari_tissue_dynamics.travlr.map_kinds import type_maps
-    from napari_tissue_dynamics.travlr.niche import Niche, betas_of
+    from napari_tissue_dynamics.travlr.nets.cell_type import seed_of, type_steps
+    from napari_tissue_dynamics.travlr.nets.cell_type_network import Niche, betas_of
+    from napari_tissue_dynamics.travlr.nets.type_maps import type_maps
 
     device, place, types = pick_device(config.device), context.positions, len(context.clusters)
     maps = type_maps(config.maps, place, context.codes, types, config.spatial_dim, config.radius)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.interactions import modulator_table
-from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+from napari_tissue_dynamics.analysis.regulation.interactions import modulator_table
+from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad
 from napari_tissue_dynamics.travlr import TravlrConfig, fit
 from napari_tissue_dynamics.travlr.expression import expression_of
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork, read_pairs
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork, read_pairs
 
 FEWEST_CELLS = 100
 

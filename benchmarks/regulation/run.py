@@ -16,7 +16,7 @@ from scores import score
 from simulated import SPLITS, write_simulated
 from table import markdown
 
-from napari_tissue_dynamics.data.simulate_betas import BetaSettings
+from napari_tissue_dynamics.simulators.betas import BetaSettings
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "shared"))

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 from problem import write_problem
 
-from napari_tissue_dynamics.data.simulate_betas import BetaSettings, simulate_betas
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork, TfLigandScores
-from napari_tissue_dynamics.travlr.signals import received
+from napari_tissue_dynamics.simulators.betas import BetaSettings, simulate_betas
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork, TfLigandScores
+from napari_tissue_dynamics.travlr.received_ligands import received
 
 SPLITS = ("all", "random", "blocks")
 HELD_OUT = 0.2

@@ -8,7 +8,7 @@ import argparse
 
 import numpy as np
 
-from napari_tissue_dynamics.data.anndata_read import read_h5ad
+from napari_tissue_dynamics.data.io.read import read_h5ad
 from napari_tissue_dynamics.steer import SteerConfig
 from napari_tissue_dynamics.steer.preprocessing import normalise, prepare, select_genes
 

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 from training_options import EpochClock, add_training_options
 
-from napari_tissue_dynamics.data.anndata_read import read_h5ad
+from napari_tissue_dynamics.data.io.read import read_h5ad
 from napari_tissue_dynamics.steer import SteerConfig, fit
 from napari_tissue_dynamics.steer.config import Profile, Schedule
 

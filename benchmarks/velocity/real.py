@@ -14,8 +14,8 @@ import anndata
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.analysis.agreement import cross_boundary_direction
-from napari_tissue_dynamics.analysis.projection import project
+from napari_tissue_dynamics.analysis.arrows.projection import project
+from napari_tissue_dynamics.analysis.validation.benchmark_metrics import cross_boundary_direction
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.graph.neighbors import knn
 

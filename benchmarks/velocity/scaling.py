@@ -30,9 +30,9 @@ READ_OUT = "velocities of all cells"
 
 def make_tissue(n_cells, n_genes, seed=42):
     """Return a tissue of any size with sparse counts like those of a real experiment."""
-    from napari_tissue_dynamics.data.simulate_velocity import Noise, simulate_multiradial
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.graph.neighbors import knn
+    from napari_tissue_dynamics.simulators.velocity import Noise, simulate_multiradial
 
     small = simulate_multiradial(min(n_cells, SIMULATED), n_genes, seed=seed, noise=Noise.real()).tissue
     rng = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def _counted(mean, rng):
 
 def measure(n_cells, n_genes, options):
     """Fit one tissue; return the CPU seconds of each part, per epoch for what is trained."""
-    from napari_tissue_dynamics.steer import journey
+    from napari_tissue_dynamics.steer import overall_progress as journey
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.steer.training import fit_steps
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.agreement import (
+from napari_tissue_dynamics.analysis.arrows.projection import project
+from napari_tissue_dynamics.analysis.validation.benchmark_metrics import (
     adjusted_rand,
     cross_boundary_direction,
     direction_accuracy,
@@ -11,7 +12,6 @@ from napari_tissue_dynamics.analysis.agreement import (
     time_agreement,
     time_labels,
 )
-from napari_tissue_dynamics.analysis.projection import project
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.graph.neighbors import knn
 

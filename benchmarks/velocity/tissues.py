@@ -3,7 +3,7 @@
 import anndata
 import numpy as np
 
-from napari_tissue_dynamics.data.simulate_velocity import Noise, simulate_bilinear, simulate_multiradial
+from napari_tissue_dynamics.simulators.velocity import Noise, simulate_bilinear, simulate_multiradial
 
 TISSUES = {"bilinear": simulate_bilinear, "multiradial": simulate_multiradial}
 KINETICS = ("friendly", "mixed")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics import __version__
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.commands.direction import add_direction
 from napari_tissue_dynamics.commands.export import add_export
 from napari_tissue_dynamics.commands.fate import add_fate
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.travlr.many import Place
-    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+    from napari_tissue_dynamics.travlr.batch.batch_fit import Place
+    from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
 BAD_INPUT, INTERRUPTED = 2, 130
 NAMED = 5
@@ -161,7 +161,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _network(options: argparse.Namespace, tissue: Tissue, targets: Sequence[str]) -> RegulatoryNetwork:
-    from napari_tissue_dynamics.travlr.network import build_network
+    from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
 
     return build_network(
         tissue.genes,
@@ -235,7 +235,7 @@ def _travlr(options: argparse.Namespace) -> None:
 
 def _place(options: argparse.Namespace) -> Place | None:
     """Return where many genes are fitted, None for a few named ones that are fitted as in the dock."""
-    from napari_tissue_dynamics.travlr.many import Place
+    from napari_tissue_dynamics.travlr.batch.batch_fit import Place
 
     if options.store is None and (options.resume or options.export_legacy is not None):
         raise DataError("--resume and --export-legacy need the folder of the run. Give --store DIR.")
@@ -281,7 +281,7 @@ def _export(store: Path, folder: Path | None) -> None:
 
 
 def _betas(options: argparse.Namespace) -> None:
-    from napari_tissue_dynamics.data.anndata_write import replacing
+    from napari_tissue_dynamics.data.io.write import replacing
     from napari_tissue_dynamics.workflow import betas_table
 
     separators = {".csv": ",", ".tsv": "\t"}
@@ -297,7 +297,7 @@ def _betas(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from napari_tissue_dynamics.widgets.demo import run_demo
+    from napari_tissue_dynamics.widgets.docks.demo import run_demo
 
     tissue = None if options.file is None else read(options)
     targets = names(options.targets)

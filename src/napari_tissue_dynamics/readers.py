@@ -51,10 +51,10 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _layers_of(path: Path) -> list[LayerData]:
-    from napari_tissue_dynamics.analysis.alignment import image_check
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
+    from napari_tissue_dynamics.analysis.image.alignment import image_check
+    from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad
     from napari_tissue_dynamics.layers.axes import PLUGIN
-    from napari_tissue_dynamics.layers.stacks import tissue_layers
+    from napari_tissue_dynamics.layers.layer_sets import tissue_layers
 
     tissue = read_h5ad(path, ReadOptions(spliced="", unspliced="", expression=""))
     for verdict in image_check(tissue, path).alignments(tissue):
@@ -68,7 +68,7 @@ def _layers_of(path: Path) -> list[LayerData]:
 
 def _arrows(path: Path, tissue: Tissue) -> list[LayerData]:
     from napari_tissue_dynamics.data import keys
-    from napari_tissue_dynamics.data.anndata_table import open_table
+    from napari_tissue_dynamics.data.io.table import open_table
     from napari_tissue_dynamics.layers.images import on_light
     from napari_tissue_dynamics.layers.vectors import velocity_vectors
 

@@ -16,7 +16,7 @@ SAMPLE = "simulated tissue"
 
 def sample() -> Tissue:
     """Return the tissue of the sample, the same every time."""
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
+    from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
     return simulate_tissue().tissue.with_(source=SAMPLE)
 
@@ -26,10 +26,10 @@ def simulated_tissue() -> list[LayerData]:
 
     The docks take the tissue over with their button "Use the shown tissue".
     """
-    from napari_tissue_dynamics.data.simulate import simulate_tissue
     from napari_tissue_dynamics.layers.images import on_light
-    from napari_tissue_dynamics.layers.stacks import tissue_layers
+    from napari_tissue_dynamics.layers.layer_sets import tissue_layers
     from napari_tissue_dynamics.layers.vectors import velocity_vectors
+    from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
     simulated = simulate_tissue()
     tissue = simulated.tissue.with_(source=SAMPLE)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.analysis.component_velocity import component_velocity
-from napari_tissue_dynamics.analysis.gene_rates import gene_columns, gene_rates
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
-from napari_tissue_dynamics.velocity import KineticsConfig, fit
+from napari_tissue_dynamics.analysis.arrows.component_velocity import component_velocity
+from napari_tissue_dynamics.analysis.genes.gene_rates import gene_columns, gene_rates
+from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
+from napari_tissue_dynamics.simulators.branching import simulate_branching
+from napari_tissue_dynamics.simulators.noise import Noise
 
 
 def test_component_velocity_is_the_change_of_the_scores(field_of, rng):

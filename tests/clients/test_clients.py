@@ -9,11 +9,11 @@ import pytest
 from scipy import sparse
 
 from napari_tissue_dynamics import workflow
-from napari_tissue_dynamics.analysis.markov import diffusion_chain, velocity_chain
-from napari_tissue_dynamics.analysis.transitions import VelocityGraph, velocity_graph
-from napari_tissue_dynamics.data.anndata_io import read_arrows, read_checks, read_fate, read_velocity
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-from napari_tissue_dynamics.velocity import KineticsConfig
+from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph, velocity_graph
+from napari_tissue_dynamics.analysis.fate.markov import diffusion_chain, velocity_chain
+from napari_tissue_dynamics.data.io import read_arrows, read_checks, read_fate, read_velocity
+from napari_tissue_dynamics.kinetic_models import KineticsConfig
+from napari_tissue_dynamics.simulators.branching import simulate_branching
 
 PYTHON = "TISSUE_DYNAMICS_CLIENTS_PYTHON"
 """Variable with the interpreter of an environment made by ``environment.py``."""

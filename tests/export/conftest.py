@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.data.embedding import Embedding
 from napari_tissue_dynamics.data.fate_result import FateResult
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
+from napari_tissue_dynamics.data.io.embeddings import Embedding
 from napari_tissue_dynamics.data.tissue import Labels
-from napari_tissue_dynamics.velocity import KineticsConfig
+from napari_tissue_dynamics.kinetic_models import KineticsConfig
+from napari_tissue_dynamics.simulators.branching import simulate_branching
 from napari_tissue_dynamics.workflow import kinetics
 
 

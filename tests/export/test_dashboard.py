@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics.analysis.projection import on_grid
+from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.export import ExportConfig, export, export_steps
 from napari_tissue_dynamics.export.blob import Blob

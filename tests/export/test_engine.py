@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from napari_tissue_dynamics.data.simulate_branching import simulate_branching
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.export import ExportConfig, run_velocity_engine
+from napari_tissue_dynamics.simulators.branching import simulate_branching
 
 FILES = ("velocity_vectors.csv", "kinetic_params.csv", "latent_time.csv", "fate_probabilities.csv", "fate_drivers.csv")
 

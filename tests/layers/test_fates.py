@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.data.fate_result import FateResult
-from napari_tissue_dynamics.data.simulate import simulate_tissue
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR, hex_to_rgba
@@ -16,6 +15,7 @@ from napari_tissue_dynamics.layers.fates import (
     mixed_rgba,
     terminal_points,
 )
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
-from napari_tissue_dynamics.analysis.projection import on_grid
+from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 from napari_tissue_dynamics.data.regulation_field import GeneFit
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers import points, vectors
 from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.layers.stacks import tissue_layers, velocity_layers
+from napari_tissue_dynamics.layers.layer_sets import tissue_layers, velocity_layers
 
 N = 50
 

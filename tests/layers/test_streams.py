@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
-from napari_tissue_dynamics.analysis.particles import particles
-from napari_tissue_dynamics.analysis.projection import GridField
-from napari_tissue_dynamics.analysis.streamlines import StreamlineConfig, Streamlines, streamlines
+from napari_tissue_dynamics.analysis.arrows.particles import particles
+from napari_tissue_dynamics.analysis.arrows.projection import GridField
+from napari_tissue_dynamics.analysis.arrows.streamlines import StreamlineConfig, Streamlines, streamlines
 from napari_tissue_dynamics.layers.streams import (
     MOST_SEGMENTS,
     particle_frame,

@@ -10,15 +10,15 @@ import torch
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.batches import Communities
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.losses import Anchors, Problem
 from napari_tissue_dynamics.steer.module import SteerNetwork
-from napari_tissue_dynamics.steer.read_out import encode
-from napari_tissue_dynamics.steer.stages import Stage
+from napari_tissue_dynamics.steer.to_velocity_field import encode
 from napari_tissue_dynamics.steer.training import fit
+from napari_tissue_dynamics.steer.training_loop import Stage
 
 N, G = 30, 4
 CPU = torch.device("cpu")

@@ -12,16 +12,16 @@ import torch
 from scipy import sparse
 
 from napari_tissue_dynamics.data.fingerprint import fingerprint
-from napari_tissue_dynamics.data.simulate import simulate_tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import checkpoint as module
 from napari_tissue_dynamics.steer import training
 from napari_tissue_dynamics.steer.checkpoint import apply_model
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.journey import Journey
 from napari_tissue_dynamics.steer.origin import Origin
+from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.training import fit, fit_steps
 
 SHORT = SteerConfig(
@@ -60,7 +60,7 @@ def whole(tissue):
 
 @pytest.fixture(autouse=True)
 def every_part_is_reported(monkeypatch):
-    monkeypatch.setattr("napari_tissue_dynamics.steer.journey.INTERVAL", 0.0)
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.INTERVAL", 0.0)
 
 
 def assert_same(one: VelocityField, other: VelocityField, *without: str):
@@ -243,8 +243,8 @@ def test_missing_genes_are_named(tissue, trained):
     ],
 )
 def test_previews_come_with_the_first_velocities_and_disturb_nothing(tissue, whole, monkeypatch, profile, phases):
-    monkeypatch.setattr("napari_tissue_dynamics.steer.journey.PREVIEW_SECONDS", 0.0)
-    monkeypatch.setattr("napari_tissue_dynamics.steer.journey.PREVIEW_SHARE", np.inf)
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.PREVIEW_SHARE", np.inf)
     before = torch.get_rng_state()
     reports = []
     field = run_to_end(fit_steps(tissue, CONFIGS[profile]), reports.append)
@@ -262,7 +262,7 @@ def test_previews_come_with_the_first_velocities_and_disturb_nothing(tissue, who
 
 def test_previews_are_three_seconds_apart_and_take_a_tenth_of_the_time(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("napari_tissue_dynamics.steer.journey.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.time.monotonic", lambda: clock[0])
     journey = Journey({"work": 1.0})
 
     def look(cost):

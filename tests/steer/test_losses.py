@@ -9,6 +9,7 @@ from scipy import sparse
 
 from napari_tissue_dynamics.steer import velocity_loss as module
 from napari_tissue_dynamics.steer.attention import SparseRows
+from napari_tissue_dynamics.steer.exact_knn import nearest
 from napari_tissue_dynamics.steer.losses import (
     Trends,
     min_cut_loss,
@@ -18,8 +19,7 @@ from napari_tissue_dynamics.steer.losses import (
     structure_loss,
     time_order_loss,
 )
-from napari_tissue_dynamics.steer.nearest import nearest
-from napari_tissue_dynamics.steer.stages import memberships, rows_of_equal_length
+from napari_tissue_dynamics.steer.training_loop import memberships, rows_of_equal_length
 from napari_tissue_dynamics.steer.velocity_loss import find_aims, find_in_blocks, unit, velocity_loss
 
 N, G = 30, 5

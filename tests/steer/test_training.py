@@ -11,13 +11,13 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from napari_tissue_dynamics.data.simulate import SimulatedTissue, simulate_tissue
 from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.simulators.tissue import SimulatedTissue, simulate_tissue
 from napari_tissue_dynamics.steer import training
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.curvature import Curvature, curvature_prior
-from napari_tissue_dynamics.steer.journey import Journey
 from napari_tissue_dynamics.steer.losses import LOSSES
+from napari_tissue_dynamics.steer.overall_progress import Journey
+from napari_tissue_dynamics.steer.prior.curvature import Curvature, curvature_prior
 from napari_tissue_dynamics.steer.schedule import second_stage
 from napari_tissue_dynamics.steer.training import fit, fit_steps
 
@@ -214,7 +214,7 @@ def test_time_of_the_faithful_profile_may_follow_other_rna(small, faithful_field
 
 @pytest.mark.parametrize("config", [SHORT, FAITHFUL], ids=["improved", "faithful"])
 def test_reports_rise_from_zero_to_one_and_come_at_a_steady_pace(small, monkeypatch, config):
-    monkeypatch.setattr("napari_tissue_dynamics.steer.journey.INTERVAL", 0.0)
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.INTERVAL", 0.0)
     reports = list(fit_steps(small.tissue, config))
     fractions = [report.fraction for report in reports]
     assert fractions == sorted(fractions)
@@ -316,6 +316,6 @@ def test_missing_counts_are_told(small):
 
 def test_a_loss_that_is_not_finite_is_told(small, monkeypatch):
     broken = {**LOSSES, "reconstruction": lambda state, problem: state.encoding.z.sum() * torch.nan}
-    monkeypatch.setattr("napari_tissue_dynamics.steer.stages.LOSSES", broken)
+    monkeypatch.setattr("napari_tissue_dynamics.steer.training_loop.LOSSES", broken)
     with pytest.raises(FitError, match="learning rate"):
         fit(small.tissue, SHORT)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
 GENES = ("Sox2", "Pax6", "Wnt5a", "Fzd2", "Axin2", "Lef1")
 

@@ -9,9 +9,9 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.design import PairColumns, build_design, select_modulators
 from napari_tissue_dynamics.travlr.expression import columns_of, expression_of
-from napari_tissue_dynamics.travlr.network import LigandReceptor, RegulatoryNetwork
-from napari_tissue_dynamics.travlr.plan import make_plan
-from napari_tissue_dynamics.travlr.tf_ligands import TfLigandScores
+from napari_tissue_dynamics.travlr.fit_inputs import make_plan
+from napari_tissue_dynamics.travlr.priors.regulatory_network import LigandReceptor, RegulatoryNetwork
+from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigandScores
 
 GENES = ("T", "A", "B", "L1", "L2", "R1", "R2")
 PAIRS = (

@@ -9,13 +9,13 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.metrics import r2_score
 
-from napari_tissue_dynamics.data.anndata_io import ReadOptions, read_h5ad
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad
 from napari_tissue_dynamics.data.tissue import column
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork, build_network
-from napari_tissue_dynamics.travlr.pairs import SECRETED
-from napari_tissue_dynamics.travlr.signals import resolve_radius
+from napari_tissue_dynamics.travlr.priors.pairs import SECRETED
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork, build_network
+from napari_tissue_dynamics.travlr.received_ligands import resolve_radius
 from napari_tissue_dynamics.travlr.training import fit
 
 

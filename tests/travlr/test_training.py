@@ -13,11 +13,11 @@ from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.lasso import Penalties, sparse_group_lasso
-from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
-from napari_tissue_dynamics.travlr.niche import _rotated
-from napari_tissue_dynamics.travlr.seeds import mean_only, r_squared
-from napari_tissue_dynamics.travlr.signals import received
+from napari_tissue_dynamics.travlr.nets.cell_type_network import _rotated
+from napari_tissue_dynamics.travlr.nets.initial_coefficients import mean_only, r_squared
+from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
+from napari_tissue_dynamics.travlr.received_ligands import received
 from napari_tissue_dynamics.travlr.training import fit, fit_steps
 
 SHORT = TravlrConfig(estimator="network", spatial_dim=8, epochs=4, batch_size=32)

@@ -3,11 +3,11 @@
 import pytest
 from napari.components import ViewerModel
 
-from napari_tissue_dynamics.data.anndata_io import write_h5ad
-from napari_tissue_dynamics.data.simulate import simulate_tissue
+from napari_tissue_dynamics.data.io import write_h5ad
+from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.widgets._workspace import workspace_of
+from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 TINY_STEER = SteerConfig(
     n_experts=2,

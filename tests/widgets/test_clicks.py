@@ -4,8 +4,8 @@ import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
-from napari_tissue_dynamics.velocity.config import KineticsConfig
-from napari_tissue_dynamics.widgets._workspace import workspace_of
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 pytestmark = pytest.mark.gui
 

@@ -6,7 +6,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_tissue_dynamics.layers.colors import color_table, hex_to_rgba
-from napari_tissue_dynamics.widgets._workspace import workspace_of
+from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 pytestmark = pytest.mark.gui
 PLUGIN = "napari-tissue-dynamics"

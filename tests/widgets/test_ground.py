@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics import velocity
+from napari_tissue_dynamics import kinetic_models as velocity
 from napari_tissue_dynamics.layers.coloring import Values, coloring_of
 from napari_tissue_dynamics.layers.images import brightness, on_light
+from napari_tissue_dynamics.layers.layer_sets import tissue_layers
 from napari_tissue_dynamics.layers.points import latent_time_points
-from napari_tissue_dynamics.layers.stacks import tissue_layers
 from napari_tissue_dynamics.layers.vectors import velocity_vectors
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.widgets import _viewer
-from napari_tissue_dynamics.widgets._coloring_view import show_coloring
-from napari_tissue_dynamics.widgets._legend import arrow_color_of
-from napari_tissue_dynamics.widgets._velocity_view import draw_velocity
-from napari_tissue_dynamics.widgets.legend import LegendDock
+from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
+from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
+from napari_tissue_dynamics.widgets.canvas.legend_dock import LegendDock
+from napari_tissue_dynamics.widgets.canvas.velocity_view import draw_velocity
+from napari_tissue_dynamics.widgets.plots.legend import arrow_color_of
 from napari_tissue_dynamics.workflow import picture_steps
 
 DARK, WHITE = "#1a1a1a", "#ffffff"

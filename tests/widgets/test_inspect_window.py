@@ -13,9 +13,9 @@ from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationFiel
 from napari_tissue_dynamics.data.tissue import Tissue
 from napari_tissue_dynamics.layers.points import cell_points
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.widgets._workspace import workspace_of
-from napari_tissue_dynamics.widgets.inspector import InspectorDock
-from napari_tissue_dynamics.widgets.regions import RegionsDock
+from napari_tissue_dynamics.widgets.docks.inspector import InspectorDock
+from napari_tissue_dynamics.widgets.docks.regions import RegionsDock
+from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 pytestmark = pytest.mark.gui
 

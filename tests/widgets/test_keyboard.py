@@ -5,10 +5,10 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_tissue_dynamics.widgets.explore import ExploreDock
-from napari_tissue_dynamics.widgets.inspector import InspectorDock
-from napari_tissue_dynamics.widgets.load import LoadDock
-from napari_tissue_dynamics.widgets.velocity import VelocityDock
+from napari_tissue_dynamics.widgets.docks.explore import ExploreDock
+from napari_tissue_dynamics.widgets.docks.inspector import InspectorDock
+from napari_tissue_dynamics.widgets.docks.load import LoadDock
+from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 
 MOST_TABS = 120
 

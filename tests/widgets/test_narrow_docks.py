@@ -4,12 +4,12 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QScrollArea
 
-from napari_tissue_dynamics.widgets._section import Section
-from napari_tissue_dynamics.widgets.compare import CompareDock
-from napari_tissue_dynamics.widgets.direction import DirectionDock
-from napari_tissue_dynamics.widgets.embedding import EmbeddingDock
-from napari_tissue_dynamics.widgets.flow import FlowDock
-from napari_tissue_dynamics.widgets.gene_trends import GeneTrendsDock
+from napari_tissue_dynamics.widgets.docks.compare import CompareDock
+from napari_tissue_dynamics.widgets.docks.direction import DirectionDock
+from napari_tissue_dynamics.widgets.docks.embedding import EmbeddingDock
+from napari_tissue_dynamics.widgets.docks.flow import FlowDock
+from napari_tissue_dynamics.widgets.docks.gene_trends import GeneTrendsDock
+from napari_tissue_dynamics.widgets.forms.section import Section
 
 DOCKS = [CompareDock, DirectionDock, EmbeddingDock, FlowDock, GeneTrendsDock]
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)

@@ -10,16 +10,16 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
 from napari_tissue_dynamics import workflow
-from napari_tissue_dynamics.data.action_log import read_log
-from napari_tissue_dynamics.data.anndata_io import contents
-from napari_tissue_dynamics.data.anndata_read_results import read_arrows, read_velocity
-from napari_tissue_dynamics.data.simulate_file import write_simulated
+from napari_tissue_dynamics.data.io import contents
+from napari_tissue_dynamics.data.io.action_log import read_log
+from napari_tissue_dynamics.data.io.read_results import read_arrows, read_velocity
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.velocity.config import KineticsConfig
-from napari_tissue_dynamics.widgets._model_form import STEER, ModelForm
-from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
-from napari_tissue_dynamics.widgets.velocity import VelocityDock
+from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
+from napari_tissue_dynamics.widgets.forms.model_form import STEER, ModelForm
 from napari_tissue_dynamics.workflow.replay import replay_steps
 
 LIGHT = {"n_top_genes": 40, "min_shared_counts": 0}
@@ -203,8 +203,8 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(dock, qtbot, finish, tmp_
 
 def test_kinetic_models_load_no_torch():
     code = (
-        "from napari_tissue_dynamics.widgets._velocity_jobs import needs_torch\n"
-        "from napari_tissue_dynamics.velocity.config import KineticsConfig\n"
+        "from napari_tissue_dynamics.widgets.panels.velocity_jobs import needs_torch\n"
+        "from napari_tissue_dynamics.kinetic_models.config import KineticsConfig\n"
         "import sys; assert not needs_torch(KineticsConfig(), None); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

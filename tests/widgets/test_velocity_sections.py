@@ -10,20 +10,20 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_tissue_dynamics import workflow
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.data.anndata_io import contents
-from napari_tissue_dynamics.data.simulate_file import write_simulated
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
+from napari_tissue_dynamics.data.io import contents
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.legend import ArrowKey
 from napari_tissue_dynamics.layers.vectors import arrow_opacity
 from napari_tissue_dynamics.progress import Progress
-from napari_tissue_dynamics.widgets._legend import ArrowKeyView, arrow_key_of
-from napari_tissue_dynamics.widgets._opening import Opened, show_tissue
-from napari_tissue_dynamics.widgets._origin_form import CELLS, NOTHING, STAGE, TYPE
-from napari_tissue_dynamics.widgets._section import Section
-from napari_tissue_dynamics.widgets.legend import LegendDock
-from napari_tissue_dynamics.widgets.velocity import VelocityDock
+from napari_tissue_dynamics.simulators.write import write_simulated
+from napari_tissue_dynamics.widgets.canvas.legend_dock import LegendDock
+from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
+from napari_tissue_dynamics.widgets.forms.root_form import CELLS, NOTHING, STAGE, TYPE
+from napari_tissue_dynamics.widgets.forms.section import Section
+from napari_tissue_dynamics.widgets.plots.legend import ArrowKeyView, arrow_key_of
 from napari_tissue_dynamics.workflow import VelocityPreview, velocity
 
 
@@ -313,7 +313,7 @@ def test_a_running_fit_is_seen_and_leaves_no_trace(dock, viewer, workspace, fitt
 
 
 def test_a_real_fit_shows_itself_and_the_window_stays_awake(dock, viewer, monkeypatch, qtbot, finish, tiny_steer):
-    monkeypatch.setattr("napari_tissue_dynamics.steer.journey.PREVIEW_SECONDS", 0.2)
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.PREVIEW_SECONDS", 0.2)
     beats, timer = [], QTimer()
     timer.setInterval(10)
     timer.timeout.connect(lambda: beats.append(time.perf_counter()))
@@ -436,7 +436,7 @@ def test_a_model_cannot_be_written_everywhere(dock, fitted, model, tmp_path):
 def test_models_of_a_workspace_go_with_it(qapp, viewer):
     import gc
 
-    from napari_tissue_dynamics.widgets._workspace import Workspace
+    from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
     workspace = Workspace()
     first = workspace.new_model()

@@ -12,7 +12,7 @@ from napari_tissue_dynamics.commands.options import add_reading, end_report, rea
 if TYPE_CHECKING:
     import argparse
 
-    from napari_tissue_dynamics.analysis.direction_check import DirectionCheck
+    from napari_tissue_dynamics.analysis.validation.direction_check import DirectionCheck
 
 
 def add_direction(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def run_direction(options: argparse.Namespace) -> None:
         If the file holds no velocity, or the order says nothing about its cells.
     """
     from napari_tissue_dynamics import workflow
-    from napari_tissue_dynamics.data.anndata_io import read_velocity
+    from napari_tissue_dynamics.data.io import read_velocity
     from napari_tissue_dynamics.progress import run_to_end
 
     tissue = read(options)

@@ -34,7 +34,7 @@ def run_export(options: argparse.Namespace) -> None:
     DataError
         If the file holds no velocity, or a file cannot be written.
     """
-    from napari_tissue_dynamics.data.embedding import stored_embedding
+    from napari_tissue_dynamics.data.io.embeddings import stored_embedding
     from napari_tissue_dynamics.export.steps import export
     from napari_tissue_dynamics.progress import run_to_end
     from napari_tissue_dynamics.workflow.cell_fate import fate
@@ -58,8 +58,8 @@ def run_export(options: argparse.Namespace) -> None:
 def _stored_fates(path: Path, n_cells: int) -> FateResult | None:
     """Return the fates that the file holds of all of its cells, None if it has none or a part of it was read."""
     from napari_tissue_dynamics.data import keys
-    from napari_tissue_dynamics.data.anndata_fate import read_fate
-    from napari_tissue_dynamics.data.anndata_look import contents
+    from napari_tissue_dynamics.data.io.fate import read_fate
+    from napari_tissue_dynamics.data.io.file_contents import contents
 
     held = contents(path)
     if keys.TERMINAL_STATES not in held.obs or keys.FATES not in held.obsm or held.n_cells != n_cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from napari_tissue_dynamics.analysis.fate import FateConfig
+from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.commands.options import (
     add_files,
     add_reading,
@@ -17,7 +17,7 @@ from napari_tissue_dynamics.commands.options import (
     settings_of,
 )
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.velocity.config import KineticsConfig, Model
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ def run_fate(options: argparse.Namespace) -> None:
         If the work did not come to an end.
     """
     from napari_tissue_dynamics import workflow
-    from napari_tissue_dynamics.data.anndata_io import read_velocity
+    from napari_tissue_dynamics.data.io import read_velocity
 
     config = settings_of(options, FateConfig)
     tissue = read(options)
@@ -86,7 +86,7 @@ def run_fate(options: argparse.Namespace) -> None:
 
 def _has_velocity(options: argparse.Namespace) -> bool:
     from napari_tissue_dynamics.data import keys
-    from napari_tissue_dynamics.data.anndata_table import open_table
+    from napari_tissue_dynamics.data.io.table import open_table
 
     with open_table(options.file) as table:
         return {keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED} <= set(table.keys("layers"))
@@ -94,8 +94,8 @@ def _has_velocity(options: argparse.Namespace) -> bool:
 
 def _stored_graph(options: argparse.Namespace) -> Any:
     """Return the velocity graph of the file, None if it has none."""
-    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
-    from napari_tissue_dynamics.data.anndata_io import read_checks
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+    from napari_tissue_dynamics.data.io import read_checks
 
     checks = read_checks(options.file)
     if checks.neighbors is None or checks.cosines is None:
@@ -104,7 +104,7 @@ def _stored_graph(options: argparse.Namespace) -> Any:
 
 
 def _terminal(options: argparse.Namespace, tissue: Tissue) -> Labels | None:
-    from napari_tissue_dynamics.data.anndata_io import obs_column
+    from napari_tissue_dynamics.data.io import obs_column
     from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.workflow import terminal_states
 

@@ -12,8 +12,8 @@ from napari_tissue_dynamics.errors import DataError
 if TYPE_CHECKING:
     import argparse
 
-    from napari_tissue_dynamics.analysis.alignment import Alignment
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions
+    from napari_tissue_dynamics.analysis.image.alignment import Alignment
+    from napari_tissue_dynamics.data.io import ReadOptions
 
 
 def add_look(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +25,8 @@ def add_look(parser: argparse.ArgumentParser) -> None:
 
 def look(options: argparse.Namespace) -> None:
     """Print what the file holds, the verdict on its images and its readiness for fits."""
-    from napari_tissue_dynamics.analysis.readiness import readiness_steps
-    from napari_tissue_dynamics.data.anndata_io import contents
+    from napari_tissue_dynamics.analysis.readiness.readiness import readiness_steps
+    from napari_tissue_dynamics.data.io import contents
     from napari_tissue_dynamics.progress import run_to_end
 
     wanted = read_options(options)
@@ -40,8 +40,8 @@ def look(options: argparse.Namespace) -> None:
 
 def _alignments(path: Path, options: ReadOptions) -> tuple[Alignment, ...]:
     """Return the verdicts; a file that cannot be opened has none, and its report says why."""
-    from napari_tissue_dynamics.analysis.alignment import image_check
-    from napari_tissue_dynamics.data.anndata_io import read_h5ad
+    from napari_tissue_dynamics.analysis.image.alignment import image_check
+    from napari_tissue_dynamics.data.io import read_h5ad
 
     try:
         tissue = read_h5ad(path, replace(options, spliced="", unspliced="", expression=""))

@@ -17,7 +17,7 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions
+    from napari_tissue_dynamics.data.io import ReadOptions
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Progress
 
@@ -125,8 +125,8 @@ def _check_limit(name: str, value: float, limit: Any) -> None:
 
 def read_options(options: argparse.Namespace) -> ReadOptions:
     """Return which parts of the file are read as what."""
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions
-    from napari_tissue_dynamics.data.placement import Placement
+    from napari_tissue_dynamics.data.image_placement import Placement
+    from napari_tissue_dynamics.data.io import ReadOptions
 
     return ReadOptions(
         spliced=options.spliced,
@@ -155,7 +155,7 @@ def _only(text: str | None) -> tuple[str, str] | None:
 
 def read(options: argparse.Namespace) -> Tissue:
     """Return the tissue of the file."""
-    from napari_tissue_dynamics.data.anndata_io import read_h5ad
+    from napari_tissue_dynamics.data.io import read_h5ad
 
     return read_h5ad(options.file, read_options(options))
 

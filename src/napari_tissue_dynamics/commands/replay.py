@@ -21,7 +21,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 def run_replay(options: argparse.Namespace) -> None:
     """Run the command."""
-    from napari_tissue_dynamics.data.action_log import read_log
+    from napari_tissue_dynamics.data.io.action_log import read_log
     from napari_tissue_dynamics.progress import run_to_end
     from napari_tissue_dynamics.workflow.replay import replay_steps
 

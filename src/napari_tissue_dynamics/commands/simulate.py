@@ -10,7 +10,7 @@ from napari_tissue_dynamics.errors import DataError
 if TYPE_CHECKING:
     import argparse
 
-    from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
+    from napari_tissue_dynamics.simulators.noise import Noise
 
 TWO_ARMS, BRANCHING = "two-arms", "branching"
 BENCHMARKS = ("bilinear", "multiradial")
@@ -54,7 +54,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
 
 def run_simulate(options: argparse.Namespace) -> None:
     """Simulate and write the file."""
-    from napari_tissue_dynamics.data.anndata_io import write_simulated
+    from napari_tissue_dynamics.simulators.write import write_simulated
 
     _refuse_options_of_others(options)
     given = {"n_cells": options.cells, "n_genes": options.genes, "seed": options.seed}
@@ -66,17 +66,17 @@ def run_simulate(options: argparse.Namespace) -> None:
 def _simulated(options: argparse.Namespace, given: dict[str, int]) -> tuple[Any, Any]:
     """Return a simulation, and the fates of its cells by name where it has any."""
     if options.kind == TWO_ARMS:
-        from napari_tissue_dynamics.data.simulate import simulate_tissue
+        from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
         return simulate_tissue(**given), None
     if options.kind == BRANCHING:
-        from napari_tissue_dynamics.data.simulate_branching import simulate_branching
+        from napari_tissue_dynamics.simulators.branching import simulate_branching
 
         tree = {"n_states": options.states, "n_branch_points": options.branch_points}
         given |= {name: value for name, value in tree.items() if value is not None}
         simulated = simulate_branching(**given, noise=_noise_of_a_tree(options.noise))
         return simulated, dict(zip(simulated.state.categories[1:], simulated.fate.T, strict=True))
-    from napari_tissue_dynamics.data import simulate_velocity as benchmark
+    from napari_tissue_dynamics.simulators import velocity as benchmark
 
     simulate = benchmark.simulate_bilinear if options.kind == "bilinear" else benchmark.simulate_multiradial
     noise = getattr(benchmark.Noise, options.noise or "published")()
@@ -84,7 +84,7 @@ def _simulated(options: argparse.Namespace, given: dict[str, int]) -> tuple[Any,
 
 
 def _noise_of_a_tree(name: str | None) -> Noise | None:
-    from napari_tissue_dynamics.data.simulate_velocity_noise import Noise
+    from napari_tissue_dynamics.simulators.noise import Noise
 
     if name not in (None, "none"):
         raise DataError(

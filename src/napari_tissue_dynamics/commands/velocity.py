@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.commands.options import (
     PRESETS,
     add_files,
@@ -21,8 +21,8 @@ from napari_tissue_dynamics.commands.options import (
     settings_of,
 )
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.velocity.config import KineticsConfig, Model
 
 if TYPE_CHECKING:
     import argparse

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.data.placement import AS_IN_FILE, Placement
+from napari_tissue_dynamics.data.image_placement import AS_IN_FILE, Placement
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:

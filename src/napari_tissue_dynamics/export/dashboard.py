@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.compute import wait_for
-from napari_tissue_dynamics.data.embedding import Embedding
+from napari_tissue_dynamics.data.io.embeddings import Embedding
 from napari_tissue_dynamics.export import page_data
 from napari_tissue_dynamics.export.blob import Blob
 from napari_tissue_dynamics.layers.colors import color_table
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.projection import GridField
+    from napari_tissue_dynamics.analysis.arrows.projection import GridField
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.export.steps import ExportConfig
@@ -79,7 +79,7 @@ def _embedding(
     stop: StopToken | None,
     given: Embedding | None,
 ) -> Generator[Progress, None, Embedding]:
-    from napari_tissue_dynamics.analysis.embedding import EmbeddingConfig, embedding_steps
+    from napari_tissue_dynamics.analysis.cells.embedding import EmbeddingConfig, embedding_steps
 
     if given is not None:
         return given
@@ -94,7 +94,7 @@ def _embedding(
 def _arrows_in(
     embedding: Embedding, result: VelocityResult, stop: StopToken | None
 ) -> Generator[Progress, None, NDArray[np.float32]]:
-    from napari_tissue_dynamics.analysis.projection import arrows_along, project_steps
+    from napari_tissue_dynamics.analysis.arrows.projection import arrows_along, project_steps
 
     places = embedding.coordinates[:, :2].astype(np.float64)
     if result.graph is not None:
@@ -112,7 +112,7 @@ def _write(
     embedding: Embedding,
     arrows: NDArray[np.float32],
 ) -> Path:
-    from napari_tissue_dynamics.data.anndata_write import replacing
+    from napari_tissue_dynamics.data.io.write import replacing
 
     blob = Blob()
     data = _page(tissue, result, config, fates, _views(tissue, result, embedding, arrows), blob)
@@ -126,7 +126,7 @@ def _views(
     tissue: Tissue, result: VelocityResult, embedding: Embedding, arrows: NDArray[np.float32]
 ) -> list[dict[str, Any]]:
     """Return the arguments of the views: the embedding, and the tissue or the places that stand for it."""
-    from napari_tissue_dynamics.analysis.projection import on_grid
+    from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 
     places = embedding.coordinates[:, :2].astype(np.float64)
     title = NAMES.get(embedding.name, embedding.name)
@@ -149,7 +149,7 @@ def _views(
 
 
 def _flat(tissue: Tissue, result: VelocityResult) -> tuple[NDArray[np.float64], GridField]:
-    from napari_tissue_dynamics.analysis.projection import on_grid
+    from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 
     positions = tissue.positions[:, :2]
     return positions, result.grid if tissue.positions.shape[1] == 2 else on_grid(positions, result.arrows[:, :2])

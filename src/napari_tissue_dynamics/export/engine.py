@@ -10,15 +10,15 @@ import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.export.steps import ExportConfig, export
-from napari_tissue_dynamics.velocity.config import Model
+from napari_tissue_dynamics.kinetic_models.config import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_tissue_dynamics.data.fate_result import FateResult
-    from napari_tissue_dynamics.data.simulate_branching import SimulatedBranching
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress
+    from napari_tissue_dynamics.simulators.branching import SimulatedBranching
 
 BRANCH_POINTS = 3
 TINY = np.finfo(np.float64).tiny
@@ -69,8 +69,8 @@ def run_velocity_engine(
     DataError
         If there is no such model, or a number is out of its range.
     """
-    from napari_tissue_dynamics.data.simulate_branching import simulate_branching
-    from napari_tissue_dynamics.velocity.config import KineticsConfig
+    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+    from napari_tissue_dynamics.simulators.branching import simulate_branching
     from napari_tissue_dynamics.workflow.cell_fate import fate
     from napari_tissue_dynamics.workflow.kinetic_models import kinetics
 
@@ -105,7 +105,7 @@ def velocity_scores(simulated: SimulatedBranching, field: VelocityField) -> dict
     """
     from scipy.stats import spearmanr
 
-    from napari_tissue_dynamics.analysis.agreement import gene_cosine
+    from napari_tissue_dynamics.analysis.validation.benchmark_metrics import gene_cosine
 
     columns = [simulated.tissue.gene_index(gene) for gene in field.genes]
     true, moments = simulated.truth.spliced[:, columns], field.moments_spliced.astype(np.float64)

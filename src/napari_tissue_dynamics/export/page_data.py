@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.projection import GridField
+    from napari_tissue_dynamics.analysis.arrows.projection import GridField
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -187,8 +187,8 @@ def view(
     note: str = "",
 ) -> dict[str, Any]:
     """Return cells in a plane with the flow over them."""
-    from napari_tissue_dynamics.analysis.projection import cell_spacing
-    from napari_tissue_dynamics.analysis.streamlines import streamlines
+    from napari_tissue_dynamics.analysis.arrows.projection import cell_spacing
+    from napari_tissue_dynamics.analysis.arrows.streamlines import streamlines
 
     lines = streamlines(grid, seeds=positions[cells])
     return {
@@ -209,7 +209,7 @@ def view(
 
 def portraits(field: VelocityField, cells: NDArray[np.intp], most: int, blob: Blob) -> Iterator[dict[str, Any]]:
     """Yield the phase portraits of the best fitted genes, as many as there is room for."""
-    from napari_tissue_dynamics.analysis.portrait import portrait_of, ranked_genes
+    from napari_tissue_dynamics.analysis.genes.portrait import portrait_of, ranked_genes
 
     room = max(FEWEST_GENES, PORTRAIT_BYTES // (CELL_BYTES * max(1, len(cells))))
     for gene in ranked_genes(field)[: min(most, room)]:
@@ -239,7 +239,7 @@ def portraits(field: VelocityField, cells: NDArray[np.intp], most: int, blob: Bl
 
 def gene_table(field: VelocityField) -> dict[str, Any]:
     """Return the table of the kinetics, four digits."""
-    from napari_tissue_dynamics.analysis.gene_rates import gene_columns
+    from napari_tissue_dynamics.analysis.genes.gene_rates import gene_columns
 
     made = []
     for name, values in gene_columns(field).items():

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.embedding import Embedding
     from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.io.embeddings import Embedding
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
@@ -144,7 +144,7 @@ def _tables(
     tissue: Tissue, result: VelocityResult, config: ExportConfig, fates: FateResult | None
 ) -> dict[str, Callable[[], Columns]]:
     """Return what makes the columns of every table, by file name."""
-    from napari_tissue_dynamics.analysis.gene_rates import gene_columns
+    from napari_tissue_dynamics.analysis.genes.gene_rates import gene_columns
 
     makers: dict[str, Callable[[], Columns]] = {
         tables.VECTORS: lambda: tables.vector_columns(tissue, result, config.n_components, config.seed),

@@ -27,7 +27,7 @@ def vector_columns(
     tissue: Tissue, result: VelocityResult, n_components: int, seed: int
 ) -> Mapping[str, NDArray[np.generic]]:
     """Return place and velocity of every cell in the principal components, its speed and how sure it is."""
-    from napari_tissue_dynamics.analysis.component_velocity import component_velocity
+    from napari_tissue_dynamics.analysis.arrows.component_velocity import component_velocity
 
     found = component_velocity(result.field, n_components, seed=seed)
     number = range(found.scores.shape[1])
@@ -79,7 +79,7 @@ def write_table(path: Path, columns: Mapping[str, NDArray[np.generic]]) -> Path:
     """
     import pandas as pd
 
-    from napari_tissue_dynamics.data.anndata_write import replacing
+    from napari_tissue_dynamics.data.io.write import replacing
 
     with replacing(path) as temporary:
         pd.DataFrame(dict(columns)).to_csv(temporary, index=False, float_format=DIGITS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.projection import cell_spacing
+from napari_tissue_dynamics.analysis.arrows.projection import cell_spacing
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import about, axes, to_napari

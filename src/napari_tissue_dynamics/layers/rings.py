@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.senders import Senders
+    from napari_tissue_dynamics.analysis.regulation.ligand_senders import Senders
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
 

@@ -18,8 +18,8 @@ from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.particles import Particles
-    from napari_tissue_dynamics.analysis.streamlines import Streamlines
+    from napari_tissue_dynamics.analysis.arrows.particles import Particles
+    from napari_tissue_dynamics.analysis.arrows.streamlines import Streamlines
     from napari_tissue_dynamics.layers.points import LayerData
 
 MOST_SEGMENTS = 10_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.projection import cell_spacing
+from napari_tissue_dynamics.analysis.arrows.projection import cell_spacing
 from napari_tissue_dynamics.data.velocity_checks import RANDOM_AGREEMENT
 from napari_tissue_dynamics.layers.arrow_length import arrow_length_words
 from napari_tissue_dynamics.layers.axes import PLUGIN, about, axes, to_napari
@@ -16,7 +16,7 @@ from napari_tissue_dynamics.layers.legend import ArrowKey
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.projection import GridField
+    from napari_tissue_dynamics.analysis.arrows.projection import GridField
     from napari_tissue_dynamics.layers.points import LayerData
 
 # napari draws heads on so many arrows fluently, and so many lines at all.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 from torch_geometric.utils import softmax
 
-from napari_tissue_dynamics.steer.compiled import entry_products, over_rows, stable_order
+from napari_tissue_dynamics.steer.numba_loops import entry_products, over_rows, stable_order
 
 if TYPE_CHECKING:
     from scipy import sparse

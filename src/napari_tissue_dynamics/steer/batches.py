@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_tissue_dynamics.steer.prior import split_clusters
+from napari_tissue_dynamics.steer.prior.curvature_prior import split_clusters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,14 +17,14 @@ from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.graph.depth import Depth
+from napari_tissue_dynamics.kinetics.cell_depth import Depth
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.kept_state import FIT, ROOTS, STAGE
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
-from napari_tissue_dynamics.steer.read_out import read_out
-from napari_tissue_dynamics.steer.stages import named, pose
+from napari_tissue_dynamics.steer.resume_state import FIT, ROOTS, STAGE
+from napari_tissue_dynamics.steer.to_velocity_field import read_out
+from napari_tissue_dynamics.steer.training_loop import named, pose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.steer.schedule import Phase
-    from napari_tissue_dynamics.steer.stages import Stage
+    from napari_tissue_dynamics.steer.training_loop import Stage
 
 MODEL = "STEER model 1"
 WRITE_SECONDS = 30.0

@@ -1,5 +1,5 @@
 """Where latent time begins; the same for all velocity models."""
 
-from napari_tissue_dynamics.graph.origin import ANYWHERE, Origin
+from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 
 __all__ = ["ANYWHERE", "Origin"]

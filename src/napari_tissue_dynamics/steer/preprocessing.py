@@ -19,9 +19,9 @@ from napari_tissue_dynamics.graph.counts import (
     times_rows,
     varying_genes,
 )
-from napari_tissue_dynamics.graph.depth import Depth, estimate_depth
 from napari_tissue_dynamics.graph.moments import moments
 from napari_tissue_dynamics.graph.neighbors import alike, expression_graph, spatial_graph, union
+from napari_tissue_dynamics.kinetics.cell_depth import Depth, estimate_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,9 +156,9 @@ def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], sca
     """Normalise, smooth and scale the counts of ``genes`` and build the graph of cells.
 
     In the faithful profile each kind of RNA is divided by its own total, and moments are means over cells with
-    similar counts. In the improved one both are divided by one common depth (:mod:`..graph.depth`), similarity is that
-    of the square roots of the counts, every gene with the same variance, and moments are taken over cells that lie
-    near in the tissue as well, if they belong to the quarter of the cells that are most similar.
+    similar counts. In the improved one both are divided by one common depth (:mod:`..cell_depth`), similarity is
+    that of the square roots of the counts, every gene with the same variance, and moments are taken over cells that
+    lie near in the tissue as well, if they belong to the quarter of the cells that are most similar.
 
     Parameters
     ----------

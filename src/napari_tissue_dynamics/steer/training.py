@@ -11,15 +11,20 @@ from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.steer.checkpoint import Checkpoint, Model, save_model
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.experts_number import expert_number
-from napari_tissue_dynamics.steer.journey import Journey
-from napari_tissue_dynamics.steer.known import Known, know_steps
 from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
+from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare, select_genes
-from napari_tissue_dynamics.steer.prior import curvature_prior, expert_clusters, fine_clusters, gene_entropy
-from napari_tissue_dynamics.steer.read_out import encode, range_of, read_out
+from napari_tissue_dynamics.steer.prior.curvature_prior import (
+    curvature_prior,
+    expert_clusters,
+    fine_clusters,
+    gene_entropy,
+)
+from napari_tissue_dynamics.steer.prior.kinetic_prior import Known, know_steps
+from napari_tissue_dynamics.steer.prior.n_experts import expert_number
 from napari_tissue_dynamics.steer.schedule import Phase, first_stage, second_stage
-from napari_tissue_dynamics.steer.stages import Stage, train
+from napari_tissue_dynamics.steer.to_velocity_field import encode, range_of, read_out
+from napari_tissue_dynamics.steer.training_loop import Stage, train
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

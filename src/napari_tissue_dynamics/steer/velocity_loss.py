@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_tissue_dynamics.steer.compiled import CHOSEN, choose_aims, over_rows
+from napari_tissue_dynamics.steer.numba_loops import CHOSEN, choose_aims, over_rows
 
 if TYPE_CHECKING:
     from napari_tissue_dynamics.steer.attention import SparseRows

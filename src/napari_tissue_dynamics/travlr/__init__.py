@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 if TYPE_CHECKING:
-    from napari_tissue_dynamics.travlr.estimator import SpatialCellularProgramsEstimator
-    from napari_tissue_dynamics.travlr.factory import BaseGrnFactory, RegulatoryFactory
-    from napari_tissue_dynamics.travlr.many import Place, fit_genes, fit_genes_steps
-    from napari_tissue_dynamics.travlr.store import BetaStore
+    from napari_tissue_dynamics.travlr.batch.batch_fit import Place, fit_genes, fit_genes_steps
+    from napari_tissue_dynamics.travlr.batch.store import BetaStore
+    from napari_tissue_dynamics.travlr.compat.estimator import SpatialCellularProgramsEstimator
+    from napari_tissue_dynamics.travlr.priors.factory import BaseGrnFactory, RegulatoryFactory
     from napari_tissue_dynamics.travlr.training import fit, fit_steps
 
 __all__ = [
@@ -28,14 +28,14 @@ __all__ = [
 
 # The module of every name that is loaded when it is asked for; torch comes with most of them.
 _MODULES = {
-    "BaseGrnFactory": "factory",
-    "BetaStore": "store",
-    "Place": "many",
-    "RegulatoryFactory": "factory",
-    "SpatialCellularProgramsEstimator": "estimator",
+    "BaseGrnFactory": "priors.factory",
+    "BetaStore": "batch.store",
+    "Place": "batch.batch_fit",
+    "RegulatoryFactory": "priors.factory",
+    "SpatialCellularProgramsEstimator": "compat.estimator",
     "fit": "training",
-    "fit_genes": "many",
-    "fit_genes_steps": "many",
+    "fit_genes": "batch.batch_fit",
+    "fit_genes_steps": "batch.batch_fit",
     "fit_steps": "training",
 }
 

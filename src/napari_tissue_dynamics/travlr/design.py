@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.travlr.pairs import SECRETED, LigandReceptor, select_pairs
-from napari_tissue_dynamics.travlr.tf_ligands import TfLigand, select_tf_ligands
+from napari_tissue_dynamics.travlr.priors.pairs import SECRETED, LigandReceptor, select_pairs
+from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigand, select_tf_ligands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.travlr.expression import Columns
-    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+    from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
 REGULATOR, LIGAND_RECEPTOR, LIGAND_TF = 0, 1, 2
 

@@ -11,9 +11,9 @@ from napari_tissue_dynamics.compute import load_torch, one_threaded
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.context import Context, context_steps
-from napari_tissue_dynamics.travlr.plan import make_plan
-from napari_tissue_dynamics.travlr.smooth import smooth_gene_steps
+from napari_tissue_dynamics.travlr.fit_inputs import make_plan
+from napari_tissue_dynamics.travlr.shared_inputs import Context, context_steps
+from napari_tissue_dynamics.travlr.smooth.fit import smooth_gene_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.travlr.design import Design, Modulators
-    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+    from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
 # Share of the whole fit that ligands and neighbors take.
 CONTEXT_SHARE = 0.08
@@ -135,7 +135,7 @@ def _network_gene_steps(
     target: str, design: Design, context: Context, config: TravlrConfig, stop: StopToken | None
 ) -> Generator[Progress, None, GeneFit | None]:
     """Fit one gene by a seed and a network in each cell type."""
-    from napari_tissue_dynamics.travlr.cell_type import SEED_SHARE, TypeFit, seed_of, type_steps  # imports torch
+    from napari_tissue_dynamics.travlr.nets.cell_type import SEED_SHARE, TypeFit, seed_of, type_steps  # imports torch
 
     betas = np.zeros((len(context.codes), 1 + len(design.names)), dtype=np.float32)
     seed_r2, fit_r2 = [], []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.fate import FateConfig
+from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
 from napari_tissue_dynamics.workflow.picture import similar_cells_steps
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.fate import Sketch
-    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.fate.fate import Sketch
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Labels, Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -68,7 +68,7 @@ def fate_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics.analysis import fate as analysis
+    from napari_tissue_dynamics.analysis.fate import fate as analysis
 
     field, whole = (result.field, result.graph) if isinstance(result, VelocityResult) else (result, graph)
     if field.n_cells != tissue.n_cells:
@@ -132,9 +132,9 @@ def terminal_states(
     DataError
         If there is no such type or cell, a cell is in two states, or no state is given.
     """
-    from napari_tissue_dynamics.analysis.end_states import COLORS
+    from napari_tissue_dynamics.analysis.fate.terminal_states import COLORS
     from napari_tissue_dynamics.data import keys
-    from napari_tissue_dynamics.data.order import cells_of_type
+    from napari_tissue_dynamics.data.known_order import cells_of_type
     from napari_tissue_dynamics.data.tissue import Labels
 
     if column is not None:
@@ -178,7 +178,7 @@ def fate_in_words(result: FateResult) -> str:
 
 def _sketch(field: VelocityField, seed: int, stop: StopToken | None) -> Generator[Progress, None, Sketch]:
     """Return a sample of the cells with a velocity graph of its own."""
-    from napari_tissue_dynamics.analysis.fate import Sketch
+    from napari_tissue_dynamics.analysis.fate.fate import Sketch
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
     cells = np.sort(np.random.default_rng(seed).choice(field.n_cells, SKETCH, replace=False))
@@ -191,7 +191,7 @@ def _sketch(field: VelocityField, seed: int, stop: StopToken | None) -> Generato
 
 def _indices(tissue: Tissue, chosen: Sequence[str] | NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the indices of cells that are given by name, by index or by a truth value for each cell."""
-    from napari_tissue_dynamics.data.order import cells_named
+    from napari_tissue_dynamics.data.known_order import cells_named
 
     values = np.asarray(chosen)
     if values.dtype == bool:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_tissue_dynamics.analysis.direction_check import DirectionCheck
-    from napari_tissue_dynamics.analysis.named_order import NamedOrder
+    from napari_tissue_dynamics.analysis.validation.direction_check import DirectionCheck
+    from napari_tissue_dynamics.analysis.validation.expected_order import NamedOrder
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
@@ -39,8 +39,8 @@ def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Pat
     DataError
         If nothing or both are given, or one of them says no order.
     """
-    from napari_tissue_dynamics.analysis.named_order import order_of_stages, order_of_types
-    from napari_tissue_dynamics.data.anndata_look import obs_column
+    from napari_tissue_dynamics.analysis.validation.expected_order import order_of_stages, order_of_types
+    from napari_tissue_dynamics.data.io.file_contents import obs_column
 
     if bool(types.strip()) == bool(stage):
         raise DataError("Name either an order of cell types, such as 'A > B > C', or a column of stages.")
@@ -80,8 +80,8 @@ def direction_steps(
     DataError
         If no groups that follow each other have similar cells.
     """
-    from napari_tissue_dynamics.analysis.direction_check import direction_check_steps
-    from napari_tissue_dynamics.analysis.projection import candidates, similar_cells
+    from napari_tissue_dynamics.analysis.arrows.projection import candidates, similar_cells
+    from napari_tissue_dynamics.analysis.validation.direction_check import direction_check_steps
 
     yield Progress("similar cells", 0, 1, 0.0)
     if isinstance(velocity, VelocityResult):

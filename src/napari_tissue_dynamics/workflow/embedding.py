@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_tissue_dynamics.analysis.embedding import EmbeddingConfig
-    from napari_tissue_dynamics.analysis.projection import GridField
-    from napari_tissue_dynamics.data.embedding import Embedding
+    from napari_tissue_dynamics.analysis.arrows.projection import GridField
+    from napari_tissue_dynamics.analysis.cells.embedding import EmbeddingConfig
+    from napari_tissue_dynamics.data.io.embeddings import Embedding
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
@@ -70,8 +70,8 @@ def embedding_picture_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics.analysis.embedding import embedding_steps
-    from napari_tissue_dynamics.data.embedding import stored_embedding
+    from napari_tissue_dynamics.analysis.cells.embedding import embedding_steps
+    from napari_tissue_dynamics.data.io.embeddings import stored_embedding
 
     yield Progress("embedding of the file", 0, 1, 0.0)
     stored = None if source is None else stored_embedding(source)
@@ -88,7 +88,7 @@ def embedding_grid(embedding: Embedding, result: VelocityResult | None) -> GridF
 
     The arrows are those of similar cells, whichever neighbors the arrows in the tissue are drawn with.
     """
-    from napari_tissue_dynamics.analysis.projection import arrows_along, on_grid
+    from napari_tissue_dynamics.analysis.arrows.projection import arrows_along, on_grid
 
     if result is None or result.graph is None:
         return None

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from napari_tissue_dynamics.analysis.fate import FateConfig
-    from napari_tissue_dynamics.data.action_log import Action
+    from napari_tissue_dynamics.analysis.fate.fate import FateConfig
     from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.io.action_log import Action
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
-    from napari_tissue_dynamics.velocity.config import KineticsConfig
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 
@@ -70,7 +70,7 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     DataError
         If the file cannot be written.
     """
-    from napari_tissue_dynamics.data.anndata_io import write_h5ad
+    from napari_tissue_dynamics.data.io import write_h5ad
 
     made = [*settings, *([] if velocity is None else [velocity.projection])]
     provenance: dict[str, object] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.graph.origin import ANYWHERE
+from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE
 from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
 from napari_tissue_dynamics.workflow.picture import cell_types_of, picture_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
@@ -13,11 +13,11 @@ from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+    from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.graph.origin import Origin
+    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+    from napari_tissue_dynamics.kinetics.root_cells import Origin
     from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.velocity.config import KineticsConfig
 
 # Share of the time that the fit itself takes; the rest is arrows and what is found out about them.
 FIT_SHARE = 0.5
@@ -62,7 +62,7 @@ def kinetics_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics import velocity
+    from napari_tissue_dynamics import kinetic_models as velocity
 
     if projection.within == "cell type":
         cell_types_of(tissue)  # better said now than after the fit

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.experts import ExpertStatistics
-    from napari_tissue_dynamics.analysis.projection import Neighbors, Projection, ProjectionConfig
-    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.arrows.projection import Neighbors, Projection, ProjectionConfig
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
@@ -73,10 +73,10 @@ def picture_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics.analysis.confidence import confidence
-    from napari_tissue_dynamics.analysis.permutation import arrow_null_steps
-    from napari_tissue_dynamics.analysis.projection import on_grid
-    from napari_tissue_dynamics.analysis.uncertainty import direction_spread_steps
+    from napari_tissue_dynamics.analysis.arrows.confidence import confidence
+    from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import direction_spread_steps
+    from napari_tissue_dynamics.analysis.arrows.projection import on_grid
+    from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null_steps
 
     places = tissue.positions
     drawn = yield from part_of(_arrows(tissue, field, projection, stop), 0.0, 0.2)
@@ -105,7 +105,7 @@ def picture_steps(
 def _arrows(
     tissue: Tissue, field: VelocityField, config: ProjectionConfig, stop: StopToken | None
 ) -> Generator[Progress, None, Projection]:
-    from napari_tissue_dynamics.analysis.projection import project_steps
+    from napari_tissue_dynamics.analysis.arrows.projection import project_steps
 
     near, labels = _near(tissue, config), _labels(tissue, field, config)
     return (yield from project_steps(field, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
@@ -121,7 +121,7 @@ def arrow_space(
     DataError
         If there are no experts or cell types that arrows could stay within.
     """
-    from napari_tissue_dynamics.analysis.projection import expression_space
+    from napari_tissue_dynamics.analysis.arrows.projection import expression_space
 
     space = tissue.positions if _near(tissue, config) == "tissue" else expression_space(field)
     return space, _labels(tissue, field, config)
@@ -168,15 +168,15 @@ def _counting(field: VelocityField) -> NDArray[np.float32]:
 
 def similar_cells_steps(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
     """Return the velocity graph of a field over similar cells, wherever in the tissue they are."""
-    from napari_tissue_dynamics.analysis.projection import comparable, similar_cells
-    from napari_tissue_dynamics.analysis.transitions import velocity_graph_steps
+    from napari_tissue_dynamics.analysis.arrows.projection import comparable, similar_cells
+    from napari_tissue_dynamics.analysis.arrows.transitions import velocity_graph_steps
 
     similar = yield from wait("similar cells", lambda: similar_cells(field, CANDIDATES), 0.0, stop)
     return (yield from velocity_graph_steps(*comparable(field), similar, stop, weight=field.gene_weight))
 
 
 def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
-    from napari_tissue_dynamics.analysis.experts import expert_statistics
+    from napari_tissue_dynamics.analysis.genes.experts import expert_statistics
 
     if field.expert_probability is None:
         return None
@@ -185,7 +185,7 @@ def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
 
 def _affordable(field: VelocityField, graph: VelocityGraph, seed: int) -> tuple[VelocityField, VelocityGraph]:
     """Return field and graph, with fewer candidates and with genes of weight zero if there are too many numbers."""
-    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
 
     n_cells, k = graph.neighbors.shape
     n_genes = len(field.genes)

@@ -47,7 +47,7 @@ class Previews:
         return preview
 
     def _arrows(self, field: VelocityField) -> NDArray[np.float32]:
-        from napari_tissue_dynamics.analysis.projection import project
+        from napari_tissue_dynamics.analysis.arrows.projection import project
 
         cells = self._cells
         part = VelocityField(

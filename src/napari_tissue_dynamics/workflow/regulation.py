@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.travlr.batch.batch_fit import Place
     from napari_tissue_dynamics.travlr.config import TravlrConfig
-    from napari_tissue_dynamics.travlr.many import Place
-    from napari_tissue_dynamics.travlr.network import RegulatoryNetwork
+    from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
 # So many modulators are named where one is not found.
 NAMED = 30
@@ -57,7 +57,7 @@ def many_genes_steps(
     place: Place,
     resume: bool = True,
 ) -> Generator[Progress, None, RegulationField]:
-    """Fit many genes of SpaceTravLR; as :func:`napari_tissue_dynamics.travlr.many.fit_genes_steps`.
+    """Fit many genes of SpaceTravLR; as :func:`napari_tissue_dynamics.travlr.batch.batch_fit.fit_genes_steps`.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def many_genes_steps(
     FitError
         If the work was ended before it began, or nothing is left to work with.
     """
-    from napari_tissue_dynamics.travlr.many import fit_genes_steps
-    from napari_tissue_dynamics.travlr.store import holds_genes
+    from napari_tissue_dynamics.travlr.batch.batch_fit import fit_genes_steps
+    from napari_tissue_dynamics.travlr.batch.store import holds_genes
 
     if place.store is not None and not resume and holds_genes(place.store):
         raise DataError(
@@ -96,8 +96,8 @@ def open_betas(path: Path, tissue: Tissue) -> RegulationField:
     DataError
         If the folder holds no run, or a run on other cells.
     """
-    from napari_tissue_dynamics.travlr.foreign import open_run
-    from napari_tissue_dynamics.travlr.store import BetaStore, is_store
+    from napari_tissue_dynamics.travlr.batch.external_runs import open_run
+    from napari_tissue_dynamics.travlr.batch.store import BetaStore, is_store
 
     if not is_store(path):
         return open_run(path, tissue)
@@ -129,8 +129,8 @@ def betas_table(path: Path, gene: str, modulator: str | None = None) -> pd.DataF
     """
     import pandas as pd
 
-    from napari_tissue_dynamics.travlr.foreign import read_table_of
-    from napari_tissue_dynamics.travlr.store import BetaStore, is_store
+    from napari_tissue_dynamics.travlr.batch.external_runs import read_table_of
+    from napari_tissue_dynamics.travlr.batch.store import BetaStore, is_store
 
     column = None if modulator is None else modulator if modulator == "beta0" else f"beta_{modulator}"
     if is_store(path):
@@ -157,8 +157,8 @@ def export_betas_steps(path: Path, folder: Path, stop: StopToken | None = None) 
     DataError
         If there is no run, or the folder cannot be written.
     """
-    from napari_tissue_dynamics.travlr.legacy import export_legacy_steps
-    from napari_tissue_dynamics.travlr.store import BetaStore
+    from napari_tissue_dynamics.travlr.batch.export_betadata import export_legacy_steps
+    from napari_tissue_dynamics.travlr.batch.store import BetaStore
 
     return (yield from export_legacy_steps(BetaStore.open(path), folder, stop))
 

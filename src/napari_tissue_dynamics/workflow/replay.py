@@ -6,13 +6,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
-from napari_tissue_dynamics.data.action_log import ARROWS, IMAGE, LOAD, REGULATION, VELOCITY
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
+from napari_tissue_dynamics.data.io.action_log import ARROWS, IMAGE, LOAD, REGULATION, VELOCITY
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.velocity.config import KineticsConfig
 from napari_tissue_dynamics.workflow.files import save
 from napari_tissue_dynamics.workflow.kinetic_models import kinetics_steps
 from napari_tissue_dynamics.workflow.regulation import many_genes_steps, regulation_steps
@@ -23,8 +23,8 @@ from napari_tissue_dynamics.workflow.stored import stored_steps
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from napari_tissue_dynamics.data.action_log import Action
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions
+    from napari_tissue_dynamics.data.io import ReadOptions
+    from napari_tissue_dynamics.data.io.action_log import Action
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
@@ -43,7 +43,7 @@ def replay_steps(
     Parameters
     ----------
     actions
-        The log, see :func:`napari_tissue_dynamics.data.action_log.read_log`. Of what was tried several times the last
+        The log, see :func:`.data.io.action_log.read_log`. Of what was tried several times the last
         is in the result, as it was in the window. What was only looked at is passed over.
     out
         Where the result is written, whatever name it was saved under.
@@ -132,11 +132,11 @@ class _Replay:
 
     def _load(self, details: Mapping[str, Any]) -> None:
         if details.get("path") is None:
-            from napari_tissue_dynamics.data.simulate import simulate_tissue
+            from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
             self._tissue = simulate_tissue().tissue
         else:
-            from napari_tissue_dynamics.data.anndata_io import read_h5ad
+            from napari_tissue_dynamics.data.io import read_h5ad
 
             self._source = self._source or Path(details["path"])
             self._tissue = read_h5ad(self._source, read_options_from(details.get("options")))
@@ -149,7 +149,7 @@ class _Replay:
             )
 
     def _place(self, details: Mapping[str, Any]) -> None:
-        from napari_tissue_dynamics.data.placement import Placement, moved
+        from napari_tissue_dynamics.data.image_placement import Placement, moved
 
         tissue, wanted = self._given(), Placement.parse(str(details.get("placement", "")))
         images = (
@@ -181,7 +181,7 @@ class _Replay:
         self._velocity, self._settings["velocity"] = (yield from steps), config
 
     def _fit_regulation(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
-        from napari_tissue_dynamics.travlr.network import build_network
+        from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
 
         tissue, config = self._given(), settings_from(details.get("settings"))
         if not isinstance(config, TravlrConfig):
@@ -197,7 +197,7 @@ class _Replay:
             tf_ligands=_path(choice.get("tf_ligands")),
         )
         if details.get("many"):
-            from napari_tissue_dynamics.travlr.many import Place
+            from napari_tissue_dynamics.travlr.batch.batch_fit import Place
 
             fit = many_genes_steps(tissue, targets, network, config, stop, place=Place())
         else:
@@ -228,8 +228,8 @@ def settings_from(saved: Mapping[str, Any] | None) -> Any:
 
 def read_options_from(saved: Mapping[str, Any] | None) -> ReadOptions:
     """Return how a file was read, by what :func:`.action_log.plain` made of it; the best guess for None."""
-    from napari_tissue_dynamics.data.anndata_io import ReadOptions
-    from napari_tissue_dynamics.data.placement import Placement
+    from napari_tissue_dynamics.data.image_placement import Placement
+    from napari_tissue_dynamics.data.io import ReadOptions
 
     values = dict(saved["values"]) if saved else {}
     if values.get("image") is not None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.experts import ExpertStatistics
-    from napari_tissue_dynamics.analysis.permutation import ArrowNull
-    from napari_tissue_dynamics.analysis.projection import GridField
-    from napari_tissue_dynamics.analysis.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.arrows.projection import GridField
+    from napari_tissue_dynamics.analysis.arrows.shuffle_null import ArrowNull
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 PROJECTION = ProjectionConfig()

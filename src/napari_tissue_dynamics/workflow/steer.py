@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-    from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+    from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
@@ -187,7 +187,7 @@ def origin_of(
     root_cells
         Names of cells with which it begins.
     stage
-        Obs column of ``source`` with the stage of every cell, see :func:`.data.order.stage_of`.
+        Obs column of ``source`` with the stage of every cell, see :func:`.data.known_order.stage_of`.
     source
         The file that the tissue was read from.
 
@@ -200,8 +200,8 @@ def origin_of(
     DataError
         If there is no such cell type, cell or column, or the column says no order.
     """
-    from napari_tissue_dynamics.data.anndata_look import obs_column
-    from napari_tissue_dynamics.data.order import cells_named, cells_of_type, stage_of
+    from napari_tissue_dynamics.data.io.file_contents import obs_column
+    from napari_tissue_dynamics.data.known_order import cells_named, cells_of_type, stage_of
     from napari_tissue_dynamics.steer.origin import Origin
 
     if root_type:

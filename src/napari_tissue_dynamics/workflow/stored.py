@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_tissue_dynamics.analysis.projection import ProjectionConfig
+    from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -67,7 +67,7 @@ def stored_steps(
 
 
 def _read(tissue: Tissue, source: Path) -> VelocityField:
-    from napari_tissue_dynamics.data.anndata_read_results import read_velocity
+    from napari_tissue_dynamics.data.io.read_results import read_velocity
 
     field = read_velocity(source)
     if field.n_cells != tissue.n_cells:
@@ -94,7 +94,7 @@ def stored_fate_steps(
 
 
 def _read_fate(tissue: Tissue, source: Path) -> FateResult:
-    from napari_tissue_dynamics.data.anndata_io import read_fate
+    from napari_tissue_dynamics.data.io import read_fate
 
     found = read_fate(source)
     if found.n_cells != tissue.n_cells:

@@ -1,0 +1,1 @@
+"""Velocities as arrows, grids, streamlines and particles, and how sure they are."""

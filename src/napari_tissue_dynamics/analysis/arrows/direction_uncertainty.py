@@ -1,0 +1,118 @@
+"""How much the direction of an arrow depends on which genes were measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, gene_draws, genes_to_draw
+from napari_tissue_dynamics.analysis.arrows.transitions import blocks, signed_odds
+from napari_tissue_dynamics.progress import Progress, run_to_end
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.progress import StopToken
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DirectionSpread:
+    """How far the arrows of a cell agree over samples of the genes.
+
+    Parameters
+    ----------
+    agreement
+        (cells,) float32 length of the mean of the unit arrows: 1 where all samples of genes point the same way,
+        near 0 where they point anywhere or there is no arrow.
+    degrees
+        (cells,) float32 mean angle between the arrow of a sample and the mean direction, 0 to 180; 90 is what
+        random directions have.
+    """
+
+    agreement: NDArray[np.float32]
+    degrees: NDArray[np.float32]
+
+
+def direction_spread(
+    field: VelocityField,
+    positions: NDArray[np.float64],
+    neighbors: NDArray[np.int32],
+    *,
+    samples: int = 32,
+    seed: int = 0,
+) -> DirectionSpread:
+    """Bootstrap the directions of the arrows over genes; see :func:`direction_spread_steps`."""
+    return run_to_end(direction_spread_steps(field, positions, neighbors, samples=samples, seed=seed))
+
+
+def direction_spread_steps(
+    field: VelocityField,
+    positions: NDArray[np.float64],
+    neighbors: NDArray[np.int32],
+    *,
+    samples: int = 32,
+    seed: int = 0,
+    stop: StopToken | None = None,
+) -> Generator[Progress, None, DirectionSpread]:
+    """Bootstrap the directions of the arrows over genes.
+
+    Each sample draws every gene a Poisson number of times with mean one (the Poisson bootstrap, Hanley and
+    MacGibbon 2006), a weight on genes. Arrows follow as in :func:`~.projection.project`;
+    only their directions are kept, and the length of the mean of the unit arrows (the mean resultant length of
+    directional statistics, Mardia and Jupp 2000).
+    Smoothing makes genes look alike in neighboring cells, not across genes, so genes are what is drawn; genes of one
+    programme still vary together, and the agreement is then too high.
+
+    Parameters
+    ----------
+    field
+        The velocities; ``gene_weight`` multiplies the drawn weights.
+    positions
+        (cells, 2 or 3) positions that the arrows live in.
+    neighbors
+        (cells, k) candidates of every cell, those of the projection.
+    samples
+        Number of bootstrap samples.
+    seed
+        Seed of the samples.
+    stop
+        Ends the work early.
+
+    Returns
+    -------
+    Agreement and angle of every cell. Memory beyond copies of velocities and moments does not grow with the
+    number of cells.
+
+    Raises
+    ------
+    DataError
+        If no gene can be used.
+    FitError
+        If the work was ended early.
+    """
+    genes = genes_to_draw(field)
+    drawn = np.random.default_rng(seed).poisson(1.0, (len(genes), samples)).astype(np.float32)
+    draws = gene_draws(field, genes, drawn)
+    n_cells, k = neighbors.shape
+    agreement, degrees = np.zeros((2, n_cells), dtype=np.float32)
+    for block in blocks(n_cells, k * len(genes), stop):
+        odds = signed_odds(draws.cosines(block, neighbors))
+        agreement[block], degrees[block] = _directional(expected_steps(odds, positions, block, neighbors))
+        yield Progress("uncertainty of arrows", block.stop, n_cells, block.stop / n_cells)
+    return DirectionSpread(agreement, degrees)
+
+
+def _directional(arrows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return agreement and mean angle of arrows (cells, 2 or 3, samples)."""
+    lengths = np.linalg.norm(arrows, axis=1, keepdims=True)
+    units = np.divide(arrows, lengths, out=np.zeros_like(arrows), where=lengths > TINY)
+    mean = units.mean(axis=2)
+    agreement = np.linalg.norm(mean, axis=1)
+    towards = np.divide(mean, agreement[:, None], out=np.zeros_like(mean), where=agreement[:, None] > TINY)
+    angles = np.arccos(np.clip(np.einsum("ids,id->is", units, towards), -1, 1))
+    return agreement, np.degrees(angles).mean(axis=1)

@@ -1,0 +1,1 @@
+"""Cells: found, reported, embedded, and compared by region."""

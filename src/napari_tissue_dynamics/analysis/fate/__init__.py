@@ -1,0 +1,1 @@
+"""Where cells end up: macrostates, absorption, driver genes."""

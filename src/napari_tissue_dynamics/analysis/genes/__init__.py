@@ -1,0 +1,1 @@
+"""Genes: rates, trends along time, phase portraits, experts."""

@@ -1,0 +1,1 @@
+"""The histology: where tissue is, and whether the cells lie on it."""

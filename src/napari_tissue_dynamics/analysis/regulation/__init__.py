@@ -1,0 +1,1 @@
+"""Betas read by cell: reports, senders, interactions."""

@@ -1,0 +1,1 @@
+"""Velocities held against a known order, a known truth or each other."""

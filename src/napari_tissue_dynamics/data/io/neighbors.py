@@ -1,0 +1,69 @@
+"""Neighbors of the cells in an .h5ad file, where scanpy, scVelo and CellRank look for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from napari_tissue_dynamics.data.io.elements import add_element, drop_element
+
+if TYPE_CHECKING:
+    import h5py
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+NEIGHBORS, DISTANCES, CONNECTIVITIES = "neighbors", "distances", "connectivities"
+METHOD = "tissue_dynamics"
+"""What says that the neighbors are ours."""
+# Cells × neighbors × genes held at once.
+BLOCK = 4_000_000
+
+
+def add_neighbors(file: h5py.File, field: VelocityField, neighbors: NDArray[np.integer]) -> None:
+    """Add the neighbors that a velocity graph is over, unless the file has neighbors of its own.
+
+    ``distances`` are those between the moments of the spliced RNA, every gene in units of its largest moment;
+    ``connectivities`` are 1 where two cells are neighbors of each other and 1/2 where one is.
+    """
+    if f"uns/{NEIGHBORS}" in file or any(f"obsp/{key}" in file for key in (DISTANCES, CONNECTIVITIES)):
+        return
+    n, k = neighbors.shape
+    present = neighbors != np.arange(n)[:, None]
+    ends = np.concatenate([[0], present.sum(axis=1).cumsum()])
+    columns = neighbors[present].astype(np.int32)
+    distances = sparse.csr_matrix((_distances(field, neighbors)[present], columns, ends), shape=(n, n))
+    distances.sort_indices()
+    joined = sparse.csr_matrix((np.ones(columns.size, np.float32), columns, ends), shape=(n, n))
+    add_element(file, "obsp", DISTANCES, distances)
+    add_element(file, "obsp", CONNECTIVITIES, sparse.csr_matrix((joined + joined.T) / np.float32(2)))
+    parameters = {"n_neighbors": k + 1, "method": METHOD, "metric": "euclidean"}
+    noted = {"connectivities_key": CONNECTIVITIES, "distances_key": DISTANCES, "params": parameters}
+    add_element(file, "uns", NEIGHBORS, noted)
+
+
+def drop_neighbors(file: h5py.File) -> None:
+    """Remove neighbors that an earlier run has added, not those of others."""
+    where = f"uns/{NEIGHBORS}/params/method"
+    method = file[where][()] if where in file else b""
+    if (method.decode() if isinstance(method, bytes) else str(method)) != METHOD:
+        return
+    drop_element(file, "uns", NEIGHBORS)
+    for key in (DISTANCES, CONNECTIVITIES):
+        drop_element(file, "obsp", key)
+
+
+def _distances(field: VelocityField, neighbors: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return (n, k) distances between the moments of cells and their neighbors; never zero, which is none."""
+    moments = field.moments_spliced
+    n, k = neighbors.shape
+    largest = moments.max(axis=0)
+    scaled = moments / np.where(largest > 0, largest, np.float32(1))
+    result = np.empty((n, k), dtype=np.float32)
+    rows = max(1, BLOCK // max(1, k * scaled.shape[1]))
+    for start in range(0, n, rows):
+        part = slice(start, start + rows)
+        result[part] = np.linalg.norm(scaled[neighbors[part]] - scaled[part, None, :], axis=2)
+    return np.maximum(result, np.finfo(np.float32).tiny)

@@ -1,0 +1,258 @@
+"""Results back out of an .h5ad file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.io.results import (
+    BLOCK_BYTES,
+    CHECKS,
+    CURVE_LAYERS,
+    EXPERT_TABLES,
+    GENE_LAYERS,
+    REGULATION_RECORD,
+    VELOCITY_RECORD,
+    read_record,
+    safe_key,
+)
+from napari_tissue_dynamics.data.io.table import open_table, reading
+from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.io.table import FileTable
+
+SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood", "fit_r2")
+"""Columns of var in which scVelo keeps the curves of its dynamical model; those of the rates come first."""
+
+
+def read_velocity(path: str | Path) -> VelocityField:
+    """Return the velocity that an .h5ad file holds, ours or that of scVelo.
+
+    Raises
+    ------
+    DataError
+        If the file holds no velocity, or cannot be read.
+    """
+    with open_table(path) as table:
+        return _velocity(table)
+
+
+def read_arrows(path: str | Path, basis: str) -> NDArray[np.float32]:
+    """Return the (cells, 2 or 3) velocity on a basis, ``"spatial"`` or ``"umap"``, that an .h5ad file holds.
+
+    Raises
+    ------
+    DataError
+        If the file holds none, or cannot be read.
+    """
+    key = keys.VELOCITY_BASIS.format(basis=basis.removeprefix("X_"))
+    with open_table(path) as table:
+        if key not in table.keys("obsm"):
+            raise DataError(
+                f"{table.source} holds no arrows on {basis!r}: {key!r} is not in obsm. "
+                "Fit the velocity, or choose a file saved after the fit."
+            )
+        return _float32(table.obsm(key))
+
+
+def read_checks(path: str | Path) -> VelocityChecks:
+    """Return what an .h5ad file holds about how far its velocity can be trusted, ours or that of scVelo.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    with open_table(path) as table:
+        columns = table.keys("obs")
+        found = {name: _float32(table.column(key)) for key, name in CHECKS.items() if key in columns}
+        neighbors, cosines = _graph(table)
+        tables = {name: table.uns(keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES}
+        return VelocityChecks(
+            **found,
+            neighbors=neighbors,
+            cosines=cosines,
+            tables={name: _as_given(frame) for name, frame in tables.items() if hasattr(frame, "columns")},
+        )
+
+
+def read_regulation(path: str | Path) -> RegulationField:
+    """Return the fitted target genes that an .h5ad file holds.
+
+    Raises
+    ------
+    DataError
+        If the file holds no betas, or cannot be read.
+    """
+    with open_table(path) as table:
+        record = read_record(table.file).get(REGULATION_RECORD, {})
+        with reading(table.source, f"uns/{keys.PROVENANCE}"):
+            by_key = {gene["key"]: gene for gene in record.get("genes", ())}
+        prefix = keys.BETAS.format(target="")
+        stored = [key for key in table.keys("obsm") if key.startswith(prefix)]
+        if not stored:
+            raise DataError(
+                f"{table.source} holds no betas. Fit the spatial regulation, or choose a file saved after the fit."
+            )
+        ordered = [*(key for key in by_key if key in stored), *(key for key in stored if key not in by_key)]
+        fits = tuple(_gene_fit(table, key, by_key.get(key, {})) for key in ordered)
+        return RegulationField(fits, stopped=record.get("status") == "stopped")
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return the record of how the results in a file were made, empty if there is none."""
+    with open_table(path) as table:
+        return read_record(table.file)
+
+
+def _velocity(table: FileTable) -> VelocityField:
+    layers = table.keys("layers")
+    needed = (keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED)
+    missing = [key for key in needed if key not in layers]
+    if missing:
+        raise DataError(
+            f"{table.source} holds no velocity: the layers {', '.join(missing)} are missing. "
+            "Fit the velocity, or choose a file saved after the fit."
+        )
+    record = read_record(table.file).get(VELOCITY_RECORD, {})
+    genes, columns = _genes(table, record)
+    ours = GENE_LAYERS if record else {key: name for key, name in GENE_LAYERS.items() if key not in CURVE_LAYERS}
+    values = {name: _gene_layer(table, key, columns) for key, name in ours.items() if key in layers}
+    values.setdefault("unspliced", np.full_like(values["spliced"], np.nan))
+    columns_of_obs = table.keys("obs")
+    obsm = table.keys("obsm")
+    mode = table.uns(keys.VELOCITY_PARAMS, "mode")
+    return VelocityField(
+        genes=genes,
+        **values,
+        time=_float32(table.column(keys.LATENT_TIME)) if keys.LATENT_TIME in columns_of_obs else None,
+        time_spread=_float32(table.column(keys.TIME_SPREAD)) if keys.TIME_SPREAD in columns_of_obs else None,
+        gene_weight=_of_genes(table, keys.GENE_WEIGHT, columns),
+        velocity_genes=_velocity_genes(table, columns),
+        gene_table=_gene_table(table, record, columns),
+        expert_probability=_float32(table.obsm(keys.EXPERT_PROBABILITY)) if keys.EXPERT_PROBABILITY in obsm else None,
+        embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
+        model=str(mode) if mode is not None else "velocity",
+        stopped=record.get("status") == "stopped",
+    )
+
+
+def _gene_table(table: FileTable, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:
+    """Return what is known of every gene: what we noted, or the curves of scVelo where they are complete."""
+    names = record.get("gene_table", ()) if record else SCVELO_CURVE
+    found = {key: _of_genes(table, key, columns) for key in names}
+    if not record and any(found[key] is None for key in SCVELO_CURVE[:5]):
+        return {}
+    return {key: values for key, values in found.items() if values is not None}
+
+
+def _of_genes(table: FileTable, key: str, columns: NDArray[np.int64]) -> Any:
+    """Return a column of var at some genes, float32, None if there is no such column."""
+    frame = table.file["var"]
+    if key not in frame:
+        return None
+    with reading(table.source, f"var/{key}"):
+        return np.asarray(frame[key][()], dtype=np.float32)[columns]
+
+
+def _velocity_genes(table: FileTable, columns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    if keys.VELOCITY_GENES not in table.file["var"]:
+        return None
+    with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
+        counts = np.asarray(table.file["var"][keys.VELOCITY_GENES][()], dtype=bool)[columns]
+    return None if counts.all() else counts
+
+
+def _graph(table: FileTable) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+    """Return neighbors and cosines of both parts of a graph, (cells, k), filled up with the cell itself."""
+    parts = [table.uns(key) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)]
+    if not all(hasattr(part, "tocsr") for part in parts):
+        return None, None
+    both = (parts[0] + parts[1]).tocsr()
+    counts = np.diff(both.indptr)
+    neighbors = np.tile(np.arange(len(counts), dtype=np.int32)[:, None], counts.max(initial=0))
+    cosines = np.zeros(neighbors.shape, dtype=np.float32)
+    filled = np.arange(neighbors.shape[1]) < counts[:, None]
+    neighbors[filled], cosines[filled] = both.indices, both.data
+    return neighbors, cosines
+
+
+def _as_given(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the names and texts it had before it was stored."""
+    table = table.rename(columns=_original)
+    texts = table.select_dtypes("category").columns
+    return table.astype(dict.fromkeys(texts, "object"))
+
+
+def _genes(table: FileTable, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    names = table.names("var")
+    frame = table.file["var"]
+    if keys.VELOCITY_GENES in frame:
+        with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
+            columns = np.flatnonzero(np.asarray(frame[keys.VELOCITY_GENES][()], dtype=bool))
+    else:
+        columns = np.arange(len(names))
+    noted = tuple(record.get("genes", ()))
+    # Genes that were fitted but do not count are noted too; a file whose genes were chosen anew has others.
+    if noted and {names[i] for i in columns} <= set(noted) <= set(names):
+        position = {name: i for i, name in enumerate(names)}
+        columns = np.array([position[name] for name in noted], dtype=np.int64)
+    return tuple(names[i] for i in columns), columns
+
+
+def _gene_layer(table: FileTable, key: str, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    with reading(table.source, f"layers/{key}"):
+        stored = table.file["layers"][key]
+        if not hasattr(stored, "shape"):
+            return np.asarray(table.matrix(key).tocsc()[:, columns].toarray(), dtype=np.float32)
+        return _selected(stored, columns)
+
+
+def _selected(stored: h5py.Dataset, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    n_cells, width = stored.shape
+    result = np.empty((n_cells, len(columns)), dtype=np.float32)
+    rows = max(1, BLOCK_BYTES // (stored.dtype.itemsize * max(1, width)))
+    for first in range(0, n_cells, rows):
+        result[first : first + rows] = stored[first : first + rows][:, columns]
+    return result
+
+
+def _gene_fit(table: FileTable, key: str, record: dict[str, Any]) -> GeneFit:
+    frame = table.obsm(key)
+    with reading(table.source, f"obsm/{key}"):
+        betas = np.ascontiguousarray(frame.to_numpy(dtype=np.float32))
+        found = tuple(_original(column).removeprefix("beta_") for column in frame.columns[1:])
+        return GeneFit(
+            target=record.get("target", _original(key.removeprefix(keys.BETAS.format(target="")))),
+            modulators=tuple(record.get("modulators", found)),
+            coefficients=betas,
+            clusters=tuple(record.get("clusters", ())),
+            seed_r2=_with_nan(record.get("seed_r2", ())),
+            fit_r2=_with_nan(record.get("fit_r2", ())),
+            stopped=record.get("status") == "stopped",
+        )
+
+
+def _original(key: str) -> str:
+    name = key.replace("%2F", "/").replace("%25", "%")
+    return name if safe_key(name) == key else key
+
+
+def _with_nan(values: Any) -> tuple[float, ...]:
+    return tuple(float("nan") if value is None else float(value) for value in values)
+
+
+def _float32(values: Any) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)

@@ -1,0 +1,329 @@
+"""Results as elements of an open .h5ad file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from napari_tissue_dynamics import __version__
+from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.io.elements import (
+    add_column,
+    add_element,
+    drop_column,
+    drop_element,
+    need_group,
+)
+from napari_tissue_dynamics.data.velocity_checks import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import h5py
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+    from napari_tissue_dynamics.data.tissue import Counts, Tissue
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+CURVE_LAYERS = {keys.GENE_TIME: "gene_time", keys.VARIANCE: "variance"}
+"""Layers of the kinetic models; those of another program are neither read nor removed."""
+
+GENE_LAYERS = {
+    keys.VELOCITY: "spliced",
+    keys.VELOCITY_UNSPLICED: "unspliced",
+    keys.MOMENTS_SPLICED: "moments_spliced",
+    keys.MOMENTS_UNSPLICED: "moments_unspliced",
+    keys.ALPHA: "alpha",
+    keys.BETA: "beta",
+    keys.GAMMA: "gamma",
+    keys.REGULATION: "regulation",
+    **CURVE_LAYERS,
+}
+"""Layers with one value per cell and gene, and the fields of a VelocityField that they hold."""
+
+FIT_RATES = {"fit_alpha": "alpha", "fit_beta": "beta", "fit_gamma": "gamma"}
+"""Columns of var with the median rate of every gene, and the fields that they come from."""
+
+CHECKS = {
+    keys.CONFIDENCE: "confidence",
+    keys.DIRECTION_CONFIDENCE: "direction_confidence",
+    keys.NULL_P_VALUE: "p_value",
+    keys.SELF_TRANSITION: "self_transition",
+}
+"""Columns of obs, and the fields of VelocityChecks that they hold."""
+
+EXPERT_TABLES = ("summary", "genes")
+"""Names of the tables of the experts."""
+
+BLOCK_BYTES = 1 << 25
+
+VELOCITY_RECORD, REGULATION_RECORD, FATE_RECORD = "velocity", "regulation", "fate"
+
+
+def drop_velocity(file: h5py.File) -> None:
+    """Remove every result of an earlier velocity run."""
+    record = read_record(file).get(VELOCITY_RECORD, {})
+    for key in GENE_LAYERS:
+        if record or key not in CURVE_LAYERS:
+            drop_element(file, "layers", key)
+    for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
+        drop_column(file, "obs", key)
+    for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES, *record.get("gene_table", ())):
+        drop_column(file, "var", key)
+    prefix = keys.VELOCITY_BASIS.format(basis="")
+    for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
+        drop_element(file, "obsm", key)
+    for group, key in (
+        ("obsm", keys.LATENT),
+        ("obsm", keys.EXPERT_PROBABILITY),
+        ("uns", keys.VELOCITY_PARAMS),
+        ("uns", keys.CATEGORY_COLORS.format(name=keys.EXPERT)),
+        *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
+        *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
+    ):
+        drop_element(file, group, key)
+
+
+def drop_regulation(file: h5py.File) -> None:
+    """Remove the betas of an earlier run."""
+    prefix = keys.BETAS.format(target="")
+    for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
+        drop_element(file, "obsm", key)
+
+
+def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
+    """Add velocities, moments, rates, time and experts; layers are written block by block."""
+    position = {gene: i for i, gene in enumerate(tissue.genes)}
+    columns = np.array([position[gene] for gene in field.genes], dtype=np.int64)
+    outside = {keys.MOMENTS_SPLICED: tissue.spliced, keys.MOMENTS_UNSPLICED: tissue.unspliced}
+    for key, name in GENE_LAYERS.items():
+        values = getattr(field, name)
+        if values is not None:
+            blocks = _full_width(values, columns, tissue, outside.get(key), finite=key in outside)
+            _write_layer(file, key, (tissue.n_cells, tissue.n_genes), blocks)
+    counts = np.zeros(tissue.n_genes, dtype=bool)
+    counts[columns] = True if field.velocity_genes is None else field.velocity_genes
+    add_column(file, "var", keys.VELOCITY_GENES, counts)
+    rates = {key: getattr(field, name) for key, name in FIT_RATES.items() if key not in field.gene_table}
+    of_genes = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
+    of_genes.update(field.gene_table)
+    if field.gene_weight is not None:
+        of_genes[keys.GENE_WEIGHT] = field.gene_weight
+    for key, values in of_genes.items():
+        column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
+        column[columns] = values
+        add_column(file, "var", key, column)
+    for key, values in ((keys.LATENT_TIME, field.time), (keys.TIME_SPREAD, field.time_spread)):
+        if values is not None:
+            add_column(file, "obs", key, _own(values))
+    if field.embedding is not None:
+        add_element(file, "obsm", keys.LATENT, _own(field.embedding))
+    if field.expert_probability is not None:
+        _add_experts(file, field.expert_probability)
+    add_element(file, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
+
+
+def add_projections(file: h5py.File, projections: Mapping[str, NDArray[np.floating]]) -> None:
+    """Add (cells, 2 or 3) velocities on each basis and note the bases where scVelo looks for them."""
+    names = {basis.removeprefix("X_"): arrows for basis, arrows in projections.items()}
+    for basis, arrows in names.items():
+        add_element(file, "obsm", keys.VELOCITY_BASIS.format(basis=basis), _own(arrows))
+    if names:
+        if f"uns/{keys.VELOCITY_PARAMS}" not in file:
+            add_element(file, "uns", keys.VELOCITY_PARAMS, {})
+        add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
+
+
+def add_checks(file: h5py.File, checks: VelocityChecks) -> None:
+    """Add what was found out about a velocity; the graph lies where scVelo and CellRank read it."""
+    for key, name in CHECKS.items():
+        values = getattr(checks, name)
+        if values is not None:
+            add_column(file, "obs", key, _own(values))
+    if checks.p_value is not None:
+        add_column(file, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
+    if checks.neighbors is not None and checks.cosines is not None:
+        _add_graph(file, checks.neighbors, checks.cosines)
+    for name, table in checks.tables.items():
+        add_element(file, "uns", keys.EXPERT_TABLE.format(name=name), _storable(table))
+
+
+def _add_graph(file: h5py.File, neighbors: NDArray[np.integer], cosines: NDArray[np.floating]) -> None:
+    """Add the cosines above zero and those below as two sparse matrices, with the parameters scVelo notes."""
+    for key, sign in ((keys.VELOCITY_GRAPH, 1), (keys.VELOCITY_GRAPH_NEGATIVE, -1)):
+        add_element(file, "uns", key, _part_of_graph(neighbors, cosines, sign))
+    if f"uns/{keys.VELOCITY_PARAMS}" not in file:
+        add_element(file, "uns", keys.VELOCITY_PARAMS, {})
+    add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
+    add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
+
+
+def _part_of_graph(neighbors: NDArray[np.integer], cosines: NDArray[np.floating], sign: int) -> sparse.csr_matrix:
+    n_cells = len(neighbors)
+    kept = (sign * cosines > 0) & (neighbors != np.arange(n_cells)[:, None])
+    ends = np.concatenate([[0], kept.sum(axis=1).cumsum()])
+    parts = (cosines[kept].astype(np.float32), neighbors[kept], ends)
+    graph = sparse.csr_matrix(parts, shape=(n_cells, n_cells))
+    graph.sort_indices()
+    return graph
+
+
+def _storable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with names that may be HDF5 keys, and few texts stored once."""
+    table = table.rename(columns=safe_key)
+    texts = table.select_dtypes("object").columns
+    return table.astype(dict.fromkeys(texts, "category"))
+
+
+def add_regulation(file: h5py.File, tissue: Tissue, field: RegulationField) -> None:
+    """Add one table of betas per target gene."""
+    import pandas as pd
+
+    index = pd.Index(tissue.cells, dtype=object)
+    for fit in field.genes:
+        columns = [safe_key(name) for name in fit.columns]
+        add_element(file, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index=index, columns=columns))
+
+
+def add_provenance(
+    file: h5py.File,
+    tissue: Tissue,
+    velocity: VelocityField | None,
+    regulation: RegulationField | None,
+    fate: FateResult | None,
+    provenance: Mapping[str, object] | None,
+) -> None:
+    """Note how the results were made, as JSON; what is said of results that stay is kept."""
+    if all(each is None for each in (velocity, regulation, fate, provenance)):
+        return
+    record = read_record(file)
+    record["version"] = __version__
+    if velocity is not None:
+        record[VELOCITY_RECORD] = _velocity_record(tissue, velocity)
+        record.pop(FATE_RECORD, None)
+    if fate is not None:
+        record[FATE_RECORD] = {"found": fate.found, "unreachable": fate.n_unreachable}
+    if regulation is not None:
+        record[REGULATION_RECORD] = {
+            "status": _status(regulation.stopped),
+            "genes": [_gene_record(fit) for fit in regulation.genes],
+        }
+    if provenance is not None:
+        record["provenance"] = dict(provenance)
+    add_element(file, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
+
+
+def read_record(file: h5py.File) -> dict[str, Any]:
+    """Return our record of an open file, empty if there is none."""
+    path = f"uns/{keys.PROVENANCE}"
+    if path not in file or not hasattr(file[path], "asstr"):
+        return {}
+    try:
+        found = json.loads(file[path].asstr()[()])
+    except (ValueError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def safe_key(name: str) -> str:
+    """Return a name that may be an HDF5 key: ``/`` and ``%`` are percent-encoded."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def betas_key(target: str) -> str:
+    """Return the obsm key of the betas of a target gene."""
+    return keys.BETAS.format(target=safe_key(target))
+
+
+def _full_width(
+    values: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    tissue: Tissue,
+    outside: Counts | None,
+    *,
+    finite: bool,
+) -> Iterator[NDArray[np.float32]]:
+    rows = max(1, BLOCK_BYTES // (4 * tissue.n_genes))
+    for first in range(0, tissue.n_cells, rows):
+        part = slice(first, min(first + rows, tissue.n_cells))
+        if outside is not None:
+            block = outside[part]
+            full = np.array(block.toarray() if sparse.issparse(block) else block, dtype=np.float32)
+        else:
+            full = np.full((part.stop - part.start, tissue.n_genes), 0.0 if finite else np.nan, dtype=np.float32)
+        full[:, columns] = values[part]
+        yield full
+
+
+def _write_layer(file: h5py.File, key: str, shape: tuple[int, int], blocks: Iterator[NDArray[np.float32]]) -> None:
+    need_group(file, "layers")
+    drop_element(file, "layers", key)
+    rows = max(1, min(shape[0], (1 << 20) // (4 * shape[1])))
+    dataset = file["layers"].create_dataset(
+        key, shape, np.float32, chunks=(rows, shape[1]), compression="gzip", compression_opts=1
+    )
+    dataset.attrs["encoding-type"] = "array"
+    dataset.attrs["encoding-version"] = "0.2.0"
+    first = 0
+    for block in blocks:
+        dataset[first : first + len(block)] = block
+        first += len(block)
+
+
+def _add_experts(file: h5py.File, probability: NDArray[np.float32]) -> None:
+    import pandas as pd
+
+    names: Any = [str(i) for i in range(probability.shape[1])]
+    expert = pd.Categorical.from_codes(probability.argmax(axis=1), names)
+    add_column(file, "obs", keys.EXPERT, expert)
+    add_column(file, "obs", keys.EXPERT_WEIGHT, probability.max(axis=1))
+    add_element(file, "obsm", keys.EXPERT_PROBABILITY, _own(probability))
+
+
+def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
+    chosen = set(field.genes)
+    in_file_order = tuple(gene for gene in tissue.genes if gene in chosen)
+    known = in_file_order == field.genes and field.velocity_genes is None
+    noted: dict[str, object] = {} if known else {"genes": list(field.genes)}
+    if field.gene_table:
+        noted["gene_table"] = list(field.gene_table)
+    return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **noted}
+
+
+def _gene_record(fit: GeneFit) -> dict[str, object]:
+    return {
+        "target": fit.target,
+        "key": betas_key(fit.target),
+        "modulators": list(fit.modulators),
+        "clusters": list(fit.clusters),
+        "seed_r2": [_or_none(value) for value in fit.seed_r2],
+        "fit_r2": [_or_none(value) for value in fit.fit_r2],
+        "status": _status(fit.stopped),
+    }
+
+
+def _status(stopped: bool) -> str:
+    return "stopped" if stopped else "complete"
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _for_json(value: object) -> object:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    return str(value)
+
+
+def _own(values: NDArray[Any]) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)

@@ -1,0 +1,266 @@
+"""Results into an .h5ad file, all or nothing."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.image_placement import Placement
+from napari_tissue_dynamics.data.io.colors import add_category_colors
+from napari_tissue_dynamics.data.io.fate import add_fate, drop_fate
+from napari_tissue_dynamics.data.io.file_contents import rows_of
+from napari_tissue_dynamics.data.io.neighbors import add_neighbors, drop_neighbors
+from napari_tissue_dynamics.data.io.new_anndata import new_anndata
+from napari_tissue_dynamics.data.io.results import (
+    FATE_RECORD,
+    add_checks,
+    add_projections,
+    add_provenance,
+    add_regulation,
+    add_velocity,
+    drop_regulation,
+    drop_velocity,
+    read_record,
+)
+from napari_tissue_dynamics.data.io.table import open_table
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+
+
+def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can hold
+    path_out: str | os.PathLike[str],
+    tissue: Tissue,
+    *,
+    source: str | os.PathLike[str] | None = None,
+    velocity: VelocityField | None = None,
+    projections: Mapping[str, NDArray[np.floating]] | None = None,
+    checks: VelocityChecks | None = None,
+    regulation: RegulationField | None = None,
+    fate: FateResult | None = None,
+    palettes: Mapping[str, Mapping[str, str]] | None = None,
+    provenance: Mapping[str, object] | None = None,
+    overwrite_source: bool = False,
+) -> None:
+    """Write a tissue and its results as .h5ad, under the keys that scVelo, CellRank and squidpy read.
+
+    The file appears under its name when it is complete; if writing fails, what was there before stays as it
+    was. Results of an earlier run of the same kind are replaced.
+
+    Parameters
+    ----------
+    path_out
+        The file to write.
+    tissue
+        The tissue of the results, with the genes of ``source`` and all or some of its cells.
+    source
+        The .h5ad file that the tissue was read from: everything in it is kept, of cells that were left out nothing.
+        None writes the tissue itself.
+    velocity
+        Velocities of genes of the tissue. In full-width layers genes outside the model get NaN, but in ``Ms``
+        and ``Mu`` their counts, so that these are finite.
+    projections
+        (cells, 2 or 3) velocities on a basis: ``{"spatial": ..., "umap": ...}``.
+    checks
+        What was found out about the velocity: confidence, graph, tables of the experts.
+    regulation
+        Fitted target genes.
+    fate
+        Where cells end up. If it is left out and the velocity is not, fates that we wrote for another are removed.
+    palettes
+        ``#rrggbb`` of categories by obs column, for ``uns["<column>_colors"]``.
+    provenance
+        How the results were made: parameters, versions, seed; anything JSON can hold.
+    overwrite_source
+        Whether ``path_out`` may be ``source`` itself.
+
+    Raises
+    ------
+    DataError
+        If the results do not fit the tissue or the source, the target is the source, or the file
+        cannot be written.
+    """
+    target = Path(path_out).resolve()
+    origin = None if source is None else Path(source).resolve()
+    _check_target(target, origin, overwrite_source)
+    _check_fit(tissue, velocity, projections, checks, regulation)
+    _check_fate(tissue, fate)
+    rows = None if origin is None else _check_source(tissue, origin)
+    with replacing(target) as temporary:
+        if origin is not None:
+            _copy(origin, temporary, rows)
+            _note_placements(temporary, tissue)
+        else:
+            new_anndata(tissue).write_h5ad(temporary)
+        _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, fate, provenance)
+        if palettes:
+            _add_colors(temporary, palettes)
+
+
+def _add_results(
+    path: Path,
+    tissue: Tissue,
+    velocity: VelocityField | None,
+    projections: Mapping[str, NDArray[np.floating]],
+    checks: VelocityChecks | None,
+    regulation: RegulationField | None,
+    fate: FateResult | None,
+    provenance: Mapping[str, object] | None,
+) -> None:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        if velocity is not None:
+            drop_neighbors(file)
+            if FATE_RECORD in read_record(file):
+                drop_fate(file)
+            drop_velocity(file)
+            add_velocity(file, tissue, velocity)
+            if checks is not None and checks.neighbors is not None:
+                add_neighbors(file, velocity, checks.neighbors)
+        add_projections(file, projections)
+        if checks is not None:
+            add_checks(file, checks)
+        if regulation is not None:
+            drop_regulation(file)
+            add_regulation(file, tissue, regulation)
+        if fate is not None:
+            add_fate(file, tissue, fate)
+        add_provenance(file, tissue, velocity, regulation, fate, provenance)
+
+
+def _add_colors(path: Path, palettes: Mapping[str, Mapping[str, str]]) -> None:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        add_category_colors(file, palettes)
+
+
+def _copy(source: Path, target: Path, rows: NDArray[np.intp] | None) -> None:
+    """Copy a file, or of some of its cells all that it holds."""
+    if rows is None:
+        shutil.copyfile(source, target)
+        return
+    import anndata
+
+    anndata.read_h5ad(source)[rows].copy().write_h5ad(target)
+
+
+def _note_placements(path: Path, tissue: Tissue) -> None:
+    """Note how images were moved in a copy of the source, whose pixels stay as they are."""
+    import anndata.io
+    import h5py
+
+    noted = {image.name: str(image.placement) for image in tissue.histology if image.placement != Placement()}
+    where = f"uns/{keys.IMAGE_PLACEMENT}"
+    with h5py.File(path, "r+") as file:
+        if where in file:
+            del file[where]
+        if noted:
+            anndata.io.write_elem(file, where, noted)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Give a name beside ``target`` to write to, and move it there in one step at the end."""
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        _to_disk(temporary)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise DataError(
+            f"{target} cannot be written ({reason}). Choose another folder or make room, and save again."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    import os
+
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _check_target(target: Path, source: Path | None, overwrite_source: bool) -> None:
+    if not target.parent.is_dir():
+        raise DataError(f"There is no folder {target.parent}. Create it or choose another.")
+    if target.is_dir():
+        raise DataError(f"{target} is a folder; the name of a file was expected. Add a file name.")
+    same = source is not None and source.exists() and target.exists() and target.samefile(source)
+    if same and not overwrite_source:
+        raise DataError(
+            f"{target.name} is the file that the tissue was read from, and it is left as it is. "
+            "Choose another name, or allow overwriting."
+        )
+
+
+def _check_fit(
+    tissue: Tissue,
+    velocity: VelocityField | None,
+    projections: Mapping[str, NDArray[np.floating]] | None,
+    checks: VelocityChecks | None,
+    regulation: RegulationField | None,
+) -> None:
+    genes = () if regulation is None else regulation.genes
+    rows = {
+        "velocity": None if velocity is None else velocity.n_cells,
+        "check of the velocity": None if checks is None else checks.n_cells,
+        **{f"projection on {basis!r}": len(arrows) for basis, arrows in (projections or {}).items()},
+        **{f"betas of {fit.target}": fit.coefficients.shape[0] for fit in genes},
+    }
+    for name, n in rows.items():
+        if n is not None and n != tissue.n_cells:
+            raise DataError(
+                f"The {name} has {n} cells but the tissue has {tissue.n_cells}. "
+                "Save it with the tissue it was fitted on."
+            )
+    known = set(tissue.genes)
+    missing = [gene for gene in (() if velocity is None else velocity.genes) if gene not in known]
+    if missing:
+        raise DataError(
+            f"{len(missing)} genes of the velocity ({', '.join(missing[:3])}, ...) are not in "
+            f"{tissue.source}. Save it with the tissue it was fitted on."
+        )
+    if regulation is not None and len(set(regulation.targets)) < len(regulation.targets):
+        raise DataError("A target gene was fitted twice; every target may occur once. Fit the genes again.")
+
+
+def _check_fate(tissue: Tissue, fate: FateResult | None) -> None:
+    if fate is not None and fate.n_cells != tissue.n_cells:
+        raise DataError(
+            f"The fates are of {fate.n_cells} cells but the tissue has {tissue.n_cells}. "
+            "Save them with the tissue they were found in."
+        )
+
+
+def _check_source(tissue: Tissue, source: Path) -> NDArray[np.intp] | None:
+    """Return the rows of the cells in the source, None when they are all of them in its order."""
+    with open_table(source) as table:
+        cells, genes = table.names("obs"), table.names("var")
+        for names, found, kind in ((tissue.cells, cells, "cells"), (tissue.genes, genes, "genes")):
+            if not (names == found or (kind == "cells" and set(names) <= set(found))):
+                raise DataError(
+                    f"The {kind} of the tissue ({len(names)}) are not those of {source.name} ({len(found)}), "
+                    "so its other data cannot be kept. Save without a source."
+                )
+        return rows_of(table, tissue.cells)

@@ -1,0 +1,286 @@
+"""Fit a kinetic model: from the counts of a tissue to a velocity field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from napari_tissue_dynamics.compute import wait_for
+from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.kinetic_models import steady_state, stochastic
+from napari_tissue_dynamics.kinetic_models.backend import Backend
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, fit_curves_steps, place_cells_steps
+from napari_tissue_dynamics.kinetic_models.prepare import choose_counts, second_moments, see
+from napari_tissue_dynamics.kinetic_models.shared_time import Pairs, along_time, read_shared_time
+from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
+from napari_tissue_dynamics.progress import part_of, run_to_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.kinetic_models.dynamical import CellPlaces, Curves
+    from napari_tissue_dynamics.kinetic_models.prepare import Counts, Seen
+    from napari_tissue_dynamics.kinetic_models.shared_time import SharedTime
+    from napari_tissue_dynamics.kinetic_models.steady_state import Line
+    from napari_tissue_dynamics.progress import Progress, StopToken
+
+Result = TypeVar("Result")
+
+STOPPED = "The fit was stopped before it had velocities; nothing was changed."
+NAMES = {"steady_state": "steady-state", "stochastic": "stochastic", "dynamical": "dynamical"}
+# Where the parts of a fit end, as shares of the whole.
+COUNTED, SEEN, TIMED, CURVES, PLACED = 0.1, 0.35, 0.5, 0.8, 0.95
+# Velocity genes of the steady-state and the stochastic model have at least this slope.
+LEAST_SLOPE = 0.01
+# Where no gene fits well enough, the best of them count.
+BEST_SHARE = 0.2
+# Total time of a gene where genes share none, as in scVelo.
+TIME_OF_A_GENE = 20.0
+# Standard deviation of the logarithm of the ratio of the rates, where the shared time says it and where not.
+SPREAD_TOLD, SPREAD_GUESSED = 0.02, 0.3
+# Above so many values, gene times and states of the cells are not kept.
+MOST_KEPT = 100_000_000
+BLOCK = 4_000_000
+TINY = 1e-12
+ROUNDING = 1e-6
+
+
+def fit(tissue: Tissue, config: KineticsConfig = KineticsConfig(), *, origin: Origin = ANYWHERE) -> VelocityField:
+    """Fit a kinetic model and return the velocity field; see :func:`fit_steps`."""
+    return run_to_end(fit_steps(tissue, config, origin=origin))
+
+
+def fit_steps(
+    tissue: Tissue,
+    config: KineticsConfig = KineticsConfig(),
+    stop: StopToken | None = None,
+    *,
+    origin: Origin = ANYWHERE,
+) -> Generator[Progress, None, VelocityField]:
+    """Fit a kinetic model, reporting several times a second.
+
+    Moments are taken over similar cells (:mod:`.prepare`), the phase portrait of every gene gives the ratio of its
+    rates (:mod:`.steady_state`, :mod:`.stochastic`), a time that all genes share gives them one unit
+    (:mod:`.shared_time`), and in the dynamical model curves are fitted to the phase portraits (:mod:`.dynamical`).
+
+    Parameters
+    ----------
+    tissue
+        Cells with spliced and unspliced counts.
+    config
+        Settings.
+    stop
+        Looked at several times a second.
+    origin
+        Where time begins, if that is known.
+
+    Yields
+    ------
+    Progress.
+
+    Returns
+    -------
+    The velocity field. Velocities are per unit of the latent time in [0, 1], or in the units that
+    :class:`KineticsConfig` says if the genes share no time. ``spliced`` is beta Mu - gamma Ms, less the offset if one
+    is fitted. The steady-state and the stochastic model do not know transcription; there ``unspliced`` is the
+    derivative of Mu along the latent time.
+
+    Raises
+    ------
+    DataError
+        If the counts are missing or unusable, or too few genes are left.
+    FitError
+        If the fit was stopped.
+    """
+    backend = Backend.of(config.device)
+    counts = yield from _wait("genes", lambda: choose_counts(tissue, config), 0.0, stop)
+    seen = yield from _wait("moments", lambda: see(counts, config), COUNTED, stop)
+    begun = origin.time(seen.graph, seen.components)
+    line, variance = yield from _wait("slopes", lambda: _slopes(counts, seen, config), SEEN, stop)
+    pairs = Pairs(seen.graph, seen.smooth_spliced.basis)
+    shared = yield from _wait(
+        "shared time",
+        lambda: read_shared_time(seen.smooth_unspliced, seen.smooth_spliced, pairs, line.slope, known=begun),
+        SEEN,
+        stop,
+    )
+    genes = tuple(tissue.genes[index] for index in counts.genes)
+    if config.model != "dynamical":
+        return (
+            yield from _wait(
+                "velocities", lambda: _of_slopes(genes, seen, line, shared, pairs, config, variance), TIMED, stop
+            )
+        )
+    expected = _expected(shared, line, config)
+    fitted = fit_curves_steps(seen.unspliced, seen.spliced, expected, config, backend, stop)
+    curves = yield from part_of(fitted, TIMED, CURVES)
+    placed = place_cells_steps(seen.unspliced, seen.spliced, curves, backend, stop)
+    places = yield from part_of(placed, CURVES, PLACED)
+    return (
+        yield from _wait("velocities", lambda: _of_curves(genes, seen, curves, places, shared, config), PLACED, stop)
+    )
+
+
+def _slopes(counts: Counts, seen: Seen, config: KineticsConfig) -> tuple[Line, NDArray[np.float32] | None]:
+    """Return the lines through the phase portraits and, in the stochastic model, how the variance changes."""
+    line = steady_state.fit_line(seen.unspliced, seen.spliced, config)
+    if config.model != "stochastic":
+        return line, None
+    second = second_moments(counts, seen, config)
+    fitted = stochastic.fit_line(seen.unspliced, seen.spliced, second, config)
+    line = stochastic.keep_slopes(fitted, line)
+    return line, stochastic.variance_velocity(seen.unspliced, seen.spliced, second, line)
+
+
+def _of_slopes(
+    genes: tuple[str, ...],
+    seen: Seen,
+    line: Line,
+    shared: SharedTime,
+    pairs: Pairs,
+    config: KineticsConfig,
+    variance: NDArray[np.float32] | None,
+) -> VelocityField:
+    """Return the velocities of the steady-state and the stochastic model."""
+    beta = shared.slope_rate if config.shared_time else np.ones_like(line.slope)
+    gamma = beta * line.slope
+    change = along_time(shared.time, pairs) / (1.0 if config.shared_time else shared.unit)
+    field = _field(genes, seen, shared, beta, gamma, beta * line.offset, config)
+    return replace(
+        field,
+        unspliced=(change.astype(np.float32) @ seen.smooth_unspliced.coefficients.astype(np.float32)),
+        variance=None if variance is None else variance * beta.astype(np.float32),
+        velocity_genes=_enough((line.r2 >= config.min_r2) & (line.slope >= LEAST_SLOPE) & _counted(seen), line.r2),
+        gene_table={
+            "velocity_gamma": _single(line.slope),
+            "velocity_offset": _single(line.offset),
+            "velocity_r2": _single(line.r2),
+            "fit_agreement": _single(shared.agreement),
+        },
+    )
+
+
+def _of_curves(
+    genes: tuple[str, ...],
+    seen: Seen,
+    curves: Curves,
+    places: CellPlaces,
+    shared: SharedTime,
+    config: KineticsConfig,
+) -> VelocityField:
+    """Return the velocities of the dynamical model.
+
+    One unit of the time of a curve is ``pace`` units less of the time of the result: rates are multiplied by it.
+    """
+    if config.shared_time:
+        beta, gamma = shared.beta, shared.gamma
+        degradation = np.where(gamma > 0, gamma, beta * curves.slope)
+        pace = degradation / curves.ratio
+        pace = np.where(pace > TINY, pace, np.median(pace[pace > TINY]) if (pace > TINY).any() else 1.0)
+    else:
+        pace = _total_time(curves, places) / TIME_OF_A_GENE
+        beta, gamma = pace / curves.scaling, pace * curves.ratio
+    field = _field(genes, seen, shared, beta, gamma, np.zeros_like(beta), config)
+    transcription = _single(curves.top * curves.slope * pace)
+    kept = places.time.size <= MOST_KEPT
+    alpha = places.induction * transcription
+    return replace(
+        field,
+        unspliced=alpha - _single(pace) * seen.unspliced,
+        alpha=alpha,
+        regulation=2 * places.induction - 1 if kept else None,
+        gene_time=places.time / _single(pace) if kept else None,
+        velocity_genes=_enough(
+            (places.likelihood >= config.min_likelihood) & (places.r2 >= config.min_r2) & _counted(seen),
+            places.likelihood,
+        ),
+        gene_table={
+            "fit_alpha": transcription / _single(curves.scaling),
+            "fit_beta": _single(beta),
+            "fit_gamma": _single(gamma),
+            "fit_t_": _single(curves.switch / pace),
+            "fit_scaling": _single(curves.scaling),
+            "fit_std_u": _single(curves.std_u),
+            "fit_std_s": _single(curves.std_s),
+            "fit_likelihood": _single(places.likelihood),
+            "fit_r2": _single(places.r2),
+            "fit_agreement": _single(shared.agreement),
+        },
+    )
+
+
+def _field(
+    genes: tuple[str, ...],
+    seen: Seen,
+    shared: SharedTime,
+    beta: NDArray[np.float64],
+    gamma: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    config: KineticsConfig,
+) -> VelocityField:
+    """Return what all models have in common; the change of unspliced RNA is still to be given."""
+    shape = seen.spliced.shape
+    b, g, o = _single(beta), _single(gamma), _single(offset)
+    velocity = np.empty(shape, dtype=np.float32)
+    rows = max(1, BLOCK // shape[1])
+    for start in range(0, shape[0], rows):
+        cells = slice(start, start + rows)
+        velocity[cells] = b * seen.unspliced[cells] - g * seen.spliced[cells] - o
+    weight = _single(shared.agreement)
+    return VelocityField(
+        genes=genes,
+        spliced=velocity,
+        unspliced=velocity,
+        moments_spliced=seen.spliced,
+        moments_unspliced=seen.unspliced,
+        time=_single(shared.time),
+        beta=np.broadcast_to(b, shape),
+        gamma=np.broadcast_to(g, shape),
+        gene_weight=weight if weight.any() else None,
+        model=NAMES[config.model],
+    )
+
+
+def _expected(shared: SharedTime, line: Line, config: KineticsConfig) -> ExpectedSlope:
+    """Return the ratio of the rates that the shared time says; where it says none or is not asked, that of the line."""
+    told = (shared.beta > 0) & (shared.gamma > 0) & config.shared_time
+    ratio = np.where(told, shared.gamma / np.where(told, shared.beta, 1.0), line.slope)
+    return ExpectedSlope(ratio, np.where(told, SPREAD_TOLD, SPREAD_GUESSED))
+
+
+def _total_time(curves: Curves, places: CellPlaces) -> NDArray[np.float64]:
+    """Return the time that the cells of every gene span in both phases, (G,), 1 where they span none."""
+    at_the_end = curves.switch * (1 + ROUNDING)  # cells there are rounded to float32
+    before = np.where(places.time <= at_the_end, places.time, 0).max(axis=0)
+    after = np.maximum(places.time - curves.switch, 0).max(axis=0)
+    total = (before + after).astype(np.float64)
+    return np.where(total > TINY, total, 1.0)
+
+
+def _enough(counts: NDArray[np.bool_], quality: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which genes count; the best of all if hardly any does."""
+    if counts.sum() >= 2:
+        return counts
+    return quality >= np.quantile(quality, 1 - BEST_SHARE)
+
+
+def _counted(seen: Seen) -> NDArray[np.bool_]:
+    """Return which genes have both kinds of RNA, (G,)."""
+    return (seen.spliced.max(axis=0) > 0) & (seen.unspliced.max(axis=0) > 0)
+
+
+def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return values.astype(np.float32)
+
+
+def _wait(
+    phase: str, call: Callable[[], Result], fraction: float, stop: StopToken | None
+) -> Generator[Progress, None, Result]:
+    """Do one long call in a thread of its own; see :func:`.compute.wait_for`."""
+    return (yield from wait_for(phase, call, fraction, stop, STOPPED))

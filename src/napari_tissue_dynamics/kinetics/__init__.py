@@ -1,0 +1,1 @@
+"""What the velocity models share: size factors, root cells, rates from pairs of cells, closed forms."""

@@ -1,0 +1,1 @@
+"""Tissues whose velocity, time, regimes and betas are known."""

@@ -1,0 +1,83 @@
+"""Simulated tissues as files, with what is true in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from napari_tissue_dynamics.data.io.new_anndata import new_anndata
+from napari_tissue_dynamics.data.io.write import replacing
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.tissue import Labels, Tissue
+
+
+class _Truth(Protocol):
+    """What all simulations know of their cells."""
+
+    @property
+    def time(self) -> NDArray[np.float64]: ...
+    @property
+    def regime(self) -> Labels: ...
+    @property
+    def spatial_velocity(self) -> NDArray[np.float64] | None: ...
+    @property
+    def velocity(self) -> NDArray[np.float64]: ...
+    @property
+    def alpha(self) -> NDArray[np.float64]: ...
+    @property
+    def beta(self) -> NDArray[np.float64]: ...
+    @property
+    def gamma(self) -> NDArray[np.float64]: ...
+
+
+def write_simulated(
+    path: str | os.PathLike[str],
+    tissue: Tissue,
+    truth: _Truth,
+    *,
+    fates: Mapping[str, NDArray[np.floating]] | None = None,
+) -> None:
+    """Write a simulated tissue as .h5ad, and what is true in it.
+
+    The truth is in ``obs`` (``true_time``, ``true_regime``), in ``layers`` (``true_velocity``, ``true_alpha``,
+    ``true_beta``, ``true_gamma``) and, for tissues that grow, in ``obsm["true_spatial_velocity"]``; for lineage trees
+    the probability of every end is in ``obs`` (``true_fate_<end>``).
+
+    Parameters
+    ----------
+    path
+        The file to write; it appears under its name when it is complete.
+    tissue
+        What was measured.
+    truth
+        What is true.
+    fates
+        (cells,) probability of every end, by its name.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    import pandas as pd
+
+    adata = new_anndata(tissue)
+    adata.obs["true_time"] = np.array(truth.time)
+    names = list(truth.regime.categories)
+    adata.obs["true_regime"] = pd.Categorical.from_codes(truth.regime.codes, pd.Index(names))
+    for name in ("velocity", "alpha", "beta", "gamma"):
+        adata.layers[f"true_{name}"] = np.array(getattr(truth, name), dtype=np.float32)
+    for name, probability in (fates or {}).items():
+        adata.obs[f"true_fate_{name}"] = np.array(probability)
+    if truth.spatial_velocity is not None:
+        adata.obsm["true_spatial_velocity"] = np.array(truth.spatial_velocity)
+    with replacing(Path(path).resolve()) as temporary:
+        adata.write_h5ad(temporary)

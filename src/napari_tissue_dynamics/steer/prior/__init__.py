@@ -1,0 +1,1 @@
+"""What STEER knows before its network is trained."""

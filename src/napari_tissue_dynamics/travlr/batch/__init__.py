@@ -1,0 +1,1 @@
+"""Many genes: workers, stores and runs."""

@@ -1,0 +1,1 @@
+"""The estimator of the original SpaceTravLR package, as an adapter."""

@@ -1,0 +1,1 @@
+"""The published estimators: seeds, lasso and spatial networks."""

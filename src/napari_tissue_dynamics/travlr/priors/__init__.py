@@ -1,0 +1,1 @@
+"""Regulators, ligand-receptor pairs and target links."""

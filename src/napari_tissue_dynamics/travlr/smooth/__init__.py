@@ -1,0 +1,1 @@
+"""Betas that vary smoothly over the tissue."""

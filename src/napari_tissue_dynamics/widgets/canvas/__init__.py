@@ -1,0 +1,1 @@
+"""Layers of the viewer: the only place that adds or changes them."""

@@ -1,0 +1,202 @@
+"""The dock that shows a velocity as arrows, lines, moving particles and time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.analysis.arrows.streamlines import streamlines
+from napari_tissue_dynamics.layers.arrow_length import arrow_length_words
+from napari_tissue_dynamics.layers.expert_blend import BLEND, ENTROPY, blend_points, entropy_points
+from napari_tissue_dynamics.layers.points import expert_points
+from napari_tissue_dynamics.layers.streams import stream_vectors
+from napari_tissue_dynamics.layers.vectors import grid_vectors, velocity_vectors
+from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
+from napari_tissue_dynamics.widgets.canvas.particle_animation import ParticleFilm
+from napari_tissue_dynamics.widgets.canvas.time_animation import TimeFilm
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.section import Section
+from napari_tissue_dynamics.widgets.panels.dock import Dock
+from napari_tissue_dynamics.widgets.state.connect import listen
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_tissue_dynamics.layers.points import LayerData
+
+CELL_ARROWS, GRID_ARROWS, LINES = "velocity", "velocity grid", "streamlines"
+FADED = "Faint where the direction is unsure"
+NO_VELOCITY = "There is no velocity yet. Load a tissue and estimate its velocity first."
+EXPERTS = {"one color each": "expert", "mixed colors": BLEND, "entropy": ENTROPY}
+DRAW_EXPERTS = {"expert": expert_points, BLEND: blend_points, ENTROPY: entropy_points}
+
+
+class FlowDock(Dock):
+    """Chooses how the velocity of the workspace is drawn, and plays it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer the dock belongs to.
+    parent
+        The Qt parent.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self.words = sentences("What is drawn")
+        self.boxes = {
+            CELL_ARROWS: _box("Arrows on cells", "Draw an arrow on every cell."),
+            GRID_ARROWS: _box("Arrows on a grid", "Draw arrows smoothed over neighboring cells."),
+            LINES: _box("Streamlines", "Draw evenly spaced lines along the smoothed arrows."),
+        }
+        self.faded = _box(FADED, "Arrows whose direction samples of the genes do not agree on are faint.")
+        self.faded.setChecked(True)
+        self.length = sentences("Meaning of the arrow length")
+        self.particles = ParticleFilm(viewer, self.workspace)
+        self.clear_particles = push_button("Take the particles away", "End the film of the particles.")
+        self.time = TimeFilm(viewer, self.workspace)
+        self.experts = QComboBox()
+        self.show_experts = QPushButton("Show experts")
+        self._arrange()
+        self._connect()
+        self._refresh()
+
+    def draw(self, key: str, *, shown: bool) -> None:
+        """Draw arrows or lines, or put them out of sight."""
+        layer = _viewer.find(self.viewer, self.workspace, key)
+        if layer is not None:
+            layer.visible = shown
+        elif shown:
+            data = self._layer_data(key)
+            if data is not None:
+                with _viewer.same_selection(self.viewer):
+                    _viewer.show(self.viewer, self.workspace, data, key=key)
+
+    def draw_experts(self) -> None:
+        """Color the cells by the experts as chosen."""
+        tissue, result = self.workspace.tissue, self.workspace.velocity
+        if tissue is None or result is None:
+            self.show_error(NO_VELOCITY)
+            return
+        self.clear_error()
+        self.time.stop()
+        key = EXPERTS[self.experts.currentText()]
+        layer = _viewer.show(self.viewer, self.workspace, DRAW_EXPERTS[key](tissue, result.field), key=key)
+        layer.visible = True
+        _viewer.hide_other_results(self.viewer, self.workspace, [key])
+        self.viewer.layers.selection.active = layer
+
+    def _layer_data(self, key: str) -> LayerData | None:
+        tissue, result = self.workspace.tissue, self.workspace.velocity
+        if tissue is None or result is None:
+            self.show_error(NO_VELOCITY)
+            return None
+        if key == LINES:
+            return stream_vectors(streamlines(result.grid), unit=tissue.unit)
+        if key == GRID_ARROWS:
+            return grid_vectors(result.grid, unit=tissue.unit)
+        agreement = result.spread if self.faded.isChecked() else None
+        return velocity_vectors(tissue.positions, result.arrows, unit=tissue.unit, agreement=agreement)
+
+    def _fade(self) -> None:
+        """Draw the arrows on cells anew, faint or not."""
+        layer = _viewer.find(self.viewer, self.workspace, CELL_ARROWS)
+        data = self._layer_data(CELL_ARROWS) if layer is not None else None
+        if data is not None:
+            with _viewer.same_selection(self.viewer):
+                _viewer.show(self.viewer, self.workspace, data, key=CELL_ARROWS)
+
+    def _arrange(self) -> None:
+        drawn, films, moving, experts = (QWidget() for _ in range(4))
+        column = _column(drawn)
+        for widget in (*self.boxes.values(), self.faded):
+            column.addWidget(widget)
+        column = _column(moving)
+        column.addWidget(self.particles)
+        column.addWidget(self.clear_particles)
+        _column(films).addWidget(self.time)
+        column = _column(experts)
+        fields = rows()
+        self.experts.addItems(list(EXPERTS))
+        add_row(fields, "Experts as", self.experts, "How the cells show which experts describe them.")
+        self.show_experts.setToolTip("Color the cells by the experts.")
+        self.show_experts.setAccessibleName("Show experts")
+        column.addLayout(fields)
+        column.addWidget(self.show_experts)
+        self.sections = {
+            "drawn": Section("Arrows and lines", drawn, "Show or hide what can be drawn of the velocity."),
+            "particles": Section("Moving particles", moving, "Show or hide particles that drift with the velocity."),
+            "time": Section("Latent time as a film", films, "Show or hide the film of latent time."),
+            "experts": Section("Experts", experts, "Show or hide how experts are drawn."),
+        }
+        for widget in (self.words, self.sections["drawn"], self.length, *list(self.sections.values())[1:]):
+            self.column.addWidget(widget)
+        for name in ("drawn", "particles", "time"):
+            self.sections[name].expand(animate=False)
+        self.column.addStretch()
+
+    def _connect(self) -> None:
+        for key, box in self.boxes.items():
+            box.toggled.connect(lambda shown, key=key: self.draw(key, shown=shown))
+        self.faded.toggled.connect(lambda *_: self._fade())
+        self.show_experts.clicked.connect(self.draw_experts)
+        self.clear_particles.clicked.connect(self.particles.stop)
+        listen(self, self.workspace.tissue_changed, self._refresh)
+        listen(self, self.workspace.velocity_changed, self._refresh)
+        listen(self, self.viewer.layers.events.inserted, self._watch)
+        listen(self, self.viewer.layers.events.removed, self._follow)
+        for layer, _ in _viewer.our_layers(self.viewer):
+            listen(self, layer.events.visible, self._follow)
+        self.destroyed.connect(self.particles.player.pause)
+
+    def _refresh(self) -> None:
+        """Fit the controls to the velocity of the workspace; films of an earlier one end."""
+        tissue, result = self.workspace.tissue, self.workspace.velocity
+        self.particles.stop()
+        self.time.stop()
+        _viewer.remove(self.viewer, self.workspace, lambda key: key in (LINES, BLEND, ENTROPY))
+        has = tissue is not None and result is not None
+        self.words.setText("" if has else NO_VELOCITY)
+        self.words.setVisible(not has)
+        for box in (*self.boxes.values(), self.particles, self.clear_particles):
+            box.setEnabled(has)
+        field = result.field if has and result is not None else None
+        self.faded.setEnabled(result is not None and result.spread is not None)
+        self.time.setEnabled(field is not None and field.time is not None)
+        self.sections["experts"].setVisible(field is not None and field.expert_probability is not None)
+        if tissue is None or result is None:
+            self.length.clear()
+        else:
+            strength = None if result.null is None else result.null.length
+            self.length.setText(arrow_length_words(result.arrows, tissue.unit, strength))
+        self._follow()
+
+    def _watch(self, event: Any) -> None:
+        """Follow a new layer also when it is hidden in the list of layers."""
+        listen(self, event.value.events.visible, self._follow)
+        self._follow()
+
+    def _follow(self, event: object = None) -> None:
+        """Let the boxes say what can be seen."""
+        # By the key that a layer carries: one that is being added is not known to the workspace yet.
+        seen = {about.get("key") for layer, about in _viewer.our_layers(self.viewer) if layer.visible}
+        for key, box in self.boxes.items():
+            box.blockSignals(True)
+            box.setChecked(key in seen)
+            box.blockSignals(False)
+
+
+def _box(text: str, tooltip: str) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setToolTip(tooltip)
+    box.setAccessibleName(text)
+    box.setAccessibleDescription(tooltip)
+    return box
+
+
+def _column(widget: QWidget) -> QVBoxLayout:
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return layout

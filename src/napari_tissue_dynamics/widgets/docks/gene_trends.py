@@ -1,0 +1,145 @@
+"""The dock with the genes that change along latent time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtWidgets import QComboBox, QSpinBox, QWidget
+
+from napari_tissue_dynamics.analysis.genes.gene_trends import GeneTrends, TrendConfig, gene_trends
+from napari_tissue_dynamics.layers.colorable import Entry
+from napari_tissue_dynamics.layers.coloring import coloring_of
+from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.form import Form
+from napari_tissue_dynamics.widgets.forms.section import Section
+from napari_tissue_dynamics.widgets.panels.colorable_sources import sources_of
+from napari_tissue_dynamics.widgets.panels.dock import Dock
+from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
+from napari_tissue_dynamics.widgets.plots.heat_map import HeatMap
+from napari_tissue_dynamics.widgets.state.connect import listen
+from napari_tissue_dynamics.widgets.state.fetch import Fetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+
+    from napari_tissue_dynamics.data.tissue import Labels
+    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.layers.coloring import Values
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.widgets.state.jobs import Steps
+
+SHOWN, MOST = 30, 200
+RNA, VELOCITY = "smoothed spliced RNA", "velocity"
+
+
+class GeneTrendsDock(Dock):
+    """Lists the genes that time explains best as a heat map; a clicked gene colors the cells.
+
+    Parameters
+    ----------
+    viewer
+        The viewer the dock belongs to.
+    parent
+        The Qt parent.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self._trends: GeneTrends | None = None
+        self.value = QComboBox()
+        self.value.addItems([RNA, VELOCITY])
+        self.number = QSpinBox()
+        self.number.setRange(1, MOST)
+        self.number.setValue(SHOWN)
+        self.form: Form[TrendConfig] = Form(TrendConfig, ("smoothing", "bins"))
+        self.map = HeatMap()
+        self.words = sentences("About the heat map")
+        self.panel = RunPanel("Follow genes along time", "Find the genes that latent time explains best.")
+        self.fetcher = Fetcher(self)
+        fields = rows()
+        add_row(fields, "Values", self.value, "What is followed along time, and what a clicked gene colors cells by.")
+        add_row(fields, "Genes", self.number, "How many of the genes are shown that time explains best.")
+        self.column.addLayout(fields)
+        self.column.addWidget(Section("Smoothing", self.form, "Show or hide how genes are smoothed over time."))
+        self.column.addWidget(self.words)
+        self.column.addWidget(self.map)
+        self.column.addStretch()
+        self.pin(self.panel, self.start)
+        self.number.valueChanged.connect(self._show_top)
+        self.map.chosen.connect(self.map_gene)
+        self.fetcher.arrived.connect(self._arrived)
+        self.fetcher.failed.connect(self.show_error)
+        listen(self, self.workspace.velocity_changed, self._forget)
+        listen(self, self.workspace.running_changed, self._refresh)
+        self._forget()
+
+    def start(self) -> None:
+        """Follow the genes of the velocity along its time, in a worker."""
+        result = self.workspace.velocity
+        if result is None or result.field.time is None:
+            self.show_error("There is no latent time. Estimate a velocity with a model that has one first.")
+            return
+        of_velocity = self.value.currentText() == VELOCITY
+        steps = _following(result.field, self.form.value(), of_velocity=of_velocity)
+        self.run("Following genes along time", steps, self.show_trends, panel=self.panel)
+
+    def show_trends(self, trends: GeneTrends | None) -> None:
+        """Draw the heat map; None takes the last one away."""
+        self._trends = trends
+        self._show_top()
+
+    def map_gene(self, gene: str) -> None:
+        """Color the cells by a gene, or by its velocity if that is what the map shows."""
+        sources = sources_of(self.workspace)
+        if sources is None:
+            return
+        self.clear_error()
+        entry = Entry("gene", gene)
+        if self.value.currentText() == VELOCITY:
+            entry = Entry("velocity", f"{gene} velocity")
+        self.fetcher.fetch(lambda: (sources.tissue, entry.name, sources.read(entry)))
+
+    def _arrived(self, found: tuple[object, str, Labels | Values]) -> None:
+        tissue, name, values = found
+        if tissue is self.workspace.tissue:
+            show_coloring(self.viewer, self.workspace, coloring_of(name, values))
+
+    def _show_top(self, *_: object) -> None:
+        trends = None if self._trends is None else self._trends.top(self.number.value())
+        self.map.show_trends(trends)
+        if trends is None or self._trends is None:
+            self.words.setText("Genes in the order in which they peak along latent time. Click one to see it in place.")
+            return
+        self.words.setText(
+            f"The {len(trends.genes)} of {len(self._trends.genes)} genes that time explains best, by the time of their "
+            "peak. Each is dark at its lowest and bright at its highest mean."
+        )
+
+    def _forget(self) -> None:
+        self.show_trends(None)
+        self._refresh()
+
+    def _refresh(self, *_: object) -> None:
+        result, reason = self.workspace.velocity, ""
+        if self.workspace.running:
+            reason = f"{self.workspace.running} is still running."
+        elif result is None:
+            reason = "Estimate a velocity first."
+        elif result.field.time is None:
+            reason = f"The {result.field.model} model has no latent time. Choose another model."
+        self.panel.block(reason)
+
+
+def _following(field: VelocityField, config: TrendConfig, *, of_velocity: bool) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, GeneTrends]:
+        yield Progress("genes along time", 0, 1, 0.0)
+        values = np.nan_to_num(field.spliced) if of_velocity else field.moments_spliced
+        assert field.time is not None
+        return gene_trends(values, field.genes, field.time, config)
+
+    return steps

@@ -1,0 +1,389 @@
+"""The dock that opens a tissue, colors its cells and saves results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QPlainTextEdit, QWidget
+
+from napari_tissue_dynamics.data.io import ReadOptions
+from napari_tissue_dynamics.data.io.action_log import SAVE, plain
+from napari_tissue_dynamics.data.io.sections import IN_TISSUE, is_tissue
+from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.layers.points import category_points, value_points
+from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
+from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, opening, show_tissue
+from napari_tissue_dynamics.widgets.forms.color_box import ColorBox
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
+from napari_tissue_dynamics.widgets.forms.read_form import ReadForm
+from napari_tissue_dynamics.widgets.forms.section import Section
+from napari_tissue_dynamics.widgets.panels.alignment import AlignmentPanel
+from napari_tissue_dynamics.widgets.panels.dock import Dock
+from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
+from napari_tissue_dynamics.widgets.state.connect import listen
+from napari_tissue_dynamics.widgets.state.remembered import beside, keep_of_file, keep_result, last_of_file
+from napari_tissue_dynamics.workflow.replay import read_options_from
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.analysis.readiness.readiness import Readiness
+    from napari_tissue_dynamics.data.io.file_contents import Contents
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.layers.points import LayerData
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.widgets.state.jobs import Steps
+
+REPORT_HEIGHT = 200
+"""Of the readiness report, in pixels; longer reports scroll."""
+
+
+class LoadDock(Dock):
+    """Opens an .h5ad file, colors the cells and writes results.
+
+    Parameters
+    ----------
+    viewer
+        The viewer the dock belongs to.
+    parent
+        The Qt parent.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self._looked: tuple[Path, Contents] | None = None
+        self.report = sentences("Readiness for fits", "")
+        self.details = _report_view()
+        self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
+        self.look_button = push_button("Look into the file", "Show what the file holds, to choose from below.")
+        self.only_tissue = push_button(
+            "Leave out spots beside the tissue", "Read the file again without spots on glass."
+        )
+        self.form = ReadForm()
+        self.panel = RunPanel("Load", "Read the tissue and draw it.")
+        self.summary = sentences("Summary of the tissue", "No tissue is loaded.")
+        self.align = AlignmentPanel(viewer, self.workspace)
+        self.color = ColorBox()
+        self.save_button = push_button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
+        self.log_button = push_button(
+            "Save action log as …", "Write what was done with this tissue; 'tissue-dynamics replay' does it again."
+        )
+        self._arrange()
+        self.file.chosen.connect(self.look)
+        self.look_button.clicked.connect(self.look)
+        self.only_tissue.clicked.connect(self._load_tissue_only)
+        self.pin(self.panel, self.load)
+        self.color.chosen.connect(self.color_by)
+        self.save_button.clicked.connect(self._ask_and_save)
+        self.log_button.clicked.connect(self._ask_and_save_log)
+        listen(self, self.workspace.tissue_changed, self._show_summary)
+        listen(self, self.workspace.running_changed, self._running_changed)
+        self._show_summary()
+
+    def look(self) -> None:
+        """Fill the combos with what the file holds, in a worker."""
+        path = self._path()
+        if path is not None and not self.workspace.running:
+            self.run("Looking into the file", _looking(path), self._looked_into, panel=self.panel)
+
+    def load(self) -> None:
+        """Read the tissue in a worker, then draw it; a failure leaves everything as it was."""
+        path = self._path()
+        if path is None:
+            return
+        looked = self._looked is not None and self._looked[0] == path
+        self._read(str(path), self.form.value() if looked else _last_options(path))
+
+    def _load_tissue_only(self) -> None:
+        """Read the loaded file again, of all spots only those that its column of Space Ranger puts under tissue."""
+        workspace = self.workspace
+        if workspace.source is None or workspace.contents is None:
+            return
+        value = next((value for name, value in workspace.contents.subsets if is_tissue(name, value)), None)
+        if value is not None:
+            options = replace(workspace.read_options or ReadOptions(), only=(IN_TISSUE, value))
+            moves = {image.placement for image in workspace.tissue.histology} if workspace.tissue else set()
+            if len(moves) == 1:  # images stay where the person has put them
+                options = replace(options, placement=moves.pop())
+            self._read(str(workspace.source), options)
+
+    def _read(self, path: str, options: ReadOptions | None) -> None:
+        self.run("Loading", opening(path, options), self._loaded, panel=self.panel)
+
+    def color_by(self, name: str) -> None:
+        """Color the cells by an obs column or a gene."""
+        tissue, source = self.workspace.tissue, self.workspace.source
+        if tissue is None:
+            self.show_error("There is no tissue to color. Load a file first.")
+            return
+        if tissue.cell_types is not None and name == tissue.cell_types.name:
+            self._recolor((name, tissue.cell_types))
+        elif source is not None and self.workspace.contents and name in self.workspace.contents.obs:
+            self.run("Reading a column", _column_of(source, name, tissue.cells), self._recolor)
+        else:
+            self.run("Reading a gene", _gene_of(tissue, name), self._recolor)
+
+    def save(self, path: Path, *, overwrite_source: bool = False) -> None:
+        """Write the tissue and all results to ``path``, in a worker."""
+        if self.workspace.tissue is None:
+            self.show_error("There is nothing to save. Load a file first.")
+            return
+        steps = _saving(path, self.workspace, overwrite_source)
+        log = self.workspace.log
+
+        def done(saved: Path) -> None:
+            log.add(SAVE, path=saved)
+            self.tell(f"Saved to {saved}")
+
+        self.run("Saving", steps, done, panel=self.panel)
+
+    def save_log(self, path: Path) -> None:
+        """Write what was done with the tissue, for ``tissue-dynamics replay``."""
+        self.clear_error()
+        try:
+            self.workspace.log.save(path)
+        except DataError as error:
+            self.show_error(str(error))
+        else:
+            self.tell(f"Saved to {path}")
+
+    def _arrange(self) -> None:
+        top, bottom = rows(), rows()
+        add_row(top, "File", self.file.line, "The .h5ad file; it can be dropped here.", inside=self.file)
+        add_row(bottom, "Color cells by", self.color, "A column of obs or a gene; type to find it.")
+        tooltip = "Choose layers, coordinates, cell types and image."
+        options = Section("What is read as what", self.form, tooltip)
+        self.options = options
+        self.alignment = Section(
+            "Cells and image", self.align, "Flip, swap or enlarge the image until it fits the cells."
+        )
+        tooltip = "What the file holds for a fit, what stands in its way, and what to do about it."
+        self.readiness = Section("Readiness report", self.details, tooltip)
+        self.column.addLayout(top)
+        seen = (self.summary, self.only_tissue, self.report, self.readiness, self.align.verdict, self.alignment)
+        for widget in (self.look_button, options, *seen):
+            self.column.addWidget(widget)
+        self.column.addLayout(bottom)
+        self.column.addWidget(self.save_button)
+        self.column.addWidget(self.log_button)
+        self.column.addStretch()
+
+    def _path(self) -> Path | None:
+        path = self.file.path()
+        if path is None:
+            self.show_error("No file is chosen. Type its path, browse for it or drop it on the dock.")
+        return path
+
+    def _looked_into(self, found: tuple[Path, Contents, Readiness]) -> None:
+        path, contents, report = found
+        self._looked = path, contents
+        self._offer(contents, _last_options(path))
+        self.options.expand(animate=False)
+        self._show_report(report, path.name)
+
+    def _offer(self, contents: Contents, options: ReadOptions | None) -> None:
+        """Let the form show what a file holds and what of it is, or was, read as what."""
+        self.form.offer(contents)
+        if options is not None:
+            self.form.take(options)
+
+    def _show_report(self, report: Readiness | None, name: str = "") -> None:
+        self.report.setVisible(report is not None)
+        self.readiness.setVisible(report is not None)
+        if report is None:
+            self.details.setPlainText("There is no file to report on.")
+            return
+        self.report.setText(f"{name}: {report.headline}" if name else report.headline)
+        self.details.setPlainText("\n\n".join([*map(str, report.problems), "\n".join(report.facts)]))
+        if any(each.stops and each.concerns == "opening" for each in report.problems):
+            self.readiness.expand(animate=False)
+
+    def _loaded(self, opened: Opened) -> None:
+        self.options.collapse(animate=False)
+        if opened.path is not None and opened.contents is not None:
+            self._looked = opened.path, opened.contents
+            self._offer(opened.contents, opened.options)
+        if opened.path is not None and opened.options is not None:
+            keep_of_file(opened.path, read=plain(opened.options))
+        show_tissue(self.viewer, self.workspace, opened)
+
+    def _show_alignment(self) -> None:
+        if self.align.needed:
+            self.alignment.expand(animate=False)
+
+    def _recolor(self, found: tuple[str, Labels | Any]) -> None:
+        name, values = found
+        tissue = self.workspace.tissue
+        n_values = len(values.codes if isinstance(values, Labels) else values)
+        if tissue is None or n_values != tissue.n_cells:
+            return  # another tissue was loaded meanwhile
+        layer = _viewer.show(self.viewer, self.workspace, colored_cells(tissue, name, values))
+        _viewer.hide_other_results(self.viewer, self.workspace, ["cells"])
+        self.viewer.layers.selection.active = layer
+
+    def _show_summary(self) -> None:
+        tissue = self.workspace.tissue
+        self.color.setEnabled(tissue is not None)
+        self.save_button.setEnabled(tissue is not None)
+        self.log_button.setEnabled(tissue is not None)
+        self.only_tissue.hide()
+        self.alignment.setVisible(tissue is not None and bool(tissue.histology))
+        if tissue is None:
+            self._show_report(None)
+            return
+        columns = tuple(self.workspace.contents.obs) if self.workspace.contents else ()
+        if tissue.cell_types is not None and tissue.cell_types.name not in columns:
+            columns = (tissue.cell_types.name, *columns)
+        self.color.offer(columns, tissue.genes)
+        self.summary.setText(summary(tissue))
+        whole = self.workspace.contents is not None and tissue.n_cells == self.workspace.contents.n_cells
+        offered = self.workspace.contents.subsets if self.workspace.contents and whole else ()
+        self.only_tissue.setVisible(any(is_tissue(*subset) for subset in offered))
+        self._show_alignment()
+        self._show_report(self.workspace.readiness)
+
+    def _running_changed(self, what: str) -> None:
+        self.panel.block(f"{what} is still running." if what and not self.is_running else "")
+
+    def _ask_and_save(self) -> None:
+        source = self.workspace.source
+        start = beside(source, "result.h5ad")
+        name, _ = QFileDialog.getSaveFileName(self, "Save results as", start, "AnnData (*.h5ad)")
+        if not name:
+            return
+        path = Path(name)
+        keep_result(path)
+        if source is None or path.resolve() != source.resolve():
+            self.save(path)
+        elif self._may_overwrite(path):
+            self.save(path, overwrite_source=True)
+
+    def _ask_and_save_log(self) -> None:
+        start = beside(self.workspace.source, "actions.jsonl")
+        name, _ = QFileDialog.getSaveFileName(self, "Save action log as", start, "Actions (*.jsonl)")
+        if name:
+            keep_result(Path(name))
+            self.save_log(Path(name))
+
+    def _may_overwrite(self, path: Path) -> bool:
+        question = f"Write the results into the input {path.name} itself?"
+        return QMessageBox.question(self, "Save results", question) == QMessageBox.StandardButton.Yes
+
+
+def _last_options(path: Path) -> ReadOptions | None:
+    """Return how a file was read the last time, None if it never was or what is kept is not understood."""
+    kept = last_of_file(path).get("read")
+    try:
+        return None if kept is None else read_options_from(kept)
+    except (DataError, KeyError, TypeError):
+        return None
+
+
+def summary(tissue: Tissue) -> str:
+    """Return in a few sentences what a tissue has."""
+    parts = [f"{tissue.source}: {tissue.n_cells:,} cells, {tissue.n_genes:,} genes."]
+    have = [n for n in ("spliced", "unspliced", "expression") if getattr(tissue, n) is not None]
+    parts.append(f"Counts: {', '.join(have) or 'none'}.")
+    if tissue.counts_meaning:
+        parts.append(f"Mind what the counts mean: {tissue.counts_meaning}.")
+    if tissue.cell_types is not None:
+        types = tissue.cell_types
+        parts.append(f"Cell types: {len(types.categories)} ({types.name}).")
+    parts.append(f"Images: {', '.join(image.name for image in tissue.histology) or 'none'}.")
+    if tissue.has_tissue:
+        known = tissue.unit == "um" or tissue.histology
+        unit = "µm" if tissue.unit == "um" else tissue.unit
+        parts.append(f"Unit: {unit}." if known else "Unit: not known; give 'µm per unit' above for a scale bar.")
+    else:
+        parts.append("There are no places in a tissue; an embedding takes their place.")
+    return " ".join(parts)
+
+
+def colored_cells(tissue: Tissue, name: str, values: Labels | NDArray[np.floating[Any]]) -> LayerData:
+    """Return the cells colored by categories or numbers called ``name``."""
+    if isinstance(values, Labels):
+        return category_points(tissue, values, name="cells", title=name)
+    return value_points(tissue, values, name="cells", title=name)
+
+
+def _report_view() -> QPlainTextEdit:
+    view = QPlainTextEdit("No file has been looked into.")
+    view.setReadOnly(True)
+    view.setTabChangesFocus(True)
+    view.setFixedHeight(REPORT_HEIGHT)
+    view.setAccessibleName("Readiness report")
+    view.setToolTip("What stands in the way of a fit and what to do about it; the text can be copied.")
+    return view
+
+
+def _looking(path: Path) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[Path, Contents, Readiness]]:
+        from napari_tissue_dynamics.analysis.readiness.readiness import readiness_steps
+        from napari_tissue_dynamics.data.io.file_contents import contents
+
+        yield Progress(f"Looking into {path.name}", 0, 1, 0.0)
+        found = contents(path)
+        report = yield from readiness_steps(path, stop=stop)
+        return path, found, report
+
+    return steps
+
+
+def _column_of(path: Path, name: str, cells: tuple[str, ...]) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
+        from napari_tissue_dynamics.data.io.file_contents import obs_column
+
+        yield Progress(f"Reading {name}", 0, 1, 0.0)
+        return name, obs_column(path, name, cells)
+
+    return steps
+
+
+def _gene_of(tissue: Tissue, gene: str) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
+        from napari_tissue_dynamics.data.tissue import column
+
+        yield Progress(f"Reading {gene}", 0, 1, 0.0)
+        counts = next((c for c in (tissue.expression, tissue.spliced) if c is not None), None)
+        index = tissue.gene_index(gene)
+        if counts is None:
+            raise DataError(f"{tissue.source} was loaded without expression. Choose one and load it again.")
+        return gene, column(counts, index)
+
+    return steps
+
+
+def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
+    tissue, source = workspace.tissue, workspace.source
+    velocity, regulation, actions = workspace.velocity, workspace.regulation, workspace.log.actions
+    palettes, fate = workspace.palettes, workspace.fate
+    made = (workspace.velocity_config, workspace.regulation_config, workspace.fate_config)
+    settings = [each for each in made if each is not None]
+
+    def steps(stop: StopToken) -> Generator[Progress, None, Path]:
+        from napari_tissue_dynamics.workflow import save
+
+        yield Progress(f"Writing {path.name}", 0, 1, 0.0)
+        return save(
+            path,
+            tissue,
+            source=source,
+            velocity=velocity,
+            regulation=regulation,
+            fate=fate,
+            settings=settings,
+            actions=actions,
+            palettes=palettes,
+            overwrite_source=overwrite_source,
+        )
+
+    return steps

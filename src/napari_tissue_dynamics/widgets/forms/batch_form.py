@@ -1,0 +1,104 @@
+"""Where many genes are fitted and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.compute import worker_threads
+from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows
+from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPEN_TIP = (
+    "Open the betas in a folder: of an earlier run kept there, or of a run of the Python or Rust SpaceTravLR on the "
+    "cells of this tissue."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyChoice:
+    """What a person chose.
+
+    Parameters
+    ----------
+    all_genes
+        Whether all measured genes are targets.
+    store
+        Folder that finished genes are kept in, or None.
+    processes
+        Processes of this machine.
+    scheduler
+        Address of a Dask scheduler; empty for none.
+    """
+
+    all_genes: bool = False
+    store: Path | None = None
+    processes: int = 1
+    scheduler: str = ""
+
+    @property
+    def usual(self) -> bool:
+        """Whether a few genes are fitted here and kept in memory."""
+        return self == ManyChoice()
+
+
+class ManyForm(QWidget):
+    """Fields for runs of many genes, and a button that opens the betas of a folder."""
+
+    open_requested = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.all_genes = QCheckBox("Fit all measured genes")
+        self.all_genes.setToolTip("Every measured gene is a target, whatever is named above; one may take a second.")
+        self.all_genes.setAccessibleName("Fit all measured genes")
+        self.store = FileEdit("folder for finished genes", "")
+        self.processes, self.scheduler = QSpinBox(), QLineEdit()
+        self.processes.setRange(1, max(1, worker_threads() + 1))
+        self.scheduler.setPlaceholderText("tcp://host:8786")
+        self.open_button = QPushButton("Open betas of a folder …")
+        self.open_button.setToolTip(OPEN_TIP)
+        self.open_button.setAccessibleName("Open betas of a folder")
+        fields = rows()
+        tip = "Each gene is written there when it is done; started again with the same folder, the run goes on."
+        add_row(fields, "Keep genes in", self.store.line, tip, inside=self.store)
+        add_row(fields, "Processes", self.processes, "Genes that are fitted at the same time on this machine.")
+        tip = "Address of a Dask scheduler: the genes are fitted by its workers. Empty fits on this machine."
+        add_row(fields, "Dask scheduler", self.scheduler, tip)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.all_genes)
+        layout.addLayout(fields)
+        layout.addWidget(self.open_button)
+        self.open_button.clicked.connect(self._ask_what_to_open)
+
+    def value(self) -> ManyChoice:
+        """Return what is chosen.
+
+        Raises
+        ------
+        DataError
+            If the address of the scheduler cannot be one.
+        """
+        scheduler = self.scheduler.text().strip()
+        if scheduler and "://" not in scheduler:
+            raise DataError(
+                f"{scheduler!r} is no address of a Dask scheduler; one like tcp://host:8786 was expected. "
+                "Correct it, or leave the field empty to fit on this machine."
+            )
+        return ManyChoice(self.all_genes.isChecked(), self.store.path(), self.processes.value(), scheduler)
+
+    def _ask_what_to_open(self) -> None:
+        known = self.store.path()
+        name = QFileDialog.getExistingDirectory(self, "Choose: folder with betas", "" if known is None else str(known))
+        if name:
+            from pathlib import Path
+
+            self.open_requested.emit(Path(name))

@@ -1,0 +1,1 @@
+"""Parts of docks that know the workspace."""

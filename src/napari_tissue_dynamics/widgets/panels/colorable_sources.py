@@ -1,0 +1,53 @@
+"""What is known of the cells of a workspace, for the catalogue of things to look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tissue_dynamics.layers.colorable import Sources
+from napari_tissue_dynamics.layers.coloring import Values
+from napari_tissue_dynamics.layers.fates import fate_colors
+
+if TYPE_CHECKING:
+    from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.tissue import Labels
+    from napari_tissue_dynamics.widgets.state.workspace import Workspace
+    from napari_tissue_dynamics.workflow import VelocityResult
+
+
+def sources_of(workspace: Workspace) -> Sources | None:
+    """Return where values of the cells of a workspace come from, None without a tissue."""
+    if workspace.tissue is None:
+        return None
+    velocity, fate = workspace.velocity, workspace.fate
+    return Sources(
+        workspace.tissue,
+        workspace.source,
+        tuple(workspace.contents.obs) if workspace.contents else (),
+        None if velocity is None else velocity.field,
+        workspace.regulation,
+        {
+            **({} if velocity is None else _trust_in(velocity)),
+            **({} if fate is None else _fates(fate, workspace.tissue.cell_types)),
+        },
+    )
+
+
+def _trust_in(velocity: VelocityResult) -> dict[str, Labels | Values]:
+    note = "agreement of the velocity with those of similar cells, -1 to 1"
+    found: dict[str, Labels | Values] = {"velocity confidence": Values(velocity.confidence, note=note)}
+    if velocity.spread is not None:
+        note = "1 where every sample of the genes points the same way"
+        found["direction agreement"] = Values(velocity.spread, limits=(0.0, 1.0), note=note)
+    return found
+
+
+def _fates(fate: FateResult, types: Labels | None) -> dict[str, Labels | Values]:
+    found: dict[str, Labels | Values] = {"terminal states": replace(fate.terminal, colors=fate_colors(fate, types))}
+    for name, probability in zip(fate.names, fate.probabilities.T, strict=True):
+        note = f"probability of ending in {name}"
+        found[f"fate {name}"] = Values(np.array(probability), limits=(0.0, 1.0), note=note)
+    return found

@@ -1,0 +1,1 @@
+"""What is open, running and remembered in one window."""

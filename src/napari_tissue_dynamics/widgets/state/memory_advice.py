@@ -1,0 +1,119 @@
+"""What a person can do about too little memory, before a run and after it broke off."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from napari_tissue_dynamics.analysis.readiness.run_cost import Cost, duration, size, steer_cost
+from napari_tissue_dynamics.errors import FitError
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+from napari_tissue_dynamics.steer.config import SteerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_tissue_dynamics.analysis.readiness.readiness import Readiness
+    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.widgets.state.jobs import Steps
+
+ANY = "Choose smaller batches, fewer genes or the device 'cpu', and start again."
+"""What helps where nothing more is known of the work."""
+
+_SAID = re.compile(r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|bad_alloc", re.I)
+_ON_CARD = re.compile(r"\b(cuda|gpu|mps|hip)\b", re.I)
+_WANTED = re.compile(r"(?:allocate|tried to allocate) ([\d.]+) ?([KMGTPE]iB|[MG]B|bytes)", re.I)
+_FEWEST_CELLS, _FEWEST_GENES = 1000, 100
+_TIMED = ("profile", "expert_size", "autoencoder_epochs", "time_epochs", "velocity_epochs", "velocity_batch")
+
+
+def is_short(error: BaseException) -> bool:
+    """Return whether an error says that there was not enough memory, in any of the words for it."""
+    return isinstance(error, MemoryError) or bool(_SAID.search(str(error)))
+
+
+def in_words(error: BaseException, remedy: str = ANY) -> str:
+    """Return what was short of memory, by how much if that is known, and what to do about it."""
+    text = str(error)
+    place = "The graphics card" if _ON_CARD.search(text) else "This machine"
+    found = _WANTED.search(text)
+    wanted = f" ({found[1]} {found[2]} more were needed)" if found else ""
+    return f"{place} ran out of memory{wanted}. {remedy}"
+
+
+def advised(make_steps: Steps, remedy: str) -> Steps:
+    """Return the same work; where its memory does not suffice, it ends by a sentence with the remedy."""
+
+    def steps(stop: StopToken) -> Generator[Any, None, Any]:
+        try:
+            return (yield from make_steps(stop))
+        except Exception as error:
+            if not is_short(error):
+                raise
+            raise FitError(in_words(error, remedy)) from error
+
+    return steps
+
+
+def velocity_remedy(config: SteerConfig | KineticsConfig, n_cells: int) -> str:
+    """Return which settings of a velocity model make it smaller, with values to try."""
+    if isinstance(config, KineticsConfig):
+        choices = [f"'Number of top genes' {_half(config.n_top_genes, _FEWEST_GENES)}"]
+    else:
+        batch = min(config.cell_batch or n_cells, n_cells)
+        choices = [f"'Cell batch' {_half(batch, _FEWEST_CELLS)}"] if batch > _FEWEST_CELLS else []
+        choices.append(f"'Number of genes' {_half(config.n_genes, _FEWEST_GENES)}")
+    return _sentence(choices, config.device)
+
+
+def regulation_remedy(config: TravlrConfig, n_targets: int, processes: int) -> str:
+    """Return which settings of SpaceTravLR make it smaller, with values to try."""
+    choices = ["'Processes' 1"] if processes > 1 else []
+    if config.estimator == "smooth":
+        choices.append(f"'Max modulators' {_half(config.max_modulators or 32, 4)}")
+        return _sentence(choices, "cpu", fewer=n_targets // 2)
+    choices.append(f"'Batch size' {_half(config.batch_size, 16)}")
+    return _sentence(choices, config.device, fewer=n_targets // 2)
+
+
+def velocity_estimate(config: SteerConfig | KineticsConfig, report: Readiness | None) -> Cost | None:
+    """Return what a fit takes with these settings; None for models whose cost was not measured.
+
+    The seconds are 0 where they are not known, for other than the quick schedule.
+    """
+    if report is None or report.steer is None or not isinstance(config, SteerConfig):
+        return None
+    spliced, unspliced = (report.matrices[name].n_bytes for name in ("spliced", "unspliced"))
+    cost = steer_cost(report.n_cells, min(report.n_shared_genes, config.n_genes), spliced + unspliced)
+    usual = SteerConfig()
+    quick = all(getattr(config, name) == getattr(usual, name) for name in _TIMED)
+    return cost if quick else Cost(0.0, cost.memory)
+
+
+def regulation_estimate(config: TravlrConfig, report: Readiness | None, n_targets: int, processes: int) -> Cost | None:
+    """Return what a fit takes with these settings; None for the estimator whose cost was not measured."""
+    if report is None or report.travlr is None or config.estimator != "smooth" or not n_targets:
+        return None
+    return Cost(report.travlr.seconds * n_targets / processes, report.travlr.memory * processes)
+
+
+def said_before(cost: Cost, free: int | None, remedy: str) -> tuple[str, bool]:
+    """Return what a run needs beside what is free, with the remedy where that is not enough, and whether it is not."""
+    time = f"{duration(cost.seconds)} and " if cost.seconds else ""
+    needs = f"Needs about {time}{size(cost.memory)} of memory"
+    if free is None:
+        return f"{needs}.", False
+    short = cost.memory > free
+    return f"{needs}; {size(free)} are free.{' ' + remedy if short else ''}", short
+
+
+def _half(number: int, fewest: int) -> int:
+    return max(min(number, fewest), number // 2)
+
+
+def _sentence(choices: list[str], device: str, fewer: int = 0) -> str:
+    *first, last = choices if device == "cpu" else [*choices, "the device 'cpu'"]
+    ways = f"{', '.join(first)} or {last}" if first else last
+    begin = f"Fit {fewer} genes at a time, or choose" if fewer else "Choose"
+    return f"{begin} {ways}, and start again."

@@ -1,0 +1,152 @@
+"""Results of earlier runs on one tissue, to go back to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from napari_tissue_dynamics.widgets.state.connect import listen
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from napari_tissue_dynamics.widgets.state.workspace import Workspace
+
+Kind = Literal["velocity", "regulation"]
+
+MOST_RUNS = 12
+MOST_BYTES = 4_000_000_000
+"""What all kept results of a tissue may take; the oldest ones give way."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One result, and how it was made.
+
+    Parameters
+    ----------
+    number
+        Counted from 1 for each tissue.
+    kind
+        ``velocity`` or ``regulation``.
+    result
+        The result.
+    config
+        Settings of the fit, None if there was none.
+    model
+        File of the trained network, or None.
+    at
+        When it was finished.
+    """
+
+    number: int
+    kind: Kind
+    result: Any
+    config: Any = None
+    model: Path | None = None
+    at: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """A line that tells this run from the others."""
+        what = self.result.field.model if self.kind == "velocity" else ", ".join(self.result.targets[:3])
+        when = "" if self.at is None else f", {self.at:%H:%M}"
+        return f"{self.number} · {what}{when}"
+
+    @property
+    def details(self) -> str:
+        """The settings that are not what they are at first, one a line."""
+        if self.config is None:
+            return "The settings of this run are not known."
+        usual = type(self.config)()
+        others = [
+            f"{field.name.replace('_', ' ')}: {getattr(self.config, field.name)}"
+            for field in fields(self.config)
+            if getattr(self.config, field.name) != getattr(usual, field.name)
+        ]
+        return "\n".join(others) or "All settings are the usual ones."
+
+
+def kept(runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """Return the latest of the runs, as many as may be kept; the last one is always."""
+    total, first = 0, len(runs) - 1
+    for index in range(len(runs) - 1, max(-1, len(runs) - 1 - MOST_RUNS), -1):
+        total += size_of(runs[index].result)
+        if total > MOST_BYTES and index < len(runs) - 1:
+            break
+        first = index
+    return runs[first:]
+
+
+def size_of(result: object) -> int:
+    """Return the bytes of all arrays in a result; what is a view of one number costs next to nothing."""
+    if isinstance(result, np.ndarray):
+        return int(np.prod([n for n, step in zip(result.shape, result.strides, strict=True) if step])) * result.itemsize
+    if is_dataclass(result):
+        return sum(size_of(getattr(result, field.name)) for field in fields(result))
+    if isinstance(result, tuple | list):
+        return sum(size_of(each) for each in result)
+    return 0
+
+
+class RunHistory(QWidget):
+    """A list of the runs of one kind; choosing one asks for it to be shown.
+
+    Parameters
+    ----------
+    workspace
+        Whose runs are listed.
+    kind
+        Which of them.
+    parent
+        The Qt parent.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, workspace: Workspace, kind: Kind, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace, self._kind = workspace, kind
+        self.list = QListWidget()
+        self.list.setAccessibleName("Earlier runs")
+        self.list.setToolTip("Click a run, or press Enter on it, to show its result again.")
+        self.list.setMinimumHeight(60)
+        self.list.setMaximumHeight(140)
+        self.words = QLabel("No run has ended yet.")
+        self.words.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.words)
+        layout.addWidget(self.list)
+        self.list.itemClicked.connect(self._choose)
+        self.list.itemActivated.connect(self._choose)
+        listen(self, workspace.runs_changed, self.refresh)
+        listen(self, workspace.velocity_changed, self.refresh)
+        listen(self, workspace.regulation_changed, self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: object) -> None:
+        """List the runs, the latest first; that on show is in bold."""
+        runs = [run for run in reversed(self._workspace.runs) if run.kind == self._kind]
+        shown = getattr(self._workspace, self._kind)
+        self.list.clear()
+        for run in runs:
+            item = QListWidgetItem(run.title)
+            item.setData(Qt.ItemDataRole.UserRole, run)
+            item.setToolTip(run.details)
+            font = item.font()
+            font.setBold(run.result is shown)
+            item.setFont(font)
+            self.list.addItem(item)
+        self.list.setVisible(bool(runs))
+        self.words.setVisible(not runs)
+
+    def _choose(self, item: QListWidgetItem) -> None:
+        run = item.data(Qt.ItemDataRole.UserRole)
+        if run.result is not getattr(self._workspace, self._kind):
+            self.chosen.emit(run)

@@ -1,0 +1,126 @@
+"""Checks of a velocity in the file, under the keys that scVelo reads, and back."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from napari_tissue_dynamics.data.io import write_h5ad
+from napari_tissue_dynamics.data.io.read_results import read_arrows, read_checks
+from napari_tissue_dynamics.data.tissue import Tissue
+from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+from napari_tissue_dynamics.errors import DataError
+
+N, K = 12, 4
+
+
+@pytest.fixture
+def tissue():
+    positions = np.random.default_rng(0).uniform(size=(N, 2))
+    counts = np.ones((N, 2), dtype=np.float32)
+    return Tissue(tuple(f"c{i}" for i in range(N)), ("A", "B"), positions, counts, counts.copy())
+
+
+@pytest.fixture
+def checks():
+    rng = np.random.default_rng(1)
+    neighbors = np.array([np.sort(rng.permutation(np.delete(np.arange(N), i))[:K]) for i in range(N)], dtype=np.int32)
+    cosines = rng.uniform(-1, 1, (N, K)).astype(np.float32)
+    neighbors[3, 2:], cosines[3, 2:] = 3, 0  # a cell with two neighbors only
+    genes = {"expert": ["0", "1"], "quantity": ["alpha/beta", "gamma"], "gene": ["a", "b"], "score": [1.5, -2.0]}
+    summary = {"cells": [20, 10], "share of T/NK 50%": [0.5, np.nan]}
+    return VelocityChecks(
+        confidence=np.linspace(0, 1, N, dtype=np.float32),
+        direction_confidence=rng.random(N).astype(np.float32),
+        p_value=np.array([0.01, 0.05, *rng.uniform(0.06, 1, N - 2)], dtype=np.float32),
+        neighbors=neighbors,
+        cosines=cosines,
+        self_transition=rng.random(N).astype(np.float32),
+        tables={"summary": pd.DataFrame(summary, index=pd.Index(["0", "1"], name="expert")),
+                "genes": pd.DataFrame(genes)},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def written(tissue, checks, tmp_path):
+    arrows = {"spatial": np.arange(2 * N, dtype=np.float32).reshape(N, 2)}
+    write_h5ad(tmp_path / "out.h5ad", tissue, projections=arrows, checks=checks)
+    return tmp_path / "out.h5ad"
+
+
+def test_the_graph_lies_where_scvelo_reads_it(written, checks):
+    """scVelo adds both parts, takes the rows' largest cosine and puts the self transition on the diagonal."""
+    adata = anndata.read_h5ad(written)
+    expected = np.zeros((N, N), dtype=np.float32)
+    for i, row in enumerate(checks.neighbors):
+        for j, cosine in zip(row, checks.cosines[i], strict=True):
+            expected[i, j] += cosine
+    positive, negative = adata.uns["velocity_graph"], adata.uns["velocity_graph_neg"]
+    assert sparse.issparse(positive)
+    assert positive.format == negative.format == "csr"
+    assert positive.dtype == np.float32
+    np.testing.assert_array_equal(positive.toarray(), np.maximum(expected, 0))
+    np.testing.assert_array_equal(negative.toarray(), np.minimum(expected, 0))
+    assert positive.nnz + negative.nnz == N * K - 2
+    np.testing.assert_array_equal(adata.obs["velocity_self_transition"], checks.self_transition)
+    params = adata.uns["velocity_params"]
+    assert (params["mode_neighbors"], int(params["n_recurse_neighbors"])) == ("distances", 1)
+    assert list(params["embeddings"]) == ["spatial"]
+
+
+def test_cells_above_the_null_are_a_column_of_truth_values(written):
+    adata = anndata.read_h5ad(written)
+    assert adata.obs["velocity_above_null"].dtype == bool
+    assert adata.obs["velocity_above_null"].tolist() == [True, True] + [False] * (N - 2)
+    assert adata.obs["velocity_null_pvalue"].dtype == np.float32
+
+
+def test_checks_come_back(written, checks):
+    found = read_checks(written)
+    for name in ("confidence", "direction_confidence", "p_value", "self_transition"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(checks, name))
+    pairs = [
+        {(i, j): c for i, row in enumerate(each.neighbors) for j, c in zip(row, each.cosines[i], strict=True) if j != i}
+        for each in (found, checks)
+    ]
+    assert pairs[0] == pairs[1]
+    assert (found.neighbors[3] == 3).sum() == 2
+    assert set(found.tables) == {"summary", "genes"}
+    for name, table in found.tables.items():
+        pd.testing.assert_frame_equal(table, checks.tables[name], check_index_type=False, check_names=False)
+
+
+def test_arrows_come_back(written):
+    np.testing.assert_array_equal(read_arrows(written, "spatial").ravel(), np.arange(2 * N))
+    with pytest.raises(DataError, match="no arrows on 'umap'"):
+        read_arrows(written, "umap")
+
+
+def test_a_file_without_checks(tissue, tmp_path):
+    write_h5ad(tmp_path / "out.h5ad", tissue)
+    found = read_checks(tmp_path / "out.h5ad")
+    assert found.n_cells is None
+    assert found.neighbors is None
+    assert not found.tables
+
+
+def test_a_damaged_graph_is_one_sentence(written):
+    import h5py
+
+    with h5py.File(written, "r+") as file:
+        del file["uns/velocity_graph/indptr"]
+    with pytest.raises(DataError, match="velocity_graph"):
+        read_checks(written)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"confidence": np.ones(3), "p_value": np.ones(4)}, "confidence 3, p_value 4"),
+        ({"cosines": np.ones((3, 2))}, "one graph"),
+    ],
+)
+def test_checks_that_do_not_fit_together(values, words):
+    with pytest.raises(DataError, match=words):
+        VelocityChecks(**values)

@@ -1,0 +1,260 @@
+"""Whole fits of the three models: what they recover, that they repeat, stop, and say what is wrong."""
+
+import threading
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from napari_tissue_dynamics.analysis.validation.benchmark_metrics import gene_cosine, time_agreement
+from napari_tissue_dynamics.data.io.read_results import read_velocity
+from napari_tissue_dynamics.data.io.write import write_h5ad
+from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit, fit_steps
+from napari_tissue_dynamics.kinetic_models.backend import Backend
+from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, fit_curves
+from napari_tissue_dynamics.kinetics.root_cells import Origin
+from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.simulators.branching import simulate_branching
+from napari_tissue_dynamics.simulators.noise import Noise
+
+MODELS = ("steady_state", "stochastic", "dynamical")
+COUNTED = Noise(gaussian=0.0, sparsity=(0.0, 0.0), depth=1500.0, dropout=0.1)
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate_branching(700, 250, seed=2, noise=COUNTED)
+
+
+@pytest.fixture(scope="module")
+def results(simulated):
+    return {model: fit(simulated.tissue, KineticsConfig(model=model)) for model in MODELS}
+
+
+def cosine(field, simulated):
+    """Return the cosine with the true velocity, in counts; the moments are in counts of a cell of median depth."""
+    columns = [simulated.tissue.gene_index(gene) for gene in field.genes]
+    spliced = simulated.truth.spliced[:, columns]
+    unit = (field.moments_spliced * spliced).sum(axis=0) / (spliced**2).sum(axis=0)
+    return gene_cosine(field.spliced, simulated.truth.velocity[:, columns] * unit)
+
+
+@pytest.mark.parametrize(("model", "least"), [("steady_state", 0.7), ("stochastic", 0.7), ("dynamical", 0.82)])
+def test_velocity_and_time_of_counted_cells_are_recovered(results, simulated, model, least):
+    field = results[model]
+    assert cosine(field, simulated) > least
+    assert time_agreement(field.time, simulated.truth.time).overall > 0.97
+    assert (field.time.min(), field.time.max()) == (0, 1)
+    columns = [simulated.tissue.gene_index(gene) for gene in field.genes]
+    truth = simulated.truth.alpha[:, columns] - (simulated.truth.beta * simulated.truth.unspliced)[:, columns]
+    assert gene_cosine(field.unspliced, truth) > (0.35 if model == "dynamical" else 0.5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_velocity_is_beta_u_minus_gamma_s(results, model):
+    field = results[model]
+    expected = field.beta * field.moments_unspliced - field.gamma * field.moments_spliced
+    assert_allclose(field.spliced, expected, atol=1e-4 * np.abs(expected).max())
+    for name in ("spliced", "unspliced", "moments_spliced", "moments_unspliced", "gene_weight"):
+        assert np.isfinite(getattr(field, name)).all()
+    assert field.velocity_genes.sum() > 0.3 * len(field.genes)
+    assert ((field.gene_weight >= 0) & (field.gene_weight <= 1)).all()
+
+
+def test_rates_are_in_one_unit(results, simulated):
+    """The true rates of all genes are per unit of one time: so are those that are found."""
+    field = results["dynamical"]
+    columns = [simulated.tissue.gene_index(gene) for gene in field.genes]
+    told = (field.beta[0] > 0) & (field.gamma[0] > 0) & (field.gene_weight > 0.5)
+    assert told.sum() > 80
+    unit = np.ptp(simulated.truth.time)
+    for found, true in ((field.beta[0], simulated.truth.beta[0]), (field.gamma[0], simulated.truth.gamma[0])):
+        ratio = found[told] / (true[columns][told] * unit)
+        assert_allclose(np.median(ratio), 1, atol=0.3)
+        assert np.quantile(np.abs(np.log(ratio)), 0.75) < 0.7
+    assert_allclose(field.gene_table["fit_beta"], field.beta[0])
+
+
+def test_table_is_that_of_the_curve_in_the_terms_of_scvelo(results):
+    """Unspliced RNA over its scaling has the transcription alpha and the splicing rate beta x scaling."""
+    field = results["dynamical"]
+    table = {name: values.astype(float) for name, values in field.gene_table.items()}
+    told = (field.beta[0] > 0) & (field.gamma[0] > 0) & (field.gene_weight > 0.5)
+    there = field.moments_unspliced > 0.1 * field.moments_unspliced.max(axis=0)
+    lost = (field.alpha - field.unspliced) / np.where(there, field.moments_unspliced, np.nan)
+    loss = np.nanmedian(lost, axis=0)
+    assert_allclose(lost[there], np.broadcast_to(loss, lost.shape)[there], rtol=1e-3)
+    # The slope of the curve is gamma / beta: then the loss of unspliced RNA is the splicing of the scaled RNA.
+    ratio = loss[told] / (table["fit_beta"] * table["fit_scaling"])[told]
+    assert np.quantile(np.abs(np.log(ratio)), 0.9) < 0.1
+    highest = table["fit_alpha"] * table["fit_scaling"]
+    assert_allclose(field.alpha, highest * (field.regulation + 1) / 2, rtol=1e-4, atol=1e-6 * highest.max())
+    assert (table["fit_likelihood"][told] > 0).all()
+
+
+def test_states_follow_transcription(results, simulated):
+    field = results["dynamical"]
+    columns = [simulated.tissue.gene_index(gene) for gene in field.genes]
+    alpha = simulated.truth.alpha[:, columns]
+    on = alpha > 0.5 * alpha.max(axis=0)
+    both = (on.mean(axis=0) > 0.2) & (on.mean(axis=0) < 0.8)
+    assert ((field.regulation > 0) == on)[:, both].mean() > 0.7
+    assert (field.gene_time >= 0).all()
+
+
+def test_without_a_shared_time_the_splicing_rate_is_one(simulated):
+    config = KineticsConfig(model="steady_state", shared_time=False)
+    field = fit(simulated.tissue, config)
+    assert_array_equal(np.unique(field.beta), 1)
+    assert_allclose(field.gamma[0], field.gene_table["velocity_gamma"])
+    dynamical = fit(simulated.tissue, replace(config, model="dynamical"))
+    time, switch = dynamical.gene_time, dynamical.gene_table["fit_t_"]
+    before = np.where(time <= switch * (1 + 1e-5), time, 0).max(axis=0)
+    after = np.maximum(time - switch, 0).max(axis=0)
+    assert_allclose(before + after, 20, rtol=0.01)
+
+
+def test_the_settings_of_scvelo_give_plain_moments(simulated):
+    field = fit(simulated.tissue, KineticsConfig.as_scvelo("steady_state"))
+    counts = simulated.tissue.spliced.toarray()
+    size = counts.sum(axis=1, keepdims=True)
+    columns = [simulated.tissue.gene_index(gene) for gene in field.genes]
+    scaled = (counts / size * np.median(size))[:, columns]
+    # Means over neighborhoods lie between the values of cells and keep their mean about.
+    assert_allclose(field.moments_spliced.mean(axis=0), scaled.mean(axis=0), rtol=0.1, atol=0.02)
+    assert (field.moments_spliced.max(axis=0) <= scaled.max(axis=0) + 1e-4).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_seed_gives_the_same_result_and_other_random_numbers_are_left_alone(simulated, model, results):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    again = fit(simulated.tissue, KineticsConfig(model=model))
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    for field in fields(again):
+        one, other = getattr(again, field.name), getattr(results[model], field.name)
+        if isinstance(one, np.ndarray):
+            assert_array_equal(one, other)
+
+
+def test_order_of_cells_does_not_matter(simulated, results):
+    order = np.random.default_rng(0).permutation(simulated.tissue.n_cells)
+    field = fit(simulated.tissue.select_cells(order), KineticsConfig(model="steady_state"))
+    expected = results["steady_state"]
+    assert np.corrcoef(field.time, expected.time[order])[0, 1] > 0.999
+    assert np.corrcoef(field.spliced.ravel(), expected.spliced[order].ravel())[0, 1] > 0.99
+
+
+def test_a_known_beginning_is_used(simulated):
+    root = np.flatnonzero(simulated.truth.time < 0.5)
+    field = fit(simulated.tissue, KineticsConfig(model="steady_state"), origin=Origin(roots=root))
+    assert time_agreement(field.time, simulated.truth.time).overall > 0.97
+    with pytest.raises(DataError, match="chosen as a root"):
+        fit(simulated.tissue, origin=Origin(roots=np.array([10_000])))
+
+
+@pytest.mark.parametrize("after", [0, 3, 6])
+def test_stop_is_seen(simulated, after):
+    stop = threading.Event()
+    steps = fit_steps(simulated.tissue, KineticsConfig(), stop)
+    for _ in range(after):
+        next(steps)
+    stop.set()
+    with pytest.raises(FitError, match="stopped before it had velocities"):
+        run_to_end(steps)
+
+
+def test_progress_rises_to_the_end(simulated):
+    reports = []
+    run_to_end(fit_steps(simulated.tissue, KineticsConfig()), reports.append)
+    fractions = [report.fraction for report in reports]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] >= 0.8
+    assert {"phase portraits", "states of the cells"} <= {report.phase for report in reports}
+
+
+def test_bad_input_is_told(simulated):
+    tissue = simulated.tissue
+    with pytest.raises(DataError, match="no unspliced counts"):
+        fit(tissue.with_(unspliced=None))
+    with pytest.raises(DataError, match="a kinetic model needs at least 10"):
+        fit(tissue.select_cells(np.arange(5)))
+    with pytest.raises(DataError, match="min_shared_counts"):
+        fit(tissue, KineticsConfig(min_shared_counts=10**7))
+    with pytest.raises(DataError, match="negative or not finite"):
+        fit(tissue.with_(spliced=-tissue.spliced))
+    alike = sparse.csr_array(np.ones((tissue.n_cells, tissue.n_genes), np.float32))
+    with pytest.raises(DataError, match="same counts"):
+        fit(tissue.with_(spliced=alike, unspliced=alike.copy()))
+
+
+def test_few_cells_and_genes_are_enough():
+    small = simulate_branching(50, 10, seed=5, n_states=2, n_branch_points=0)
+    for model in MODELS:
+        field = fit(small.tissue.select_cells(np.arange(20)), KineticsConfig(model=model, min_shared_counts=0))
+        assert np.isfinite(field.spliced).all()
+        assert np.isfinite(field.time).all()
+
+
+def test_empty_cells_and_silent_genes_are_carried_along(simulated):
+    spliced, unspliced = simulated.tissue.spliced.toarray(), simulated.tissue.unspliced.toarray()
+    spliced[:3] = unspliced[:3] = 0
+    unspliced[:, :4] = 0
+    tissue = simulated.tissue.with_(spliced=sparse.csr_array(spliced), unspliced=sparse.csr_array(unspliced))
+    for model in MODELS:
+        field = fit(tissue, KineticsConfig(model=model, min_shared_counts=0))
+        assert len(field.genes) == 250
+        assert np.isfinite(field.spliced).all()
+        assert not field.velocity_genes[:4].any()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_file_gives_the_result_back(results, simulated, tmp_path, model):
+    field = results[model]
+    write_h5ad(tmp_path / "out.h5ad", simulated.tissue, velocity=field)
+    found = read_velocity(tmp_path / "out.h5ad")
+    assert found.genes == field.genes
+    for name in ("spliced", "unspliced", "moments_spliced", "beta", "gamma", "time", "gene_weight", "velocity_genes"):
+        assert_array_equal(getattr(found, name), getattr(field, name))
+    for name in ("gene_time", "regulation", "alpha", "variance"):
+        assert (getattr(found, name) is None) == (getattr(field, name) is None)
+    assert list(found.gene_table) == list(field.gene_table)
+    for name, values in field.gene_table.items():
+        assert_array_equal(found.gene_table[name], values)
+    assert found.model == field.model
+
+
+def test_curves_of_known_genes_are_found():
+    """Moments on the curves of genes with a known switch: the dynamical model alone, in its own units."""
+    from napari_tissue_dynamics.kinetics.closed_form import evolve
+
+    rng = np.random.default_rng(7)
+    number, beta = 40, 1.0
+    gamma, end, alpha = rng.uniform(0.3, 1.5, number), rng.uniform(2, 4, number), rng.uniform(1, 5, number)
+    time = rng.uniform(0, 8, 500)[:, None]
+    starts, alphas = np.stack([np.zeros(number), end]), np.stack([alpha, np.zeros(number)])
+    u, s, _ = evolve(time, starts, alphas, (beta, gamma), (np.zeros(number), np.zeros(number)))
+    unknown = ExpectedSlope(np.zeros(number), np.ones(number))
+    moments = [each.astype(np.float32) for each in (u, s)]
+    curves = fit_curves(*moments, unknown, KineticsConfig(max_iter=20), Backend.of("cpu"))
+    assert_allclose(np.median(np.abs(curves.ratio / gamma - 1)), 0, atol=0.05)
+    assert_allclose(np.median(np.abs(curves.switch / end - 1)), 0, atol=0.05)
+    assert_allclose(np.median(np.abs(curves.top * curves.slope / alpha - 1)), 0, atol=0.05)
+    assert_allclose(np.median(np.abs(curves.scaling - 1)), 0, atol=0.05)
+
+
+def test_torch_and_numpy_fit_the_same_field(simulated, results, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(Backend, "of", classmethod(lambda cls, device: cls(torch, torch.device("cpu"))))
+    found, expected = fit(simulated.tissue, KineticsConfig()), results["dynamical"]
+    assert_allclose(found.spliced, expected.spliced, atol=1e-5 * np.abs(expected.spliced).max())
+    names = ("fit_scaling", "fit_alpha", "fit_t_", "fit_likelihood")
+    apart = [np.abs(found.gene_table[name] - expected.gene_table[name]) for name in names]
+    near = [each < 0.02 * np.abs(expected.gene_table[name]) for each, name in zip(apart, names, strict=True)]
+    assert min(each.mean() for each in near) > 0.9  # a few genes have two equally good curves
+    same = np.logical_and.reduce(near)
+    agree = (found.regulation > 0) == (expected.regulation > 0)
+    assert agree[:, same].mean() > 0.99
+    assert agree.mean() > 0.98
