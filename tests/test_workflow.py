@@ -11,17 +11,17 @@ import anndata
 import numpy as np
 import pytest
 
-from napari_tissue_dynamics import steer, workflow
+from napari_tissue_dynamics import compute, steer, workflow
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig, project
 from napari_tissue_dynamics.compute import in_background
 from napari_tissue_dynamics.data.io import read_provenance
 from napari_tissue_dynamics.data.io.read_results import read_checks
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import SteerConfig
-from napari_tissue_dynamics.steer.origin import Origin
 from napari_tissue_dynamics.travlr import TravlrConfig
 from napari_tissue_dynamics.travlr.batch.batch_fit import Place
 from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
@@ -79,7 +79,7 @@ def test_stop_before_the_fit_begins(kind):
 def test_stop_is_seen_while_torch_loads():
     code = (
         "import sys, time\n"
-        "from napari_tissue_dynamics.workflow.running import loading\n"
+        "from napari_tissue_dynamics.compute import loading\n"
         "steps = loading(None); next(steps); start = time.monotonic()\n"
         "looks = 1 + sum(1 for _ in steps)\n"
         "assert 'torch' in sys.modules\n"
@@ -216,7 +216,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
         return field
 
     monkeypatch.setitem(steer.__dict__, "apply_model", apply_model)
-    monkeypatch.setattr(workflow.running, "load_torch", lambda: None)
+    monkeypatch.setattr(compute, "load_torch", lambda: None)
     config, reports = ProjectionConfig(within="expert"), []
     result = workflow.apply(tissue, tmp_path / "m", reports.append, projection=config, device="cpu")
     assert asked == [(tmp_path / "m", tissue, "cpu")]
@@ -232,7 +232,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
 def test_stop_is_seen_while_a_network_is_applied(tissue, monkeypatch, tmp_path):
     release, stop = threading.Event(), threading.Event()
     monkeypatch.setitem(steer.__dict__, "apply_model", lambda *_: release.wait(10))
-    monkeypatch.setattr(workflow.running, "load_torch", lambda: None)
+    monkeypatch.setattr(compute, "load_torch", lambda: None)
     steps = workflow.apply_steps(tissue, tmp_path / "m", stop)
     next(steps)
     stop.set()
@@ -286,7 +286,7 @@ def fit_with_snapshots(field, snapshots, pause=0.0):
 def test_snapshots_become_previews_and_what_is_given_is_handed_on(tissue, field, monkeypatch, tmp_path):
     fit = fit_with_snapshots(field, 3, pause=0.3)
     monkeypatch.setitem(steer.__dict__, "fit_steps", fit)
-    monkeypatch.setattr(workflow.running, "load_torch", lambda: None)
+    monkeypatch.setattr(compute, "load_torch", lambda: None)
     reports = []
     origin = Origin(roots=np.arange(3))
     files = {"checkpoint": tmp_path / "state", "model": tmp_path / "model"}

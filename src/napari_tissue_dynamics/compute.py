@@ -1,4 +1,4 @@
-"""Where and with which random numbers a fit computes."""
+"""Where, in which threads and with which random numbers a fit computes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ Reported = TypeVar("Reported")
 
 # Cells x genes up to which one thread is used.
 FEW_VALUES = 2_000_000
+NOT_BEGUN = "The run was stopped before it began; earlier results are unchanged."
 # Seconds between two looks at a call that runs in a thread of its own.
 INTERVAL = 0.15
 
@@ -207,3 +208,23 @@ def worker_threads() -> int:
     """Return how many threads a fit may use so that the window keeps one core when it can."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, cores - 1)
+
+
+def loading(stop: StopToken | None) -> Generator[Progress, None, None]:
+    """Load torch, which takes seconds the first time, without keeping a person who wants to stop."""
+    steps = in_background(load_torch)
+    while not stopped(stop):
+        try:
+            next(steps)
+        except StopIteration:
+            return
+        yield Progress("loading torch", 0, 1, 0.0)
+    raise FitError(NOT_BEGUN)
+
+
+def wait(
+    phase: str, call: Callable[[], Result], fraction: float, stop: StopToken | None
+) -> Generator[Progress, None, Result]:
+    """Do one long call in a thread of its own; see :func:`.compute.wait_for`."""
+    message = "The run was stopped before its arrows were complete; earlier results are unchanged."
+    return (yield from wait_for(phase, call, fraction, stop, message))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.layers.arrow_length import arrow_length_words
 from napari_tissue_dynamics.layers.expert_blend import gate_entropy, mixed_rgba
 from napari_tissue_dynamics.layers.time_animation import UNLIT, lit_colors
+from napari_tissue_dynamics.layers.vectors import arrow_length_words
 
 TIME = np.array([0.0, 0.2, 0.5, 0.9, np.nan], dtype=np.float32)
 BASE = np.tile(np.array([0.2, 0.4, 0.6, 1.0], dtype=np.float32), (5, 1))

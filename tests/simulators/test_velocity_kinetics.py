@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.closed_form import spliced, unspliced
 from napari_tissue_dynamics.simulators.velocity import simulate_kinetics
-from napari_tissue_dynamics.simulators.velocity_patterns import PATTERNS, Course, Rates
+from napari_tissue_dynamics.simulators.velocity_kinetics import PATTERNS, Course, Rates
 
 STEADY = Rates(Course(2.0), Course(0.7), Course(0.3))
 FALLING = Rates(Course(0.0), Course(0.7), Course(0.3))

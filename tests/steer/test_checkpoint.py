@@ -14,13 +14,13 @@ from scipy import sparse
 from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError, FitError
+from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import checkpoint as module
 from napari_tissue_dynamics.steer import training
 from napari_tissue_dynamics.steer.checkpoint import apply_model
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.origin import Origin
 from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.training import fit, fit_steps
 

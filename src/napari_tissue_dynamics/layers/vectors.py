@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_tissue_dynamics.analysis.arrows.projection import cell_spacing
 from napari_tissue_dynamics.data.velocity_checks import RANDOM_AGREEMENT
-from napari_tissue_dynamics.layers.arrow_length import arrow_length_words
 from napari_tissue_dynamics.layers.axes import PLUGIN, about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
 from napari_tissue_dynamics.layers.legend import ArrowKey
@@ -126,3 +125,31 @@ def _vectors(
         **axes(positions.shape[1], unit),
     }
     return data, options, "vectors"
+
+
+def arrow_length_words(
+    arrows: NDArray[np.floating[Any]], unit: str, strength: NDArray[np.floating[Any]] | None = None
+) -> str:
+    """Return what one arrow length means.
+
+    Parameters
+    ----------
+    arrows
+        (cells, 2 or 3) drawn displacements.
+    unit
+        Unit of the positions.
+    strength
+        (cells,) lengths of the same arrows before they were scaled for drawing, 0 to 1; None if not known.
+    """
+    lengths = np.linalg.norm(arrows, axis=1)
+    moving = np.isfinite(lengths) & (lengths > 0)
+    if not moving.any():
+        return "No cell has an arrow."
+    long = float(np.quantile(lengths[moving], 0.95))
+    named = {"um": "µm", "embedding": "units of the embedding"}.get(unit, "pixels")
+    words = f"95% of the arrows are shorter than {long:.3g} {named}."
+    if strength is not None:
+        ratio = strength[moving] / lengths[moving]
+        share = long * float(np.median(ratio[np.isfinite(ratio)]))
+        words += f" An arrow of that length means a pull of {share:.2g}: 0 is no way preferred, 1 is one way only."
+    return f"{words} Lengths compare cells; they are no speed."

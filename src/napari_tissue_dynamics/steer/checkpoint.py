@@ -18,9 +18,9 @@ from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.cell_depth import Depth
+from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.module import SteerNetwork
-from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
 from napari_tissue_dynamics.steer.resume_state import FIT, ROOTS, STAGE
 from napari_tissue_dynamics.steer.to_velocity_field import read_out

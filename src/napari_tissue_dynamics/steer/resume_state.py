@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 
 if TYPE_CHECKING:
     from pathlib import Path

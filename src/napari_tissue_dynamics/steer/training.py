@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.compute import pick_device
+from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.steer.checkpoint import Checkpoint, Model, save_model
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.origin import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare, select_genes
 from napari_tissue_dynamics.steer.prior.curvature_prior import (

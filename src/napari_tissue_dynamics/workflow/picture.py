@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.compute import wait
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
-from napari_tissue_dynamics.workflow.running import wait
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -73,8 +73,7 @@ def picture_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics.analysis.arrows.confidence import confidence
-    from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import direction_spread_steps
+    from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import confidence, direction_spread_steps
     from napari_tissue_dynamics.analysis.arrows.projection import on_grid
     from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null_steps
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.compute import NOT_BEGUN, loading
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, stopped
-from napari_tissue_dynamics.workflow.running import NOT_BEGUN, loading
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.compute import loading, wait
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
 from napari_tissue_dynamics.workflow.picture import cell_types_of, picture_steps
 from napari_tissue_dynamics.workflow.preview import with_previews
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
-from napari_tissue_dynamics.workflow.running import loading, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.kinetics.root_cells import Origin
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
-    from napari_tissue_dynamics.steer.origin import Origin
 
 # Share of the time that the fit itself takes; the rest is arrows and what is found out about them.
 FIT_SHARE = 0.9
@@ -82,7 +82,7 @@ def velocity_steps(
         )
     yield from loading(stop)
     from napari_tissue_dynamics import steer
-    from napari_tissue_dynamics.steer.origin import ANYWHERE
+    from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE
 
     fit = steer.fit_steps(tissue, config, stop, origin=origin or ANYWHERE, checkpoint=checkpoint, model=model)
     field = yield from part_of(with_previews(fit, tissue.positions), 0.0, FIT_SHARE)
@@ -202,7 +202,7 @@ def origin_of(
     """
     from napari_tissue_dynamics.data.io.file_contents import obs_column
     from napari_tissue_dynamics.data.known_order import cells_named, cells_of_type, stage_of
-    from napari_tissue_dynamics.steer.origin import Origin
+    from napari_tissue_dynamics.kinetics.root_cells import Origin
 
     if root_type:
         return Origin(roots=cells_of_type(tissue, root_type))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.compute import wait
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import part_of
 from napari_tissue_dynamics.workflow.picture import picture_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
-from napari_tissue_dynamics.workflow.running import wait
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -14,8 +14,8 @@ from napari_tissue_dynamics.layers.points import TIME_SCALE, latent_time_points
 from napari_tissue_dynamics.layers.time_animation import lit_colors
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.moving import repaint
 from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.playback import repaint
 from napari_tissue_dynamics.widgets.docks.embedding import EmbeddingDock
 
 LEFT = Qt.MouseButton.LeftButton

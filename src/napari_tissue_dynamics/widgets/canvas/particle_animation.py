@@ -11,8 +11,7 @@ from napari_tissue_dynamics.analysis.arrows.particles import particles
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.streams import particle_frame, particle_points
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.moving import repaint
-from napari_tissue_dynamics.widgets.canvas.playback import Player
+from napari_tissue_dynamics.widgets.canvas.playback import Player, repaint
 from napari_tissue_dynamics.widgets.forms.fields import add_row, rows
 from napari_tissue_dynamics.widgets.forms.number_box import NumberBox
 

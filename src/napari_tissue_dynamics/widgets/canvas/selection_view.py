@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from napari_tissue_dynamics.analysis.arrows.projection import cell_spacing
 from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.layers.selected import SELECTED, selected_points
+from napari_tissue_dynamics.layers.cell_colors import SELECTED, selected_points
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 

@@ -11,8 +11,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.layers.time_animation import FILM, film_points, lit_colors, time_colors
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.moving import repaint
-from napari_tissue_dynamics.widgets.canvas.playback import Player
+from napari_tissue_dynamics.widgets.canvas.playback import Player, repaint
 from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
 from napari_tissue_dynamics.widgets.plots.legend import legend_of
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.analysis.arrows.streamlines import streamlines
-from napari_tissue_dynamics.layers.arrow_length import arrow_length_words
 from napari_tissue_dynamics.layers.expert_blend import BLEND, ENTROPY, blend_points, entropy_points
 from napari_tissue_dynamics.layers.points import expert_points
 from napari_tissue_dynamics.layers.streams import stream_vectors
-from napari_tissue_dynamics.layers.vectors import grid_vectors, velocity_vectors
+from napari_tissue_dynamics.layers.vectors import arrow_length_words, grid_vectors, velocity_vectors
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.particle_animation import ParticleFilm
 from napari_tissue_dynamics.widgets.canvas.time_animation import TimeFilm

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.io.file_contents import Contents
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.steer.origin import Origin
+    from napari_tissue_dynamics.kinetics.root_cells import Origin
 
     Known = Callable[[Tissue], Origin | None]
 
@@ -111,7 +111,7 @@ class OriginForm(QWidget):
         DataError
             If cells are to be chosen and none are.
         """
-        from napari_tissue_dynamics.steer.origin import Origin
+        from napari_tissue_dynamics.kinetics.root_cells import Origin
         from napari_tissue_dynamics.workflow import origin_of
 
         kind, source = self.kind.currentText(), self._source

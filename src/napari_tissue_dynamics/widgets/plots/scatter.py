@@ -9,7 +9,7 @@ from qtpy.QtCore import QPointF, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_tissue_dynamics.analysis.cells.polygon import inside_polygon
+from napari_tissue_dynamics.analysis.cells.shape_membership import inside_polygon
 from napari_tissue_dynamics.layers.plot_axes import PlotView, fitted
 from napari_tissue_dynamics.layers.scatter import nearest, stamped
 from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR
