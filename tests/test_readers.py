@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import write_h5ad
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
@@ -77,7 +77,7 @@ def test_a_truncated_file_gives_a_sentence(file):
 def test_an_image_that_lies_wrong_is_told_when_a_file_is_dropped(simulated, file, tmp_path, recwarn):
     read_layers(str(file))
     assert not [each for each in recwarn if "lie on tissue" in str(each.message)]
-    image = moved(simulated.tissue.histology[0], Placement(flip_y=True))
+    image = simulated.tissue.histology[0].moved(Placement(flip_y=True))
     path = tmp_path / "upside_down.h5ad"
     write_h5ad(path, simulated.tissue.with_(histology=(image,)))
     with pytest.warns(UserWarning, match=r"lie on tissue.*\(flip-y\) it would be.*'Load tissue' can move it"):

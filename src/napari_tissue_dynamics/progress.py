@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 
@@ -46,6 +44,10 @@ class Progress:
     fraction: float
     loss: float | None = None
     snapshot: object | None = None
+
+
+Steps: TypeAlias = Callable[[StopToken], Generator[Progress, None, Any]]
+"""Work that has not begun: called with what ends it early, it reports until it returns its result."""
 
 
 def stopped(stop: StopToken | None) -> bool:

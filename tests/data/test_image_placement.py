@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad, write_h5ad
 from napari_tissue_dynamics.data.tissue import Histology
 from napari_tissue_dynamics.errors import DataError
@@ -34,7 +34,7 @@ def by_hand(place, placement):
 
 @pytest.mark.parametrize("placement", ALL, ids=str)
 def test_every_pixel_goes_where_geometry_says(placement):
-    before, after = places(IMAGE), places(moved(IMAGE, placement))
+    before, after = places(IMAGE), places(IMAGE.moved(placement))
     for value, place in before.items():
         assert_allclose(after[value], by_hand(place, placement))
 
@@ -42,7 +42,7 @@ def test_every_pixel_goes_where_geometry_says(placement):
 @pytest.mark.parametrize("placement", ALL, ids=str)
 def test_names_and_undoing(placement):
     assert Placement.parse(str(placement)) == placement
-    there_and_back = moved(moved(IMAGE, placement), placement.undone)
+    there_and_back = IMAGE.moved(placement).moved(placement.undone)
     assert_array_equal(there_and_back.image, IMAGE.image)
     assert_allclose(there_and_back.origin, IMAGE.origin)
     assert there_and_back.placement == Placement()
@@ -50,8 +50,8 @@ def test_names_and_undoing(placement):
 
 def test_two_moves_are_one():
     for one, other in product(ALL, ALL):
-        both = moved(moved(IMAGE, one), other)
-        assert_array_equal(both.image, moved(IMAGE, one.then(other)).image)
+        both = IMAGE.moved(one).moved(other)
+        assert_array_equal(both.image, IMAGE.moved(one.then(other)).image)
         assert both.placement == one.then(other)
 
 
@@ -70,7 +70,7 @@ def test_moves_are_kept_in_the_file_and_can_be_given(tmp_path):
     path, out, again = (tmp_path / name for name in ("in.h5ad", "out.h5ad", "again.h5ad"))
     adata.write_h5ad(path)
     tissue = read_h5ad(path)
-    flipped = moved(tissue.histology[0], Placement(flip_y=True, swap=True))
+    flipped = tissue.histology[0].moved(Placement(flip_y=True, swap=True))
     write_h5ad(out, tissue.with_(histology=(flipped,)), source=path)
     read = read_h5ad(out)
     assert places(read.histology[0]) == places(flipped)

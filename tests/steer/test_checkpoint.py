@@ -19,8 +19,8 @@ from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import checkpoint as module
 from napari_tissue_dynamics.steer import training
-from napari_tissue_dynamics.steer.checkpoint import apply_model
 from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.model_file import apply_model
 from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.training import fit, fit_steps
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.commands.options import add_reading, add_settings, end_report, read, report, settings_of
-from napari_tissue_dynamics.export.steps import ExportConfig
+from napari_tissue_dynamics.export.config import ExportConfig
 
 if TYPE_CHECKING:
     import argparse

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
-
-if TYPE_CHECKING:
-    from napari_tissue_dynamics.data.tissue import Histology
 
 WORDS = {"swap": "swap", "flip-x": "flip_x", "flip-y": "flip_y"}
 SCALE = "scale"
@@ -83,25 +79,6 @@ class Placement:
 
 
 AS_IN_FILE = Placement()
-
-
-def moved(image: Histology, placement: Placement) -> Histology:
-    """Return an image in another place, with all its moves noted."""
-    left, top = image.zero
-    pixels, x, y = image.image, image.origin[0] - left, image.origin[1] - top
-    if placement.swap:
-        pixels, x, y = pixels.swapaxes(0, 1), y, x
-    if placement.flip_x:
-        pixels = pixels[:, ::-1]
-    if placement.flip_y:
-        pixels = pixels[::-1]
-    return replace(
-        image,
-        image=np.array(pixels, order="C"),
-        pixel_size=image.pixel_size * placement.scale,
-        origin=(left + x * placement.scale, top + y * placement.scale),
-        placement=image.placement.then(placement),
-    )
 
 
 def _number(text: str) -> float:

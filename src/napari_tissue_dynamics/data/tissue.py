@@ -90,6 +90,24 @@ class Histology:
             raise DataError(f"The image {self.name!r} has a pixel size of {self.pixel_size}; it must be above 0.")
         _freeze(self.image)
 
+    def moved(self, placement: Placement) -> Histology:
+        """Return the image in another place, with all its moves noted."""
+        left, top = self.zero
+        pixels, x, y = self.image, self.origin[0] - left, self.origin[1] - top
+        if placement.swap:
+            pixels, x, y = pixels.swapaxes(0, 1), y, x
+        if placement.flip_x:
+            pixels = pixels[:, ::-1]
+        if placement.flip_y:
+            pixels = pixels[::-1]
+        return replace(
+            self,
+            image=np.array(pixels, order="C"),
+            pixel_size=self.pixel_size * placement.scale,
+            origin=(left + x * placement.scale, top + y * placement.scale),
+            placement=self.placement.then(placement),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tissue:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.arrows.projection import GridField
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.export.steps import ExportConfig
+    from napari_tissue_dynamics.export.config import ExportConfig
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.export.steps import ExportConfig, export
+from napari_tissue_dynamics.export.config import ExportConfig
+from napari_tissue_dynamics.export.steps import export
 from napari_tissue_dynamics.kinetic_models.config import Model
 
 if TYPE_CHECKING:

@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-from annotated_types import Ge, Interval
+from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.compute import wait_for
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.export import tables
+from napari_tissue_dynamics.export.config import ExportConfig
 from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.embeddings import Embedding
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.export.config import Columns
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
-    Columns = Mapping[str, NDArray[np.generic]]
-
 STOPPED = "The export was stopped; the files that were complete by then are there."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportConfig:
-    """What is written.
-
-    Parameters
-    ----------
-    tables
-        Write velocities, rates, latent time and fates as CSV.
-    dashboard
-        Write a page that shows the results in any browser.
-    n_components
-        Principal components that velocities are written in.
-    most_cells
-        Cells that the page shows; of more an even random selection, so that it stays fluent.
-    most_genes
-        Genes with a phase portrait on the page, the best fitted ones; fewer where there are many cells.
-    seed
-        Seed of the selection and of an embedding that has to be computed.
-    """
-
-    tables: bool = True
-    dashboard: bool = True
-    n_components: Annotated[int, Interval(ge=2, le=50)] = 10
-    most_cells: Annotated[int, Interval(ge=100, le=100_000)] = 20_000
-    most_genes: Annotated[int, Interval(ge=1, le=1000)] = 200
-    seed: Annotated[int, Ge(0)] = 0
 
 
 def export(

@@ -9,13 +9,13 @@ import numpy as np
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.fate_result import FateDrivers, FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.export.config import Columns
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 VECTORS, KINETICS = "velocity_vectors.csv", "kinetic_params.csv"
@@ -23,9 +23,7 @@ TIME, FATES, DRIVERS = "latent_time.csv", "fate_probabilities.csv", "fate_driver
 DIGITS = "%.6g"
 
 
-def vector_columns(
-    tissue: Tissue, result: VelocityResult, n_components: int, seed: int
-) -> Mapping[str, NDArray[np.generic]]:
+def vector_columns(tissue: Tissue, result: VelocityResult, n_components: int, seed: int) -> Columns:
     """Return place and velocity of every cell in the principal components, its speed and how sure it is."""
     from napari_tissue_dynamics.analysis.arrows.component_velocity import component_velocity
 
@@ -40,7 +38,7 @@ def vector_columns(
     }
 
 
-def time_columns(tissue: Tissue, result: VelocityResult) -> Mapping[str, NDArray[np.generic]]:
+def time_columns(tissue: Tissue, result: VelocityResult) -> Columns:
     """Return the latent time of every cell, with its spread over refits where that is known."""
     field = result.field
     if field.time is None:
@@ -56,20 +54,20 @@ def time_columns(tissue: Tissue, result: VelocityResult) -> Mapping[str, NDArray
     return columns
 
 
-def fate_columns(tissue: Tissue, fates: FateResult) -> Mapping[str, NDArray[np.generic]]:
+def fate_columns(tissue: Tissue, fates: FateResult) -> Columns:
     """Return the probability of every terminal state, a column each, and the most likely state of every cell."""
     likely = np.array([*fates.names, ""], dtype=object)[fates.fate]  # -1 takes the last
     columns = {name: fates.probabilities[:, k] for k, name in enumerate(fates.names)}
     return {"cell": np.array(tissue.cells, dtype=object), **columns, "most_likely": likely}
 
 
-def driver_columns(drivers: FateDrivers) -> Mapping[str, NDArray[np.generic]]:
+def driver_columns(drivers: FateDrivers) -> Columns:
     """Return how far the expression of every gene goes with every fate, those that go most with a fate first."""
     table = drivers.table()
     return {name: table[name].to_numpy() for name in table.columns}
 
 
-def write_table(path: Path, columns: Mapping[str, NDArray[np.generic]]) -> Path:
+def write_table(path: Path, columns: Columns) -> Path:
     """Write columns as CSV, six digits, empty where a number is not known; complete or not at all.
 
     Raises

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_tissue_dynamics.steer.config import SteerConfig
 
 if TYPE_CHECKING:
-    from napari_tissue_dynamics.steer.checkpoint import apply_model
+    from napari_tissue_dynamics.steer.model_file import apply_model
     from napari_tissue_dynamics.steer.training import fit, fit_steps
 
 __all__ = ["SteerConfig", "apply_model", "fit", "fit_steps"]
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(training, name)
     if name == "apply_model":
-        from napari_tissue_dynamics.steer.checkpoint import apply_model
+        from napari_tissue_dynamics.steer.model_file import apply_model
 
         return apply_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

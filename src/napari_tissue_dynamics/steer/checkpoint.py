@@ -1,12 +1,11 @@
-"""Files of a fit: the state of a running one to go on from, and a trained network for other cells."""
+"""The file that a running fit can go on from."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,17 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_tissue_dynamics import __version__
-from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.data.fingerprint import fingerprint
+from napari_tissue_dynamics.data.io.write import replacing
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.kinetics.cell_depth import Depth
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
-from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.module import SteerNetwork
-from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
 from napari_tissue_dynamics.steer.resume_state import FIT, ROOTS, STAGE
-from napari_tissue_dynamics.steer.to_velocity_field import read_out
-from napari_tissue_dynamics.steer.training_loop import named, pose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,13 +27,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.data.velocity_field import VelocityField
-    from napari_tissue_dynamics.steer.schedule import Phase
-    from napari_tissue_dynamics.steer.training_loop import Stage
+    from napari_tissue_dynamics.steer.config import SteerConfig
 
-MODEL = "STEER model 1"
 WRITE_SECONDS = 30.0
-NAMED_GENES = 5
+
+
+class Resumed(NamedTuple):
+    """The state of a training that was interrupted, and the phase and epoch it goes on with."""
+
+    tensors: Mapping[str, Tensor]
+    numbers: Mapping[str, float]
+    phase: str
+    epoch: int
 
 
 class Checkpoint:
@@ -83,7 +81,7 @@ class Checkpoint:
         self._last = time.monotonic()
         self._identity: dict[str, Any] = {}
         self._origin: dict[str, Tensor] = {}
-        self._resumed: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+        self._resumed: Resumed | None = None
         self.found: dict[str, NDArray[Any]] = {}
         if path is None:
             return
@@ -97,180 +95,35 @@ class Checkpoint:
         settings = {**asdict(config), "device": device.type, "where time begins": origin.fingerprint()}
         self._identity = {"settings": settings, "data": fingerprint(tissue)}
         if path.exists():
-            tensors, header = _read(path, FIT)
+            tensors, header = read_tensors(path, FIT)
             _check_same(path, header, self._identity)
-            self._resumed = tensors, header
+            self._resumed = Resumed(tensors, header["numbers"], header["phase"], header["epoch"])
             self.found = {name: value.numpy() for name, value in named(tensors, "found/").items()}
 
     def due(self) -> bool:
         """Return True when it is time to write."""
         return self._path is not None and time.monotonic() - self._last >= WRITE_SECONDS
 
-    def write(self, stage: Stage, phase: Phase, epoch: int) -> None:
-        """Write the state before ``epoch`` of ``phase``; the file is replaced as a whole or not at all."""
+    def write(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float], *, phase: str, epoch: int) -> None:
+        """Write the state of a training before ``epoch`` of ``phase``."""
         if self._path is None:
             return
-        tensors, numbers = stage.state()
         found = {f"found/{name}": torch.from_numpy(np.array(value)) for name, value in self.found.items()}
-        place = {"phase": phase.name, "epoch": epoch, "numbers": numbers}
-        _write(self._path, FIT, {**tensors, **found, **self._origin}, {**self._identity, **place})
+        place = {"phase": phase, "epoch": epoch, "numbers": numbers}
+        write_tensors(self._path, FIT, {**tensors, **found, **self._origin}, {**self._identity, **place})
         self._last = time.monotonic()
 
-    def resume(self, stage: Stage, phases: Sequence[Phase]) -> tuple[int, int]:
-        """Bring the stage to the state of the file, if that is in one of its phases; return phase and epoch."""
-        names = [phase.name for phase in phases]
-        if self._resumed is None or self._resumed[1]["phase"] not in names:
-            return 0, 0
-        tensors, header = self._resumed
-        self._resumed = None
-        stage.load(tensors, header["numbers"])
-        return names.index(header["phase"]), header["epoch"]
+    def resume(self, phases: Sequence[str]) -> Resumed | None:
+        """Return the state of the file, once, if that is in one of these phases."""
+        if self._resumed is None or self._resumed.phase not in phases:
+            return None
+        found, self._resumed = self._resumed, None
+        return found
 
     def remove(self) -> None:
         """Delete the file of a fit that is done."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A trained network and how it has seen its cells.
-
-    Parameters
-    ----------
-    network
-        The network.
-    genes
-        All genes that were looked at when the depth and the neighbors of the cells were found.
-    kept
-        Which of them the network has, ascending.
-    scale
-        What the counts of all of them were divided by.
-    time_range
-        Smallest and largest time of the training cells.
-    config
-        Settings of the fit.
-    weight
-        How much each gene of the network counts, None if all count the same.
-    """
-
-    network: SteerNetwork
-    genes: tuple[str, ...]
-    kept: NDArray[np.integer]
-    scale: Scale
-    time_range: tuple[float, float]
-    config: SteerConfig
-    weight: NDArray[np.float32] | None = None
-
-
-def save_model(path: Path, model: Model) -> None:
-    """Write a trained network to a file that :func:`apply_model` can use.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
-    """
-    tensors = {f"network/{name}": value for name, value in model.network.state_dict().items()}
-    for name in ("unspliced", "spliced"):
-        tensors[f"scale/{name}"] = torch.from_numpy(np.array(getattr(model.scale, name)))
-    tensors["kept"] = torch.from_numpy(np.array(model.kept, dtype=np.int64))
-    if model.weight is not None:
-        tensors["weight"] = torch.from_numpy(np.array(model.weight))
-    depth = model.scale.depth
-    if depth is not None:
-        tensors["depth/spliced"], tensors["depth/unspliced"] = map(torch.from_numpy, (depth.spliced, depth.unspliced))
-    header = {
-        "settings": asdict(model.config),
-        "genes": model.genes,
-        "cells": model.scale.cells,
-        "time_range": model.time_range,
-        "level": None if depth is None else depth.level,
-    }
-    _write(path, MODEL, tensors, header)
-
-
-def load_model(path: Path) -> Model:
-    """Read a trained network from the file of :func:`save_model`.
-
-    Raises
-    ------
-    DataError
-        If the file is not one.
-    """
-    tensors, header = _read(path, MODEL)
-    weights, scale = named(tensors, "network/"), named(tensors, "scale/")
-    config = SteerConfig(**header["settings"])
-    network = SteerNetwork(
-        len(tensors["kept"]),
-        len(weights["gate.2.bias"]),
-        hidden=config.hidden_size,
-        latent=config.latent_size,
-        expert_size=config.expert_size,
-        regulation=weights["regulation"],
-        units=weights["units"].view(len(weights["units"]), -1, 3) if "units" in weights else None,
-    )
-    network.load_state_dict(weights)
-    return Model(
-        network,
-        tuple(header["genes"]),
-        tensors["kept"].numpy(),
-        Scale(tuple(header["cells"]), scale["unspliced"].numpy(), scale["spliced"].numpy(), _depth(tensors, header)),
-        tuple(header["time_range"]),
-        config,
-        tensors["weight"].numpy() if "weight" in tensors else None,
-    )
-
-
-def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityField:
-    """Give cells the velocities of a network that was trained on others.
-
-    Moments and graph are those of the cells; their counts are divided by what those of the training cells were, and
-    nothing is trained.
-
-    Parameters
-    ----------
-    path
-        File of :func:`save_model`.
-    tissue
-        Cells with spliced and unspliced counts of all genes that the fit looked at, in any order and among others.
-    device
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-    Returns
-    -------
-    The velocity field. Time 0 and 1 are those of the training; the regulation state, which belongs to the clusters of
-    the training, and the spread of the time are None.
-
-    Raises
-    ------
-    DataError
-        If the file is not a trained network, or genes of it are missing.
-    """
-    model = load_model(path)
-    place = pick_device(device)
-    seen = prepare(tissue, model.config, _columns(model.genes, tissue), model.scale).keep(model.kept)
-    network, problem = model.network.to(place), pose(seen, model.config, place)
-    scale = model.scale.keep(model.kept)
-    return read_out(network, problem, seen, scale, time_range=model.time_range, weight=model.weight)
-
-
-def _depth(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Depth | None:
-    if header["level"] is None:
-        return None
-    return Depth(tensors["depth/spliced"].numpy(), tensors["depth/unspliced"].numpy(), header["level"])
-
-
-def _columns(genes: Sequence[str], tissue: Tissue) -> NDArray[np.intp]:
-    column = {gene: index for index, gene in enumerate(tissue.genes)}
-    missing = [gene for gene in genes if gene not in column]
-    if missing:
-        first = ", ".join(missing[:NAMED_GENES]) + (", ..." if len(missing) > NAMED_GENES else "")
-        raise DataError(
-            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes that the fit looked at: {first}. "
-            "Choose a tissue that has them, or train on the genes that both have."
-        )
-    return np.array([column[gene] for gene in genes])
 
 
 def _check_same(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
@@ -285,18 +138,8 @@ def _check_same(path: Path, header: Mapping[str, Any], identity: Mapping[str, An
         )
 
 
-def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    text = json.dumps({"kind": kind, "version": __version__, **header})
-    part = path.with_name(f"{path.name}.part")
-    try:
-        save_file(whole, part, metadata={"header": text})
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} cannot be written ({error}). Choose another place.") from error
-
-
-def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the header of a file of :func:`write_tensors` that is of this kind."""
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("header", "{}"))
@@ -306,3 +149,19 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if header.get("kind") != kind:
         raise DataError(f"{path} is {header.get('kind', 'another kind of file')!r}; {kind!r} was expected.")
     return tensors, header
+
+
+def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and a header that JSON can hold; the file is replaced as a whole or not at all."""
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    text = json.dumps({"kind": kind, "version": __version__, **header})
+    with replacing(path) as part:
+        try:
+            save_file(whole, part, metadata={"header": text})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``start``, without it."""
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

@@ -10,8 +10,9 @@ import numpy as np
 from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.steer.checkpoint import Checkpoint, Model, save_model
+from napari_tissue_dynamics.steer.checkpoint import Checkpoint
 from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.model_file import Model, save_model
 from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare, select_genes
 from napari_tissue_dynamics.steer.prior.curvature_prior import (
@@ -79,7 +80,7 @@ def fit_steps(
         there, the fit goes on from it and ends with the result of a fit that was never interrupted; it is deleted
         when the fit is done.
     model
-        File that the trained network is written to; see :func:`napari_tissue_dynamics.steer.checkpoint.apply_model`.
+        File that the trained network is written to; see :func:`napari_tissue_dynamics.steer.model_file.apply_model`.
 
     Yields
     ------

@@ -15,6 +15,7 @@ from napari_tissue_dynamics.compute import seeded_initialisation, torch_generato
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.batches import Communities
+from napari_tissue_dynamics.steer.checkpoint import named
 from napari_tissue_dynamics.steer.exact_knn import nearest
 from napari_tissue_dynamics.steer.losses import LOSSES, Problem, State, Trends
 from napari_tissue_dynamics.steer.module import SteerNetwork
@@ -231,11 +232,6 @@ def step_length(epoch: int, highest: float) -> float:
     return LOWEST_RATE + (highest - LOWEST_RATE) * (1 + math.cos(math.pi * epoch / length)) / 2
 
 
-def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with ``start``, without it."""
-    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-
-
 def pose(
     prepared: Prepared, config: SteerConfig, device: torch.device, clusters: NDArray[np.integer] | None = None
 ) -> Problem:
@@ -306,7 +302,10 @@ def train(
     FitError
         If it was stopped earlier, or the loss is not a finite number.
     """
-    first, epoch = checkpoint.resume(stage, phases)
+    first, epoch, names = 0, 0, [phase.name for phase in phases]
+    if found := checkpoint.resume(names):
+        stage.load(found.tensors, found.numbers)
+        first, epoch = names.index(found.phase), found.epoch
     for phase in phases[first:]:
         look = preview if phase.uses_experts else None
         if (yield from _train_phase(stage, phase, epoch, journey, checkpoint, look)):
@@ -326,13 +325,13 @@ def _train_phase(
     loss = None
     for epoch in range(start, phase.epochs):
         if checkpoint.due():
-            checkpoint.write(stage, phase, epoch)
+            checkpoint.write(*stage.state(), phase=phase.name, epoch=epoch)
         yield from _report(journey, phase, epoch, loss, look)
         mark = stage.mark()
         loss = yield from _epoch(stage, phase, journey, epoch, loss)
         if loss is None:
             stage.undo(mark)
-            checkpoint.write(stage, phase, epoch)
+            checkpoint.write(*stage.state(), phase=phase.name, epoch=epoch)
             break
         if not math.isfinite(loss):
             raise FitError(

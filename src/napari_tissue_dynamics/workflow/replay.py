@@ -149,11 +149,11 @@ class _Replay:
             )
 
     def _place(self, details: Mapping[str, Any]) -> None:
-        from napari_tissue_dynamics.data.image_placement import Placement, moved
+        from napari_tissue_dynamics.data.image_placement import Placement
 
         tissue, wanted = self._given(), Placement.parse(str(details.get("placement", "")))
         images = (
-            moved(image, image.placement.undone.then(wanted)) if image.name == details.get("image") else image
+            image.moved(image.placement.undone.then(wanted)) if image.name == details.get("image") else image
             for image in tissue.histology
         )
         self._tissue = tissue.with_(histology=tuple(images))

@@ -5,7 +5,7 @@ import pytest
 
 from napari_tissue_dynamics.analysis.image.alignment import alignment, image_check, outline_of
 from napari_tissue_dynamics.analysis.image.tissue_mask import LONGEST_SIDE, otsu, tissue_mask
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import read_h5ad, write_h5ad
 from napari_tissue_dynamics.data.tissue import Histology
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
@@ -69,13 +69,13 @@ def test_well_placed_cells(tissue):
 @pytest.mark.parametrize("wrong", MOVES, ids=str)
 def test_the_move_that_puts_it_right_is_found(tissue, wrong):
     outline = outline_of(tissue.histology[0])
-    image = moved(tissue.histology[0], wrong)
+    image = tissue.histology[0].moved(wrong)
     verdict = alignment(tissue.positions, image, outline)
     assert not verdict.good
     assert verdict.on_tissue < 0.9
     assert verdict.better is not None
     assert f"With the image moved ({verdict.better})" in str(verdict)
-    righted = moved(image, verdict.better)
+    righted = image.moved(verdict.better)
     assert righted.placement == Placement()
     assert alignment(tissue.positions, righted, outline).good
     assert verdict.better_on_tissue == pytest.approx(alignment(tissue.positions, righted, outline).on_tissue, abs=0.01)
@@ -100,7 +100,7 @@ def test_spots_on_glass_count_when_the_file_knows_them():
     verdict = alignment(xy, histology, outline, expected=belong)
     assert verdict.good
     assert verdict.n_cells == belong.sum()
-    turned = alignment(xy, moved(histology, Placement(flip_x=True)), outline, expected=belong)
+    turned = alignment(xy, histology.moved(Placement(flip_x=True)), outline, expected=belong)
     assert turned.better == Placement(flip_x=True)
     assert alignment(xy, histology, outline).on_tissue == pytest.approx(truth.mean(), abs=0.03)
 
@@ -149,6 +149,6 @@ def test_real_histology(shared_data, name, spots):
     assert verdict.good
     assert verdict.on_tissue > 0.96
     for wrong in MOVES:
-        turned = tissue.with_(histology=(moved(tissue.histology[0], wrong),))
+        turned = tissue.with_(histology=(tissue.histology[0].moved(wrong),))
         (found,) = check.alignments(turned)
         assert wrong.then(found.better) == Placement()

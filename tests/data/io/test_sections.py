@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import pdist
 
 from napari_tissue_dynamics.analysis.image.alignment import image_check
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import ReadOptions, contents, obs_column, read_h5ad, write_h5ad
 from napari_tissue_dynamics.errors import DataError
 
@@ -70,11 +70,11 @@ def test_each_image_is_judged_with_its_own_cells(path):
         (name, 30, pytest.approx(1.0, abs=0.04)) for name in ("back", "front")
     ]
     for move in (Placement(flip_x=True), Placement(swap=True), Placement(scale=0.5)):
-        images = tuple(moved(image, move) for image in tissue.histology)
+        images = tuple(image.moved(move) for image in tissue.histology)
         turned = tissue.with_(histology=images)
         for verdict in image_check(turned, path).alignments(turned):
             assert verdict.on_tissue < 0.99 or move.flip_x
-        back = tuple(moved(image, move.undone) for image in images)
+        back = tuple(image.moved(move.undone) for image in images)
         for one, other in zip(back, tissue.histology, strict=True):
             assert_allclose(one.origin, other.origin)
 

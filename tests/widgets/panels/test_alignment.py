@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import read_h5ad, write_h5ad
 from napari_tissue_dynamics.widgets.docks.load import LoadDock
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
@@ -14,7 +14,7 @@ from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 @pytest.fixture
 def flipped_file(tissue, tmp_path):
     """A file whose image lies mirrored, as people really have them."""
-    image = moved(tissue.histology[0], Placement(flip_x=True))
+    image = tissue.histology[0].moved(Placement(flip_x=True))
     path = tmp_path / "mirrored.h5ad"
     write_h5ad(path, tissue.with_(histology=(image,)))
     return path

@@ -11,7 +11,8 @@ from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.steer.prior.n_experts import ExpertNumber
 from napari_tissue_dynamics.widgets.docks import velocity
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
-from napari_tissue_dynamics.widgets.plots.expert_curve import MARKS, ExpertCurve, ExpertNumberPanel, value_range
+from napari_tissue_dynamics.widgets.panels.expert_number_panel import ExpertNumberPanel
+from napari_tissue_dynamics.widgets.plots.expert_curve import MARKS, ExpertCurve, value_range
 
 THEMES = {"dark": ("#262930", "#f0f1f2"), "light": ("#efebe9", "#3b3a39")}
 

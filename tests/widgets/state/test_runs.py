@@ -13,10 +13,11 @@ from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.panels.dock import Dock
+from napari_tissue_dynamics.widgets.panels.run_history import RunHistory
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.plots.loss_curve import MOST, LossCurve
 from napari_tissue_dynamics.widgets.state import runs as _runs
-from napari_tissue_dynamics.widgets.state.runs import RunHistory, size_of
+from napari_tissue_dynamics.widgets.state.runs import size_of
 from napari_tissue_dynamics.workflow import VelocityResult
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from napari_tissue_dynamics.data import keys
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io.images import (
     companion_image,
     embedded_images,
@@ -222,7 +222,7 @@ def _histology(
 def _placed(table: Table, options: ReadOptions, image: Histology) -> Histology:
     noted = table.uns(keys.IMAGE_PLACEMENT, image.name)
     placement = options.placement or (Placement.parse(str(noted)) if noted is not None else Placement())
-    return image if placement == Placement() else moved(image, placement)
+    return image if placement == Placement() else image.moved(placement)
 
 
 def matrix_keys(table: Table, options: ReadOptions) -> dict[str, str]:

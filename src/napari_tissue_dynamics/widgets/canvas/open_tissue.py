@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.io import ReadOptions
     from napari_tissue_dynamics.data.io.file_contents import Contents
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
+    from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.analysis.validation.direction_check import DirectionCheck
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
+    from napari_tissue_dynamics.progress import Steps, StopToken
 
 TYPES, STAGE = "order of cell types", "column of stages"
 HEADER = ("From → to", "Velocity", "Arrows", "Cells")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
+    from napari_tissue_dynamics.progress import Steps
 
 METHODS = {"of the file, or UMAP": "auto", "UMAP": "umap", "principal components": "pca"}
 RECOLOR = 60

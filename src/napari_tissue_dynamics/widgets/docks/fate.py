@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.widgets.forms.terminal_form import Terminal
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
     from napari_tissue_dynamics.workflow import VelocityResult
 
 ESSENTIAL = ("n_states",)

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.layers.coloring import Values
-    from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
+    from napari_tissue_dynamics.progress import Steps, StopToken
 
 SHOWN, MOST = 30, 200
 RNA, VELOCITY = "smoothed spliced RNA", "velocity"

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.io.file_contents import Contents
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
-    from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
+    from napari_tissue_dynamics.progress import Steps, StopToken
 
 REPORT_HEIGHT = 200
 """Of the readiness report, in pixels; longer reports scroll."""

@@ -46,8 +46,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.analysis.cells.regions import Region, RegionComparison
     from napari_tissue_dynamics.layers.points import LayerData
-    from napari_tissue_dynamics.progress import Progress, StopToken
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
+    from napari_tissue_dynamics.progress import Progress, Steps, StopToken
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 ARROW = " ← "

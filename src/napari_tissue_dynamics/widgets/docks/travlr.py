@@ -24,6 +24,7 @@ from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.regulators_form import NetworkForm
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.panels.dock import Dock
+from napari_tissue_dynamics.widgets.panels.run_history import RunHistory
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
 from napari_tissue_dynamics.widgets.state.memory_advice import (
@@ -34,7 +35,6 @@ from napari_tissue_dynamics.widgets.state.memory_advice import (
 )
 from napari_tissue_dynamics.widgets.state.preferences import threads, with_preferences
 from napari_tissue_dynamics.widgets.state.remembered import keep_settings, last_settings
-from napari_tissue_dynamics.widgets.state.runs import RunHistory
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     import napari
 
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.widgets.forms.batch_form import ManyChoice
     from napari_tissue_dynamics.widgets.forms.regulators_form import NetworkChoice
-    from napari_tissue_dynamics.widgets.state.jobs import Report, Steps
+    from napari_tissue_dynamics.widgets.state.jobs import Report
 
 OF_THE_TISSUE = ("radius", "contact_distance")
 """Settings in the unit of the positions; the next tissue may have another."""

@@ -27,16 +27,16 @@ from napari_tissue_dynamics.widgets.forms.model_form import SPOKEN, ModelForm
 from napari_tissue_dynamics.widgets.forms.root_form import OriginForm
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.panels.dock import Dock
+from napari_tissue_dynamics.widgets.panels.expert_number_panel import ExpertNumberPanel
 from napari_tissue_dynamics.widgets.panels.export_panel import ExportPanel
 from napari_tissue_dynamics.widgets.panels.run_files import RunFiles
+from napari_tissue_dynamics.widgets.panels.run_history import RunHistory
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.panels.velocity_jobs import export_job, kinetic_job, needs_torch, steer_job
 from napari_tissue_dynamics.widgets.panels.velocity_summary import ExpertTable
-from napari_tissue_dynamics.widgets.plots.expert_curve import ExpertNumberPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
 from napari_tissue_dynamics.widgets.state.memory_advice import advised, said_before, velocity_estimate, velocity_remedy
 from napari_tissue_dynamics.widgets.state.preferences import threads
-from napari_tissue_dynamics.widgets.state.runs import RunHistory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.progress import Steps
     from napari_tissue_dynamics.widgets.forms.model_form import Settings
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
 
 
 NO_ORIGIN = "Only the improved profile can use where time begins."

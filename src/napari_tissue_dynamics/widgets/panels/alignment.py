@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QGridLayout, QVBoxLayout, QWidget
 
-from napari_tissue_dynamics.data.image_placement import Placement, moved
+from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.layers.images import histology_image
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
@@ -161,6 +161,6 @@ def _move(
     with _viewer.same_selection(window):
         for image in tissue.histology:
             if image.name in names:
-                other = moved(image, move)
+                other = image.moved(move)
                 owner.set_image(other)
                 _viewer.show(window, owner, histology_image(other, unit=tissue.unit))

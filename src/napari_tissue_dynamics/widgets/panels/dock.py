@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_tissue_dynamics.progress import Steps
     from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
-    from napari_tissue_dynamics.widgets.state.jobs import Job, Steps
+    from napari_tissue_dynamics.widgets.state.jobs import Job
 
 # At least 4.5 : 1 on the dark and on the light theme of napari, as dark text on a light ground.
 ERROR_STYLE = "QLabel { background: #fdecea; color: #8a1c12; border: 1px solid #c62828; padding: 6px; }"

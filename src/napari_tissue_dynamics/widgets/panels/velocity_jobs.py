@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.export import ExportConfig
-    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.widgets.forms.model_form import Settings
     from napari_tissue_dynamics.widgets.forms.root_form import Known
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
     from napari_tissue_dynamics.workflow import VelocityResult
 
 

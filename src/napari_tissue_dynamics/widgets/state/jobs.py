@@ -12,7 +12,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from napari.qt.threading import create_worker
@@ -26,10 +26,8 @@ from napari_tissue_dynamics.widgets.state.memory_advice import in_words, is_shor
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from napari_tissue_dynamics.progress import Progress, StopToken
+    from napari_tissue_dynamics.progress import Progress, Steps, StopToken
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
-
-    Steps: TypeAlias = Callable[[StopToken], Generator[Progress, None, Any]]
 
 State = Literal["idle", "running", "stopping"]
 

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_tissue_dynamics.analysis.readiness.readiness import Readiness
-    from napari_tissue_dynamics.progress import StopToken
+    from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.travlr.config import TravlrConfig
-    from napari_tissue_dynamics.widgets.state.jobs import Steps
 
 ANY = "Choose smaller batches, fewer genes or the device 'cpu', and start again."
 """What helps where nothing more is known of the work."""
