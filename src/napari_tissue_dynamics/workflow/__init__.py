@@ -3,7 +3,7 @@
 from napari_tissue_dynamics.workflow.cell_fate import fate, fate_in_words, fate_steps, terminal_states
 from napari_tissue_dynamics.workflow.direction import direction_steps, named_order
 from napari_tissue_dynamics.workflow.embedding import EmbeddingPicture, embedding_grid, embedding_picture_steps
-from napari_tissue_dynamics.workflow.files import checks_of, in_words, save
+from napari_tissue_dynamics.workflow.files import checks_of, in_words, put, save
 from napari_tissue_dynamics.workflow.kinetic_models import kinetics, kinetics_steps
 from napari_tissue_dynamics.workflow.picture import picture_steps
 from napari_tissue_dynamics.workflow.regulation import (
@@ -41,6 +41,7 @@ __all__ = [
     "open_betas",
     "origin_of",
     "picture_steps",
+    "put",
     "regulation_steps",
     "save",
     "stored_fate_steps",

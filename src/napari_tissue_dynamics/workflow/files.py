@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +14,13 @@ from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from anndata import AnnData
 
     from napari_tissue_dynamics.analysis.fate.fate import FateConfig
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.action_log import Action
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -31,7 +34,7 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     path: Path,
     tissue: Tissue,
     *,
-    source: Path | None = None,
+    source: Source | None = None,
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
     fate: FateResult | None = None,
@@ -49,7 +52,7 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     tissue
         The tissue that was fitted.
     source
-        The file the tissue was read from; its content is kept.
+        The file or the AnnData that the tissue was read from; its content is kept.
     velocity, regulation, fate
         What to write.
     settings
@@ -72,22 +75,14 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     """
     from napari_tissue_dynamics.data.io import write_h5ad
 
-    made = [*settings, *([] if velocity is None else [velocity.projection])]
-    provenance: dict[str, object] = {
-        "settings": {type(each).__name__: asdict(each) for each in made},
-        "data": {"source": None if source is None else source.name, "fingerprint": fingerprint(tissue)},
-        "installed": installed(),
-        "saved": datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
+    provenance = _provenance(tissue, velocity, settings, Path(source).name if isinstance(source, (str, Path)) else None)
     if actions:
         provenance["actions"] = [action.line for action in actions]
     write_h5ad(
         path,
         tissue,
         source=source,
-        velocity=None if velocity is None else velocity.field,
-        projections=None if velocity is None else {tissue.basis: velocity.arrows},
-        checks=None if velocity is None else checks_of(velocity),
+        **_of_velocity(tissue, velocity),
         regulation=regulation,
         fate=fate,
         palettes=palettes,
@@ -95,6 +90,61 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
         overwrite_source=overwrite_source,
     )
     return path
+
+
+def put(
+    adata: AnnData,
+    tissue: Tissue,
+    *,
+    velocity: VelocityResult | None = None,
+    regulation: RegulationField | None = None,
+    fate: FateResult | None = None,
+    settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig | FateConfig] = (),
+) -> None:
+    """Put results into an AnnData in memory, under the keys that :func:`save` gives them in a file.
+
+    Parameters
+    ----------
+    adata
+        Where the results go.
+    tissue
+        The tissue that was read from it.
+    velocity, regulation, fate, settings
+        As for :func:`save`. Settings of results that stay are kept in the record.
+
+    Raises
+    ------
+    DataError
+        If the results do not fit.
+    """
+    from napari_tissue_dynamics.data.io import read_provenance, write_into
+
+    provenance = _provenance(tissue, velocity, settings, None)
+    if velocity is None:  # what was fitted before is still there
+        before = read_provenance(adata).get("provenance", {}).get("settings", {})
+        provenance["settings"] = {**before, **provenance["settings"]}
+    velocities = _of_velocity(tissue, velocity)
+    write_into(adata, tissue, **velocities, regulation=regulation, fate=fate, provenance=provenance)
+
+
+def _of_velocity(tissue: Tissue, velocity: VelocityResult | None) -> dict[str, Any]:
+    """Return what is kept of a velocity, by the names of :func:`.write_h5ad`."""
+    if velocity is None:
+        return {}
+    projections = {tissue.basis: velocity.arrows}
+    return {"velocity": velocity.field, "projections": projections, "checks": checks_of(velocity)}
+
+
+def _provenance(
+    tissue: Tissue, velocity: VelocityResult | None, settings: Sequence[Any], name: str | None
+) -> dict[str, Any]:
+    made = [*settings, *([] if velocity is None else [velocity.projection])]
+    return {
+        "settings": {type(each).__name__: asdict(each) for each in made},
+        "data": {"source": name, "fingerprint": fingerprint(tissue)},
+        "installed": installed(),
+        "saved": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
 
 
 def in_words(result: VelocityResult, config: SteerConfig | KineticsConfig | None = None) -> str:

@@ -18,10 +18,10 @@ from napari_tissue_dynamics.data.tissue import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Histology, Tissue
 
 MOST_CELLS = 20_000
@@ -147,7 +147,7 @@ class ImageCheck:
         return tuple(found)
 
 
-def image_check(tissue: Tissue, source: Path | None = None) -> ImageCheck:
+def image_check(tissue: Tissue, source: Source | None = None) -> ImageCheck:
     """Return what is needed to judge the images of a tissue.
 
     Parameters
@@ -155,7 +155,7 @@ def image_check(tissue: Tissue, source: Path | None = None) -> ImageCheck:
     tissue
         The cells and images.
     source
-        The file they were read from: its column ``in_tissue`` and its scale factors are taken into account.
+        The file or AnnData they were read from: its column ``in_tissue`` and its scale factors are taken into account.
     """
     outlines = tuple(outline_of(image) for image in tissue.histology)
     if source is None or not outlines:

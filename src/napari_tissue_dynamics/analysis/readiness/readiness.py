@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_tissue_dynamics.analysis.readiness.matrix_summary import MatrixFacts, facts_steps
@@ -31,7 +30,7 @@ from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from napari_tissue_dynamics.data.io.table import FileTable
+    from napari_tissue_dynamics.data.io.table import Source, Table
     from napari_tissue_dynamics.data.tissue import Labels, Tissue
     from napari_tissue_dynamics.progress import StopToken
 
@@ -112,7 +111,7 @@ class Readiness:
 
 
 def readiness_steps(
-    path: str | Path,
+    source: Source,
     options: ReadOptions = ReadOptions(),
     stop: StopToken | None = None,
     *,
@@ -124,8 +123,8 @@ def readiness_steps(
 
     Parameters
     ----------
-    path
-        An .h5ad file.
+    source
+        An .h5ad file, or an AnnData in memory.
     options
         Which parts are read as what.
     stop
@@ -142,7 +141,6 @@ def readiness_steps(
     DataError
         If the file is missing, damaged or no AnnData.
     """
-    path = Path(path)
     problems: list[Problem] = []
 
     def tried(look: Callable[[], Found]) -> Found | None:
@@ -152,7 +150,7 @@ def readiness_steps(
             problems.append(Problem(str(error), "", stops=True))
             return None
 
-    with open_table(path) as table:
+    with open_table(source) as table:
         yield Progress("Looking at names, places and types", 0, 1, 0.0)
         problems += name_problems(table)
         problems += [] if options.only is not None else column_problems(table)
@@ -170,9 +168,9 @@ def readiness_steps(
         return _report(table.source, shape, facts, labels, n_parts, problems)
 
 
-def readiness(path: str | Path, options: ReadOptions = ReadOptions()) -> Readiness:
+def readiness(source: Source, options: ReadOptions = ReadOptions()) -> Readiness:
     """Run :func:`readiness_steps` to the end."""
-    return run_to_end(readiness_steps(path, options))
+    return run_to_end(readiness_steps(source, options))
 
 
 def tissue_readiness_steps(tissue: Tissue, stop: StopToken | None = None) -> Generator[Progress, None, Readiness]:
@@ -194,14 +192,14 @@ def tissue_readiness_steps(tissue: Tissue, stop: StopToken | None = None) -> Gen
 
 
 def _facts(
-    table: FileTable, keys: Mapping[str, str], tissue: Tissue | None, stop: StopToken | None
+    table: Table, keys: Mapping[str, str], tissue: Tissue | None, stop: StopToken | None
 ) -> Generator[Progress, None, dict[str, MatrixFacts]]:
     """Look through every matrix once, also where it has two roles."""
     seen: dict[str, MatrixFacts] = {}
     roles = {key: role for role, key in keys.items()}
     for i, (key, role) in enumerate(roles.items()):
         with reading(table.source, key):
-            matrix = table.element(table.path_of(key)) if tissue is None else getattr(tissue, role)
+            matrix = table.stored(key) if tissue is None else getattr(tissue, role)
             shape = table.shape if tissue is None else (tissue.n_cells, tissue.n_genes)
             steps = facts_steps(key, matrix, shape, stop)
             seen[key] = yield from part_of(steps, i / len(roles), (i + 1) / len(roles))

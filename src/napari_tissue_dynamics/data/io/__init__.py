@@ -12,7 +12,7 @@ from napari_tissue_dynamics.data.io.read_results import (
     read_regulation,
     read_velocity,
 )
-from napari_tissue_dynamics.data.io.write import write_h5ad
+from napari_tissue_dynamics.data.io.write import save_anndata, write_h5ad, write_into
 
 __all__ = [
     "Contents",
@@ -30,5 +30,7 @@ __all__ = [
     "read_provenance",
     "read_regulation",
     "read_velocity",
+    "save_anndata",
     "write_h5ad",
+    "write_into",
 ]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.data.io.table import FileTable, MemoryTable, Table, open_table
+from napari_tissue_dynamics.data.io.table import open_table
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from anndata import AnnData
     from numpy.typing import NDArray
+
+    from napari_tissue_dynamics.data.io.table import Source, Table
 
 # What is looked for in a file, best first. Plots of RNA velocity are drawn in these.
 PREFERRED = ("X_umap", "X_tsne")
@@ -62,14 +62,12 @@ class Embedding:
         return f"X_{self.name}"
 
 
-def stored_embedding(
-    path_or_adata: str | Path | AnnData, preferred: Sequence[str] = PREFERRED, n_dimensions: int = 2
-) -> Embedding | None:
+def stored_embedding(source: Source, preferred: Sequence[str] = PREFERRED, n_dimensions: int = 2) -> Embedding | None:
     """Return the first of some embeddings that a file has.
 
     Parameters
     ----------
-    path_or_adata
+    source
         An .h5ad file or an AnnData.
     preferred
         Keys of ``obsm``, best first.
@@ -85,11 +83,7 @@ def stored_embedding(
     DataError
         If the file is missing, damaged or no AnnData.
     """
-    if isinstance(path_or_adata, (FileTable, MemoryTable)):
-        return _first(path_or_adata, preferred, n_dimensions)
-    if hasattr(path_or_adata, "obsm"):
-        return _first(MemoryTable(path_or_adata), preferred, n_dimensions)
-    with open_table(path_or_adata) as table:
+    with open_table(source) as table:
         return _first(table, preferred, n_dimensions)
 
 

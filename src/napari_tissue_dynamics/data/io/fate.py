@@ -1,4 +1,4 @@
-"""Fates in an .h5ad file, under the keys of CellRank 2."""
+"""Fates in an AnnData, under the keys of CellRank 2."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import h5py
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.io.table import FileTable
+    from napari_tissue_dynamics.data.io.elements import Store
+    from napari_tissue_dynamics.data.io.table import Source, Table
     from napari_tissue_dynamics.data.tissue import Tissue
 
 STATES = (keys.TERMINAL_STATES, keys.INITIAL_STATES)
@@ -29,39 +27,39 @@ STATES = (keys.TERMINAL_STATES, keys.INITIAL_STATES)
 WIDTH = 1.959964
 
 
-def add_fate(file: h5py.File, tissue: Tissue, fate: FateResult) -> None:
+def add_fate(store: Store, tissue: Tissue, fate: FateResult) -> None:
     """Add states, probabilities and driver genes; what was there before is replaced."""
-    drop_fate(file)
+    drop_fate(store)
     for states in (fate.terminal, fate.initial):
         if states is not None:
-            _add_states(file, keys.TERMINAL_STATES if states is fate.terminal else keys.INITIAL_STATES, states)
+            _add_states(store, keys.TERMINAL_STATES if states is fate.terminal else keys.INITIAL_STATES, states)
     if fate.membership is not None:
         share = np.where(fate.terminal.codes >= 0, fate.membership, np.nan).astype(np.float32)
-        add_column(file, "obs", keys.STATE_MEMBERSHIP.format(name=keys.TERMINAL_STATES), share)
-    add_element(file, "obsm", keys.FATES, np.array(fate.probabilities))
+        add_column(store, "obs", keys.STATE_MEMBERSHIP.format(name=keys.TERMINAL_STATES), share)
+    add_element(store, "obsm", keys.FATES, np.array(fate.probabilities))
     if fate.drivers is not None:
-        add_element(file, "varm", keys.DRIVERS, _drivers_table(fate.drivers, tissue.genes))
+        add_element(store, "varm", keys.DRIVERS, _drivers_table(fate.drivers, tissue.genes))
 
 
-def drop_fate(file: h5py.File) -> None:
+def drop_fate(store: Store) -> None:
     """Remove the fates of an earlier run."""
     for name in STATES:
-        drop_column(file, "obs", name)
-        drop_column(file, "obs", keys.STATE_MEMBERSHIP.format(name=name))
-        drop_element(file, "uns", keys.CATEGORY_COLORS.format(name=name))
-    drop_element(file, "obsm", keys.FATES)
-    drop_element(file, "varm", keys.DRIVERS)
+        drop_column(store, "obs", name)
+        drop_column(store, "obs", keys.STATE_MEMBERSHIP.format(name=name))
+        drop_element(store, "uns", keys.CATEGORY_COLORS.format(name=name))
+    drop_element(store, "obsm", keys.FATES)
+    drop_element(store, "varm", keys.DRIVERS)
 
 
-def read_fate(path: str | Path) -> FateResult:
-    """Return the fates that an .h5ad file holds, ours or those of CellRank.
+def read_fate(source: Source) -> FateResult:
+    """Return the fates that an .h5ad file or an AnnData holds, ours or those of CellRank.
 
     Raises
     ------
     DataError
         If the file holds none, or cannot be read.
     """
-    with open_table(path) as table:
+    with open_table(source) as table:
         if keys.TERMINAL_STATES not in table.keys("obs") or keys.FATES not in table.keys("obsm"):
             raise DataError(
                 f"{table.source} holds no fates: {keys.TERMINAL_STATES!r} in obs and {keys.FATES!r} in obsm are "
@@ -76,20 +74,20 @@ def read_fate(path: str | Path) -> FateResult:
             initial=_states(table, keys.INITIAL_STATES) if keys.INITIAL_STATES in table.keys("obs") else None,
             membership=_numbers(table.column(share)) if share in table.keys("obs") else None,
             drivers=_drivers(table, terminal.categories, int(np.isfinite(probabilities[:, 0]).sum())),
-            found=bool(read_record(table.file).get(FATE_RECORD, {}).get("found", True)),
+            found=bool(read_record(table.store).get(FATE_RECORD, {}).get("found", True)),
         )
 
 
-def _add_states(file: h5py.File, name: str, states: Labels) -> None:
+def _add_states(store: Store, name: str, states: Labels) -> None:
     import pandas as pd
 
     categories: Any = list(states.categories)
-    add_column(file, "obs", name, pd.Categorical.from_codes(states.codes, categories))
+    add_column(store, "obs", name, pd.Categorical.from_codes(states.codes, categories))
     if states.colors is not None:
-        add_element(file, "uns", keys.CATEGORY_COLORS.format(name=name), np.array(states.colors, dtype=object))
+        add_element(store, "uns", keys.CATEGORY_COLORS.format(name=name), np.array(states.colors, dtype=object))
 
 
-def _states(table: FileTable, name: str) -> Labels:
+def _states(table: Table, name: str) -> Labels:
     values = table.column(name)
     if not hasattr(values.dtype, "categories"):
         raise DataError(f"{name!r} in obs of {table.source} holds no categories; states were expected. Find them anew.")
@@ -126,14 +124,10 @@ def _drivers_table(drivers: FateDrivers, genes: tuple[str, ...]) -> pd.DataFrame
     return pd.DataFrame(columns, index=pd.Index(drivers.genes, dtype=object)).reindex(list(genes))
 
 
-def _drivers(table: FileTable, fates: tuple[str, ...], n_cells: int) -> FateDrivers | None:
-    where = f"varm/{keys.DRIVERS}"
-    if where not in table.file:
+def _drivers(table: Table, fates: tuple[str, ...], n_cells: int) -> FateDrivers | None:
+    if keys.DRIVERS not in table.keys("varm"):
         return None
-    import anndata.io
-
-    with reading(table.source, where):
-        frame = anndata.io.read_elem(table.file[where])
+    where, frame = f"varm/{keys.DRIVERS}", table.varm(keys.DRIVERS)
     needed = [f"{safe_key(fate)}_{kind}" for fate in fates for kind in ("corr", "pval", "qval")]
     if not set(needed) <= set(getattr(frame, "columns", ())):
         return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +12,18 @@ from napari_tissue_dynamics.data.io.images import libraries_of
 from napari_tissue_dynamics.data.io.labels import Kind, column_of, guess_type_column, kind_of
 from napari_tissue_dynamics.data.io.read import as_counts
 from napari_tissue_dynamics.data.io.sections import sample_columns, subsets_of
-from napari_tissue_dynamics.data.io.table import FileTable, MemoryTable, Table, X, open_table, reading
+from napari_tissue_dynamics.data.io.table import FileTable, X, open_table, reading
 from napari_tissue_dynamics.data.known_order import says_order
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import h5py
-    from anndata import AnnData
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.io.table import Source, Table
 
 BLOCK = 1 << 22
 """Entries of a sparse matrix that are searched at a time."""
@@ -81,7 +79,7 @@ class Contents:
         return "\n".join([size, *(f"{title}: {', '.join(found) or 'none'}" for title, found in lines.items())])
 
 
-def contents(path_or_adata: str | Path | AnnData) -> Contents:
+def contents(source: Source) -> Contents:
     """Return what an .h5ad file or an AnnData holds; no matrix is read.
 
     Raises
@@ -89,7 +87,7 @@ def contents(path_or_adata: str | Path | AnnData) -> Contents:
     DataError
         If the file is missing, damaged or no AnnData.
     """
-    with _table(path_or_adata) as table:
+    with open_table(source) as table:
         obs: dict[str, Kind] = {}
         stages = []
         for name in table.keys("obs"):
@@ -109,22 +107,20 @@ def contents(path_or_adata: str | Path | AnnData) -> Contents:
         )
 
 
-def gene_names(path_or_adata: str | Path | AnnData) -> tuple[str, ...]:
+def gene_names(source: Source) -> tuple[str, ...]:
     """Return the names of all genes."""
-    with _table(path_or_adata) as table:
+    with open_table(source) as table:
         return table.names("var")
 
 
-def obs_column(
-    path_or_adata: str | Path | AnnData, name: str, cells: tuple[str, ...] | None = None
-) -> Labels | NDArray[np.float64]:
+def obs_column(source: Source, name: str, cells: tuple[str, ...] | None = None) -> Labels | NDArray[np.float64]:
     """Return one obs column, as categories or as (cells,) numbers.
 
     Strings, truth values and integers with few different values are categories.
 
     Parameters
     ----------
-    path_or_adata
+    source
         The file, or an AnnData.
     name
         The column.
@@ -136,7 +132,7 @@ def obs_column(
     DataError
         If there is no such column, file or cell.
     """
-    with _table(path_or_adata) as table:
+    with open_table(source) as table:
         found = column_of(table, name)
         rows = None if cells is None else rows_of(table, cells)
     if rows is None:
@@ -162,7 +158,7 @@ def rows_of(table: Table, cells: tuple[str, ...]) -> NDArray[np.intp] | None:
     return np.array([place[name] for name in cells], dtype=np.intp)
 
 
-def gene_column(path_or_adata: str | Path | AnnData, gene: str, layer: str = X) -> NDArray[np.float32]:
+def gene_column(source: Source, gene: str, layer: str = X) -> NDArray[np.float32]:
     """Return one gene of X or a layer, (cells,) float32; only that gene is kept in memory.
 
     Raises
@@ -170,7 +166,7 @@ def gene_column(path_or_adata: str | Path | AnnData, gene: str, layer: str = X) 
     DataError
         If there is no such gene, layer or file.
     """
-    with _table(path_or_adata) as table:
+    with open_table(source) as table:
         column = _gene_position(table, gene)
         if layer not in table.keys("layers") and not (layer == X and table.has_x()):
             available = (*table.keys("layers"), *([X] if table.has_x() else []))
@@ -178,22 +174,13 @@ def gene_column(path_or_adata: str | Path | AnnData, gene: str, layer: str = X) 
                 f"{table.source} has no layer {layer!r}; it has {', '.join(available) or 'none'}. Choose one of these."
             )
         if isinstance(table, FileTable):
-            found = table.element(table.path_of(layer))
+            found = table.stored(layer)
             with reading(table.source, layer):
                 return _stored_column(found, column, table.shape[0])
         matrix: Any = table.matrix(layer)
         selected = matrix.tocsc()[:, [column]] if hasattr(matrix, "tocsc") else matrix[:, [column]]
         values = as_counts(selected, layer, counts=False)
         return np.asarray(values.toarray() if sparse.issparse(values) else values).ravel()
-
-
-@contextmanager
-def _table(path_or_adata: str | Path | AnnData) -> Iterator[Table]:
-    if isinstance(path_or_adata, (str, Path)):
-        with open_table(path_or_adata) as table:
-            yield table
-    else:
-        yield MemoryTable(path_or_adata)
 
 
 def _gene_position(table: Table, gene: str) -> int:

@@ -1,4 +1,4 @@
-"""Neighbors of the cells in an .h5ad file, where scanpy, scVelo and CellRank look for them."""
+"""Neighbors of the cells in an AnnData, where scanpy, scVelo and CellRank look for them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.data.io.elements import add_element, drop_element
+from napari_tissue_dynamics.data.io.elements import add_element, drop_element, keys_of, text_of
 
 if TYPE_CHECKING:
-    import h5py
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.io.elements import Store
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 NEIGHBORS, DISTANCES, CONNECTIVITIES = "neighbors", "distances", "connectivities"
@@ -22,13 +22,13 @@ METHOD = "tissue_dynamics"
 BLOCK = 4_000_000
 
 
-def add_neighbors(file: h5py.File, field: VelocityField, neighbors: NDArray[np.integer]) -> None:
-    """Add the neighbors that a velocity graph is over, unless the file has neighbors of its own.
+def add_neighbors(store: Store, field: VelocityField, neighbors: NDArray[np.integer]) -> None:
+    """Add the neighbors that a velocity graph is over, unless the AnnData has neighbors of its own.
 
     ``distances`` are those between the moments of the spliced RNA, every gene in units of its largest moment;
     ``connectivities`` are 1 where two cells are neighbors of each other and 1/2 where one is.
     """
-    if f"uns/{NEIGHBORS}" in file or any(f"obsp/{key}" in file for key in (DISTANCES, CONNECTIVITIES)):
+    if NEIGHBORS in keys_of(store, "uns") or {DISTANCES, CONNECTIVITIES} & set(keys_of(store, "obsp")):
         return
     n, k = neighbors.shape
     present = neighbors != np.arange(n)[:, None]
@@ -37,22 +37,20 @@ def add_neighbors(file: h5py.File, field: VelocityField, neighbors: NDArray[np.i
     distances = sparse.csr_matrix((_distances(field, neighbors)[present], columns, ends), shape=(n, n))
     distances.sort_indices()
     joined = sparse.csr_matrix((np.ones(columns.size, np.float32), columns, ends), shape=(n, n))
-    add_element(file, "obsp", DISTANCES, distances)
-    add_element(file, "obsp", CONNECTIVITIES, sparse.csr_matrix((joined + joined.T) / np.float32(2)))
+    add_element(store, "obsp", DISTANCES, distances)
+    add_element(store, "obsp", CONNECTIVITIES, sparse.csr_matrix((joined + joined.T) / np.float32(2)))
     parameters = {"n_neighbors": k + 1, "method": METHOD, "metric": "euclidean"}
     noted = {"connectivities_key": CONNECTIVITIES, "distances_key": DISTANCES, "params": parameters}
-    add_element(file, "uns", NEIGHBORS, noted)
+    add_element(store, "uns", NEIGHBORS, noted)
 
 
-def drop_neighbors(file: h5py.File) -> None:
+def drop_neighbors(store: Store) -> None:
     """Remove neighbors that an earlier run has added, not those of others."""
-    where = f"uns/{NEIGHBORS}/params/method"
-    method = file[where][()] if where in file else b""
-    if (method.decode() if isinstance(method, bytes) else str(method)) != METHOD:
+    if text_of(store, NEIGHBORS, "params", "method") != METHOD:
         return
-    drop_element(file, "uns", NEIGHBORS)
+    drop_element(store, "uns", NEIGHBORS)
     for key in (DISTANCES, CONNECTIVITIES):
-        drop_element(file, "obsp", key)
+        drop_element(store, "obsp", key)
 
 
 def _distances(field: VelocityField, neighbors: NDArray[np.integer]) -> NDArray[np.float32]:

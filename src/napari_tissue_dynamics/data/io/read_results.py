@@ -1,4 +1,4 @@
-"""Results back out of an .h5ad file."""
+"""Results back out of an AnnData, in memory or as an .h5ad file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.io.results import (
-    BLOCK_BYTES,
     CHECKS,
     CURVE_LAYERS,
     EXPERT_TABLES,
@@ -25,32 +24,29 @@ from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import h5py
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.io.table import FileTable
+    from napari_tissue_dynamics.data.io.table import Source, Table
 
 SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood", "fit_r2")
 """Columns of var in which scVelo keeps the curves of its dynamical model; those of the rates come first."""
 
 
-def read_velocity(path: str | Path) -> VelocityField:
-    """Return the velocity that an .h5ad file holds, ours or that of scVelo.
+def read_velocity(source: Source) -> VelocityField:
+    """Return the velocity that an .h5ad file or an AnnData holds, ours or that of scVelo.
 
     Raises
     ------
     DataError
         If the file holds no velocity, or cannot be read.
     """
-    with open_table(path) as table:
+    with open_table(source) as table:
         return _velocity(table)
 
 
-def read_arrows(path: str | Path, basis: str) -> NDArray[np.float32]:
-    """Return the (cells, 2 or 3) velocity on a basis, ``"spatial"`` or ``"umap"``, that an .h5ad file holds.
+def read_arrows(source: Source, basis: str) -> NDArray[np.float32]:
+    """Return the velocity on a basis that a file or an AnnData holds, (cells, 2 or 3): ``"spatial"``, ``"umap"``.
 
     Raises
     ------
@@ -58,7 +54,7 @@ def read_arrows(path: str | Path, basis: str) -> NDArray[np.float32]:
         If the file holds none, or cannot be read.
     """
     key = keys.VELOCITY_BASIS.format(basis=basis.removeprefix("X_"))
-    with open_table(path) as table:
+    with open_table(source) as table:
         if key not in table.keys("obsm"):
             raise DataError(
                 f"{table.source} holds no arrows on {basis!r}: {key!r} is not in obsm. "
@@ -67,15 +63,15 @@ def read_arrows(path: str | Path, basis: str) -> NDArray[np.float32]:
         return _float32(table.obsm(key))
 
 
-def read_checks(path: str | Path) -> VelocityChecks:
-    """Return what an .h5ad file holds about how far its velocity can be trusted, ours or that of scVelo.
+def read_checks(source: Source) -> VelocityChecks:
+    """Return what an .h5ad file or an AnnData holds about how far its velocity can be trusted, ours or that of scVelo.
 
     Raises
     ------
     DataError
         If the file cannot be read.
     """
-    with open_table(path) as table:
+    with open_table(source) as table:
         columns = table.keys("obs")
         found = {name: _float32(table.column(key)) for key, name in CHECKS.items() if key in columns}
         neighbors, cosines = _graph(table)
@@ -88,16 +84,16 @@ def read_checks(path: str | Path) -> VelocityChecks:
         )
 
 
-def read_regulation(path: str | Path) -> RegulationField:
-    """Return the fitted target genes that an .h5ad file holds.
+def read_regulation(source: Source) -> RegulationField:
+    """Return the fitted target genes that an .h5ad file or an AnnData holds.
 
     Raises
     ------
     DataError
         If the file holds no betas, or cannot be read.
     """
-    with open_table(path) as table:
-        record = read_record(table.file).get(REGULATION_RECORD, {})
+    with open_table(source) as table:
+        record = read_record(table.store).get(REGULATION_RECORD, {})
         with reading(table.source, f"uns/{keys.PROVENANCE}"):
             by_key = {gene["key"]: gene for gene in record.get("genes", ())}
         prefix = keys.BETAS.format(target="")
@@ -111,13 +107,13 @@ def read_regulation(path: str | Path) -> RegulationField:
         return RegulationField(fits, stopped=record.get("status") == "stopped")
 
 
-def read_provenance(path: str | Path) -> dict[str, Any]:
+def read_provenance(source: Source) -> dict[str, Any]:
     """Return the record of how the results in a file were made, empty if there is none."""
-    with open_table(path) as table:
-        return read_record(table.file)
+    with open_table(source) as table:
+        return read_record(table.store)
 
 
-def _velocity(table: FileTable) -> VelocityField:
+def _velocity(table: Table) -> VelocityField:
     layers = table.keys("layers")
     needed = (keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED)
     missing = [key for key in needed if key not in layers]
@@ -126,10 +122,10 @@ def _velocity(table: FileTable) -> VelocityField:
             f"{table.source} holds no velocity: the layers {', '.join(missing)} are missing. "
             "Fit the velocity, or choose a file saved after the fit."
         )
-    record = read_record(table.file).get(VELOCITY_RECORD, {})
+    record = read_record(table.store).get(VELOCITY_RECORD, {})
     genes, columns = _genes(table, record)
     ours = GENE_LAYERS if record else {key: name for key, name in GENE_LAYERS.items() if key not in CURVE_LAYERS}
-    values = {name: _gene_layer(table, key, columns) for key, name in ours.items() if key in layers}
+    values = {name: table.columns_of(key, columns) for key, name in ours.items() if key in layers}
     values.setdefault("unspliced", np.full_like(values["spliced"], np.nan))
     columns_of_obs = table.keys("obs")
     obsm = table.keys("obsm")
@@ -149,7 +145,7 @@ def _velocity(table: FileTable) -> VelocityField:
     )
 
 
-def _gene_table(table: FileTable, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:
+def _gene_table(table: Table, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:
     """Return what is known of every gene: what we noted, or the curves of scVelo where they are complete."""
     names = record.get("gene_table", ()) if record else SCVELO_CURVE
     found = {key: _of_genes(table, key, columns) for key in names}
@@ -158,24 +154,22 @@ def _gene_table(table: FileTable, record: dict[str, Any], columns: NDArray[np.in
     return {key: values for key, values in found.items() if values is not None}
 
 
-def _of_genes(table: FileTable, key: str, columns: NDArray[np.int64]) -> Any:
+def _of_genes(table: Table, key: str, columns: NDArray[np.int64]) -> Any:
     """Return a column of var at some genes, float32, None if there is no such column."""
-    frame = table.file["var"]
-    if key not in frame:
+    if key not in table.keys("var"):
         return None
     with reading(table.source, f"var/{key}"):
-        return np.asarray(frame[key][()], dtype=np.float32)[columns]
+        return np.asarray(table.column(key, "var"), dtype=np.float32)[columns]
 
 
-def _velocity_genes(table: FileTable, columns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    if keys.VELOCITY_GENES not in table.file["var"]:
+def _velocity_genes(table: Table, columns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    if keys.VELOCITY_GENES not in table.keys("var"):
         return None
-    with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
-        counts = np.asarray(table.file["var"][keys.VELOCITY_GENES][()], dtype=bool)[columns]
+    counts = _counting(table)[columns]
     return None if counts.all() else counts
 
 
-def _graph(table: FileTable) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+def _graph(table: Table) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
     """Return neighbors and cosines of both parts of a graph, (cells, k), filled up with the cell itself."""
     parts = [table.uns(key) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)]
     if not all(hasattr(part, "tocsr") for part in parts):
@@ -196,14 +190,10 @@ def _as_given(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(texts, "object"))
 
 
-def _genes(table: FileTable, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _genes(table: Table, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     names = table.names("var")
-    frame = table.file["var"]
-    if keys.VELOCITY_GENES in frame:
-        with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
-            columns = np.flatnonzero(np.asarray(frame[keys.VELOCITY_GENES][()], dtype=bool))
-    else:
-        columns = np.arange(len(names))
+    in_var = keys.VELOCITY_GENES in table.keys("var")
+    columns = np.flatnonzero(_counting(table)) if in_var else np.arange(len(names))
     noted = tuple(record.get("genes", ()))
     # Genes that were fitted but do not count are noted too; a file whose genes were chosen anew has others.
     if noted and {names[i] for i in columns} <= set(noted) <= set(names):
@@ -212,27 +202,15 @@ def _genes(table: FileTable, record: dict[str, Any]) -> tuple[tuple[str, ...], N
     return tuple(names[i] for i in columns), columns
 
 
-def _gene_layer(table: FileTable, key: str, columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    with reading(table.source, f"layers/{key}"):
-        stored = table.file["layers"][key]
-        if not hasattr(stored, "shape"):
-            return np.asarray(table.matrix(key).tocsc()[:, columns].toarray(), dtype=np.float32)
-        return _selected(stored, columns)
+def _counting(table: Table) -> NDArray[np.bool_]:
+    with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
+        return np.asarray(table.column(keys.VELOCITY_GENES, "var"), dtype=bool)
 
 
-def _selected(stored: h5py.Dataset, columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    n_cells, width = stored.shape
-    result = np.empty((n_cells, len(columns)), dtype=np.float32)
-    rows = max(1, BLOCK_BYTES // (stored.dtype.itemsize * max(1, width)))
-    for first in range(0, n_cells, rows):
-        result[first : first + rows] = stored[first : first + rows][:, columns]
-    return result
-
-
-def _gene_fit(table: FileTable, key: str, record: dict[str, Any]) -> GeneFit:
+def _gene_fit(table: Table, key: str, record: dict[str, Any]) -> GeneFit:
     frame = table.obsm(key)
     with reading(table.source, f"obsm/{key}"):
-        betas = np.ascontiguousarray(frame.to_numpy(dtype=np.float32))
+        betas = np.array(frame, dtype=np.float32, order="C")
         found = tuple(_original(column).removeprefix("beta_") for column in frame.columns[1:])
         return GeneFit(
             target=record.get("target", _original(key.removeprefix(keys.BETAS.format(target="")))),

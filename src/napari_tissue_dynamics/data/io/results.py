@@ -1,4 +1,4 @@
-"""Results as elements of an open .h5ad file."""
+"""Results as elements of an AnnData, in memory or in an open .h5ad file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.io.elements import (
     add_column,
     add_element,
+    add_layer,
     drop_column,
     drop_element,
-    need_group,
+    keys_of,
+    text_of,
 )
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import h5py
     import pandas as pd
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.io.elements import Store
     from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -67,19 +69,19 @@ BLOCK_BYTES = 1 << 25
 VELOCITY_RECORD, REGULATION_RECORD, FATE_RECORD = "velocity", "regulation", "fate"
 
 
-def drop_velocity(file: h5py.File) -> None:
+def drop_velocity(store: Store) -> None:
     """Remove every result of an earlier velocity run."""
-    record = read_record(file).get(VELOCITY_RECORD, {})
+    record = read_record(store).get(VELOCITY_RECORD, {})
     for key in GENE_LAYERS:
         if record or key not in CURVE_LAYERS:
-            drop_element(file, "layers", key)
+            drop_element(store, "layers", key)
     for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
-        drop_column(file, "obs", key)
+        drop_column(store, "obs", key)
     for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES, *record.get("gene_table", ())):
-        drop_column(file, "var", key)
+        drop_column(store, "var", key)
     prefix = keys.VELOCITY_BASIS.format(basis="")
-    for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
-        drop_element(file, "obsm", key)
+    for key in [k for k in keys_of(store, "obsm") if k.startswith(prefix)]:
+        drop_element(store, "obsm", key)
     for group, key in (
         ("obsm", keys.LATENT),
         ("obsm", keys.EXPERT_PROBABILITY),
@@ -88,17 +90,17 @@ def drop_velocity(file: h5py.File) -> None:
         *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
         *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
     ):
-        drop_element(file, group, key)
+        drop_element(store, group, key)
 
 
-def drop_regulation(file: h5py.File) -> None:
+def drop_regulation(store: Store) -> None:
     """Remove the betas of an earlier run."""
     prefix = keys.BETAS.format(target="")
-    for key in [k for k in file.get("obsm", ()) if k.startswith(prefix)]:
-        drop_element(file, "obsm", key)
+    for key in [k for k in keys_of(store, "obsm") if k.startswith(prefix)]:
+        drop_element(store, "obsm", key)
 
 
-def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
+def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
     """Add velocities, moments, rates, time and experts; layers are written block by block."""
     position = {gene: i for i, gene in enumerate(tissue.genes)}
     columns = np.array([position[gene] for gene in field.genes], dtype=np.int64)
@@ -107,10 +109,10 @@ def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
         values = getattr(field, name)
         if values is not None:
             blocks = _full_width(values, columns, tissue, outside.get(key), finite=key in outside)
-            _write_layer(file, key, (tissue.n_cells, tissue.n_genes), blocks)
+            add_layer(store, key, (tissue.n_cells, tissue.n_genes), blocks)
     counts = np.zeros(tissue.n_genes, dtype=bool)
     counts[columns] = True if field.velocity_genes is None else field.velocity_genes
-    add_column(file, "var", keys.VELOCITY_GENES, counts)
+    add_column(store, "var", keys.VELOCITY_GENES, counts)
     rates = {key: getattr(field, name) for key, name in FIT_RATES.items() if key not in field.gene_table}
     of_genes = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
     of_genes.update(field.gene_table)
@@ -119,50 +121,46 @@ def add_velocity(file: h5py.File, tissue: Tissue, field: VelocityField) -> None:
     for key, values in of_genes.items():
         column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
         column[columns] = values
-        add_column(file, "var", key, column)
+        add_column(store, "var", key, column)
     for key, values in ((keys.LATENT_TIME, field.time), (keys.TIME_SPREAD, field.time_spread)):
         if values is not None:
-            add_column(file, "obs", key, _own(values))
+            add_column(store, "obs", key, _own(values))
     if field.embedding is not None:
-        add_element(file, "obsm", keys.LATENT, _own(field.embedding))
+        add_element(store, "obsm", keys.LATENT, _own(field.embedding))
     if field.expert_probability is not None:
-        _add_experts(file, field.expert_probability)
-    add_element(file, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
+        _add_experts(store, field.expert_probability)
+    add_element(store, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
 
 
-def add_projections(file: h5py.File, projections: Mapping[str, NDArray[np.floating]]) -> None:
+def add_projections(store: Store, projections: Mapping[str, NDArray[np.floating]]) -> None:
     """Add (cells, 2 or 3) velocities on each basis and note the bases where scVelo looks for them."""
     names = {basis.removeprefix("X_"): arrows for basis, arrows in projections.items()}
     for basis, arrows in names.items():
-        add_element(file, "obsm", keys.VELOCITY_BASIS.format(basis=basis), _own(arrows))
+        add_element(store, "obsm", keys.VELOCITY_BASIS.format(basis=basis), _own(arrows))
     if names:
-        if f"uns/{keys.VELOCITY_PARAMS}" not in file:
-            add_element(file, "uns", keys.VELOCITY_PARAMS, {})
-        add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
+        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "embeddings", np.array(list(names), dtype=object))
 
 
-def add_checks(file: h5py.File, checks: VelocityChecks) -> None:
+def add_checks(store: Store, checks: VelocityChecks) -> None:
     """Add what was found out about a velocity; the graph lies where scVelo and CellRank read it."""
     for key, name in CHECKS.items():
         values = getattr(checks, name)
         if values is not None:
-            add_column(file, "obs", key, _own(values))
+            add_column(store, "obs", key, _own(values))
     if checks.p_value is not None:
-        add_column(file, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
+        add_column(store, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
     if checks.neighbors is not None and checks.cosines is not None:
-        _add_graph(file, checks.neighbors, checks.cosines)
+        _add_graph(store, checks.neighbors, checks.cosines)
     for name, table in checks.tables.items():
-        add_element(file, "uns", keys.EXPERT_TABLE.format(name=name), _storable(table))
+        add_element(store, "uns", keys.EXPERT_TABLE.format(name=name), _storable(table))
 
 
-def _add_graph(file: h5py.File, neighbors: NDArray[np.integer], cosines: NDArray[np.floating]) -> None:
+def _add_graph(store: Store, neighbors: NDArray[np.integer], cosines: NDArray[np.floating]) -> None:
     """Add the cosines above zero and those below as two sparse matrices, with the parameters scVelo notes."""
     for key, sign in ((keys.VELOCITY_GRAPH, 1), (keys.VELOCITY_GRAPH_NEGATIVE, -1)):
-        add_element(file, "uns", key, _part_of_graph(neighbors, cosines, sign))
-    if f"uns/{keys.VELOCITY_PARAMS}" not in file:
-        add_element(file, "uns", keys.VELOCITY_PARAMS, {})
-    add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
-    add_element(file, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
+        add_element(store, "uns", key, _part_of_graph(neighbors, cosines, sign))
+    add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
+    add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
 
 
 def _part_of_graph(neighbors: NDArray[np.integer], cosines: NDArray[np.floating], sign: int) -> sparse.csr_matrix:
@@ -182,18 +180,18 @@ def _storable(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(texts, "category"))
 
 
-def add_regulation(file: h5py.File, tissue: Tissue, field: RegulationField) -> None:
+def add_regulation(store: Store, tissue: Tissue, field: RegulationField) -> None:
     """Add one table of betas per target gene."""
     import pandas as pd
 
     index = pd.Index(tissue.cells, dtype=object)
     for fit in field.genes:
         columns = [safe_key(name) for name in fit.columns]
-        add_element(file, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index=index, columns=columns))
+        add_element(store, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index, columns, copy=True))
 
 
 def add_provenance(
-    file: h5py.File,
+    store: Store,
     tissue: Tissue,
     velocity: VelocityField | None,
     regulation: RegulationField | None,
@@ -203,7 +201,7 @@ def add_provenance(
     """Note how the results were made, as JSON; what is said of results that stay is kept."""
     if all(each is None for each in (velocity, regulation, fate, provenance)):
         return
-    record = read_record(file)
+    record = read_record(store)
     record["version"] = __version__
     if velocity is not None:
         record[VELOCITY_RECORD] = _velocity_record(tissue, velocity)
@@ -217,17 +215,14 @@ def add_provenance(
         }
     if provenance is not None:
         record["provenance"] = dict(provenance)
-    add_element(file, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
+    add_element(store, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
 
 
-def read_record(file: h5py.File) -> dict[str, Any]:
-    """Return our record of an open file, empty if there is none."""
-    path = f"uns/{keys.PROVENANCE}"
-    if path not in file or not hasattr(file[path], "asstr"):
-        return {}
+def read_record(store: Store) -> dict[str, Any]:
+    """Return our record of an AnnData or an open file, empty if there is none."""
     try:
-        found = json.loads(file[path].asstr()[()])
-    except (ValueError, TypeError):
+        found = json.loads(text_of(store, keys.PROVENANCE) or "{}")
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -262,29 +257,14 @@ def _full_width(
         yield full
 
 
-def _write_layer(file: h5py.File, key: str, shape: tuple[int, int], blocks: Iterator[NDArray[np.float32]]) -> None:
-    need_group(file, "layers")
-    drop_element(file, "layers", key)
-    rows = max(1, min(shape[0], (1 << 20) // (4 * shape[1])))
-    dataset = file["layers"].create_dataset(
-        key, shape, np.float32, chunks=(rows, shape[1]), compression="gzip", compression_opts=1
-    )
-    dataset.attrs["encoding-type"] = "array"
-    dataset.attrs["encoding-version"] = "0.2.0"
-    first = 0
-    for block in blocks:
-        dataset[first : first + len(block)] = block
-        first += len(block)
-
-
-def _add_experts(file: h5py.File, probability: NDArray[np.float32]) -> None:
+def _add_experts(store: Store, probability: NDArray[np.float32]) -> None:
     import pandas as pd
 
     names: Any = [str(i) for i in range(probability.shape[1])]
     expert = pd.Categorical.from_codes(probability.argmax(axis=1), names)
-    add_column(file, "obs", keys.EXPERT, expert)
-    add_column(file, "obs", keys.EXPERT_WEIGHT, probability.max(axis=1))
-    add_element(file, "obsm", keys.EXPERT_PROBABILITY, _own(probability))
+    add_column(store, "obs", keys.EXPERT, expert)
+    add_column(store, "obs", keys.EXPERT_WEIGHT, probability.max(axis=1))
+    add_element(store, "obsm", keys.EXPERT_PROBABILITY, _own(probability))
 
 
 def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
     import h5py
     from anndata import AnnData
+    from numpy.typing import NDArray
 
-Group = Literal["layers", "obs", "obsm"]
+    from napari_tissue_dynamics.data.io.elements import Store
+
+Source: TypeAlias = "str | Path | AnnData"
+"""Where a tissue and its results come from: an .h5ad file, or an AnnData in memory."""
+
+Axis = Literal["obs", "var"]
+Group = Literal["layers", "obs", "var", "obsm", "varm"]
 X = "X"
+BLOCK_BYTES = 1 << 25
+"""Of a layer that are read at once."""
 
 
 class Table(Protocol):
@@ -25,8 +34,9 @@ class Table(Protocol):
 
     source: str
     shape: tuple[int, int]
+    store: Store
 
-    def names(self, axis: Literal["obs", "var"]) -> tuple[str, ...]:
+    def names(self, axis: Axis) -> tuple[str, ...]:
         """Return the names of the cells or genes."""
         ...
 
@@ -42,12 +52,24 @@ class Table(Protocol):
         """Return X or a layer."""
         ...
 
-    def column(self, name: str) -> Any:
-        """Return one obs column."""
+    def stored(self, key: str) -> Any:
+        """Return X or a layer as it is stored; of a file nothing is read yet."""
+        ...
+
+    def columns_of(self, key: str, columns: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return some columns of a layer, (cells, columns) float32 and dense."""
+        ...
+
+    def column(self, name: str, axis: Axis = "obs") -> Any:
+        """Return one column of obs or var."""
         ...
 
     def obsm(self, key: str) -> Any:
         """Return one obsm entry."""
+        ...
+
+    def varm(self, key: str) -> Any:
+        """Return one varm entry."""
         ...
 
     def uns(self, *path: str) -> Any:
@@ -67,11 +89,11 @@ class MemoryTable:
 
         if not isinstance(adata, anndata.AnnData):
             raise DataError(f"An AnnData was expected but {type(adata).__name__} was given. Pass an AnnData.")
-        self._adata = adata
+        self._adata = self.store = adata
         self.source = source
         self.shape = (int(adata.n_obs), int(adata.n_vars))
 
-    def names(self, axis: Literal["obs", "var"]) -> tuple[str, ...]:
+    def names(self, axis: Axis) -> tuple[str, ...]:
         """Return the names of the cells or genes."""
         return tuple(map(str, self._adata.obs_names if axis == "obs" else self._adata.var_names))
 
@@ -88,13 +110,26 @@ class MemoryTable:
         found = self._adata.X if key == X else self._adata.layers[key]
         return found.to_memory() if hasattr(found, "to_memory") else found
 
-    def column(self, name: str) -> Any:
-        """Return one obs column."""
-        return self._adata.obs[name].array
+    def stored(self, key: str) -> Any:
+        """Return X or a layer."""
+        return self.matrix(key)
+
+    def columns_of(self, key: str, columns: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return some columns of a layer, (cells, columns) float32 and dense."""
+        with reading(self.source, key):
+            return _dense_columns(self.matrix(key), columns)
+
+    def column(self, name: str, axis: Axis = "obs") -> Any:
+        """Return one column of obs or var."""
+        return getattr(self._adata, axis)[name].array
 
     def obsm(self, key: str) -> Any:
         """Return one obsm entry."""
         return self._adata.obsm[key]
+
+    def varm(self, key: str) -> Any:
+        """Return one varm entry."""
+        return self._adata.varm[key]
 
     def uns(self, *path: str) -> Any:
         """Return what lies under ``path`` in uns, None if nothing does."""
@@ -110,16 +145,16 @@ class FileTable:
     """An AnnData in an open HDF5 file; only what is asked for is read."""
 
     def __init__(self, file: h5py.File, source: str) -> None:
-        self.file = file
+        self.file = self.store = file
         self.source = source
         self.shape = (self._length("obs"), self._length("var"))
 
-    def _length(self, axis: Literal["obs", "var"]) -> int:
+    def _length(self, axis: Axis) -> int:
         with reading(self.source, axis):
             frame = self.file[axis]
             return int(frame[_text(frame.attrs["_index"])].shape[0])
 
-    def names(self, axis: Literal["obs", "var"]) -> tuple[str, ...]:
+    def names(self, axis: Axis) -> tuple[str, ...]:
         """Return the names of the cells or genes."""
         frame = self.file[axis]
         found = self._read(f"{axis}/{_text(frame.attrs['_index'])}")
@@ -131,8 +166,8 @@ class FileTable:
         if group not in self.file:
             return ()
         with reading(self.source, group):
-            if group == "obs":
-                return tuple(_text(key) for key in self.file["obs"].attrs["column-order"])
+            if group in ("obs", "var"):
+                return tuple(_text(key) for key in self.file[group].attrs["column-order"])
             return tuple(self.file[group])
 
     def has_x(self) -> bool:
@@ -148,8 +183,9 @@ class FileTable:
                 return found.astype(np.float32)[()]
         return self._read(path)
 
-    def element(self, path: str) -> Any:
-        """Return the HDF5 group or dataset at ``path``."""
+    def stored(self, key: str) -> Any:
+        """Return X or a layer as it is stored, an HDF5 group or dataset."""
+        path = self.path_of(key)
         with reading(self.source, path):
             return self.file[path]
 
@@ -158,18 +194,36 @@ class FileTable:
         """Return where X or a layer lies in the file."""
         return X if key == X else f"layers/{key}"
 
-    def column(self, name: str) -> Any:
-        """Return one obs column."""
-        with reading(self.source, f"obs/{name}"):
-            stored = self.file["obs"][name]
+    def columns_of(self, key: str, columns: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return some columns of a layer, (cells, columns) float32 and dense; it is read in blocks of rows."""
+        path = self.path_of(key)
+        with reading(self.source, path):
+            stored = self.file[path]
+            if not hasattr(stored, "shape"):
+                return _dense_columns(self.matrix(key), columns)
+            n_cells, width = stored.shape
+            result = np.empty((n_cells, len(columns)), dtype=np.float32)
+            rows = max(1, BLOCK_BYTES // (stored.dtype.itemsize * max(1, width)))
+            for first in range(0, n_cells, rows):
+                result[first : first + rows] = stored[first : first + rows][:, columns]
+            return result
+
+    def column(self, name: str, axis: Axis = "obs") -> Any:
+        """Return one column of obs or var."""
+        with reading(self.source, f"{axis}/{name}"):
+            stored = self.file[axis][name]
             reference = stored.attrs.get("categories")
             if reference is None:
-                return self._read(f"obs/{name}")
+                return self._read(f"{axis}/{name}")
             return _old_categorical(stored[()], self.file[reference])
 
     def obsm(self, key: str) -> Any:
         """Return one obsm entry."""
         return self._read(f"obsm/{key}")
+
+    def varm(self, key: str) -> Any:
+        """Return one varm entry."""
+        return self._read(f"varm/{key}")
 
     def uns(self, *path: str) -> Any:
         """Return what lies under ``path`` in uns, None if nothing does."""
@@ -190,15 +244,18 @@ class FileTable:
 
 
 @contextmanager
-def open_table(path: str | Path) -> Iterator[FileTable]:
-    """Open an .h5ad file for reading piece by piece.
+def open_table(source: Source) -> Iterator[Table]:
+    """Open an .h5ad file for reading piece by piece, or look at an AnnData in memory in the same way.
 
     Raises
     ------
     DataError
         If there is no such file, it is not HDF5, is damaged or holds no AnnData.
     """
-    path = Path(path)
+    if not isinstance(source, (str, Path)):
+        yield MemoryTable(source)
+        return
+    path = Path(source)
     with open_file(path) as file:
         _check_layout(file, path)
         yield FileTable(file, path.name)
@@ -241,6 +298,11 @@ def reading(source: str, what: str) -> Iterator[None]:
             f"{what!r} of {source} cannot be read ({_first_line(error)}); the file seems damaged. "
             "Fetch or save it again."
         ) from error
+
+
+def _dense_columns(matrix: Any, columns: NDArray[np.integer]) -> NDArray[np.float32]:
+    chosen = matrix.tocsc()[:, columns].toarray() if hasattr(matrix, "tocsc") else matrix[:, columns]
+    return np.array(chosen, dtype=np.float32)
 
 
 def _descend(mapping: Mapping[str, Any], path: tuple[str, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""Results into an .h5ad file, all or nothing."""
+"""Results into an .h5ad file, all or nothing, or into an AnnData in memory."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import numpy as np
+    from anndata import AnnData
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.io.elements import Store
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
@@ -47,7 +50,7 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     path_out: str | os.PathLike[str],
     tissue: Tissue,
     *,
-    source: str | os.PathLike[str] | None = None,
+    source: Source | None = None,
     velocity: VelocityField | None = None,
     projections: Mapping[str, NDArray[np.floating]] | None = None,
     checks: VelocityChecks | None = None,
@@ -69,8 +72,8 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     tissue
         The tissue of the results, with the genes of ``source`` and all or some of its cells.
     source
-        The .h5ad file that the tissue was read from: everything in it is kept, of cells that were left out nothing.
-        None writes the tissue itself.
+        The .h5ad file or the AnnData that the tissue was read from: everything in it is kept, of cells that were
+        left out nothing. None writes the tissue itself.
     velocity
         Velocities of genes of the tissue. In full-width layers genes outside the model get NaN, but in ``Ms``
         and ``Mu`` their counts, so that these are finite.
@@ -96,24 +99,75 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
         cannot be written.
     """
     target = Path(path_out).resolve()
-    origin = None if source is None else Path(source).resolve()
-    _check_target(target, origin, overwrite_source)
+    origin: Source | None = Path(source).resolve() if isinstance(source, (str, Path)) else source
+    _check_target(target, origin if isinstance(origin, Path) else None, overwrite_source)
     _check_fit(tissue, velocity, projections, checks, regulation)
     _check_fate(tissue, fate)
     rows = None if origin is None else _check_source(tissue, origin)
+    import h5py
+
     with replacing(target) as temporary:
         if origin is not None:
             _copy(origin, temporary, rows)
             _note_placements(temporary, tissue)
         else:
             new_anndata(tissue).write_h5ad(temporary)
-        _add_results(temporary, tissue, velocity, projections or {}, checks, regulation, fate, provenance)
-        if palettes:
-            _add_colors(temporary, palettes)
+        with h5py.File(temporary, "r+") as file:
+            _add_results(file, tissue, velocity, projections or {}, checks, regulation, fate, provenance)
+            add_category_colors(file, palettes or {})
+
+
+def write_into(
+    adata: AnnData,
+    tissue: Tissue,
+    *,
+    velocity: VelocityField | None = None,
+    projections: Mapping[str, NDArray[np.floating]] | None = None,
+    checks: VelocityChecks | None = None,
+    regulation: RegulationField | None = None,
+    fate: FateResult | None = None,
+    provenance: Mapping[str, object] | None = None,
+) -> None:
+    """Put results into an AnnData in memory, under the keys that :func:`write_h5ad` gives them in a file.
+
+    Parameters
+    ----------
+    adata
+        Where the results go. Those of an earlier run of the same kind are replaced; the rest stays as it is.
+    tissue
+        The tissue that was read from it, with all of its cells and genes.
+    velocity, projections, checks, regulation, fate, provenance
+        As for :func:`write_h5ad`.
+
+    Raises
+    ------
+    DataError
+        If the results do not fit the tissue, or the tissue does not fit the AnnData.
+    """
+    _check_fit(tissue, velocity, projections, checks, regulation)
+    _check_fate(tissue, fate)
+    if _check_source(tissue, adata) is not None:
+        raise DataError("The AnnData has cells that the tissue does not have. Take those of the tissue first.")
+    _add_results(adata, tissue, velocity, projections or {}, checks, regulation, fate, provenance)
+
+
+def save_anndata(path: str | os.PathLike[str], adata: AnnData) -> Path:
+    """Write an AnnData as .h5ad, all or nothing; it stays as it is.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written, or an element of the AnnData cannot be stored.
+    """
+    target = Path(path).resolve()
+    _check_target(target, None, overwrite_source=False)
+    with replacing(target) as temporary:
+        _write_anndata(adata, temporary)
+    return target
 
 
 def _add_results(
-    path: Path,
+    store: Store,
     tissue: Tissue,
     velocity: VelocityField | None,
     projections: Mapping[str, NDArray[np.floating]],
@@ -122,43 +176,45 @@ def _add_results(
     fate: FateResult | None,
     provenance: Mapping[str, object] | None,
 ) -> None:
-    import h5py
-
-    with h5py.File(path, "r+") as file:
-        if velocity is not None:
-            drop_neighbors(file)
-            if FATE_RECORD in read_record(file):
-                drop_fate(file)
-            drop_velocity(file)
-            add_velocity(file, tissue, velocity)
-            if checks is not None and checks.neighbors is not None:
-                add_neighbors(file, velocity, checks.neighbors)
-        add_projections(file, projections)
-        if checks is not None:
-            add_checks(file, checks)
-        if regulation is not None:
-            drop_regulation(file)
-            add_regulation(file, tissue, regulation)
-        if fate is not None:
-            add_fate(file, tissue, fate)
-        add_provenance(file, tissue, velocity, regulation, fate, provenance)
+    if velocity is not None:
+        drop_neighbors(store)
+        if FATE_RECORD in read_record(store):
+            drop_fate(store)
+        drop_velocity(store)
+        add_velocity(store, tissue, velocity)
+        if checks is not None and checks.neighbors is not None:
+            add_neighbors(store, velocity, checks.neighbors)
+    add_projections(store, projections)
+    if checks is not None:
+        add_checks(store, checks)
+    if regulation is not None:
+        drop_regulation(store)
+        add_regulation(store, tissue, regulation)
+    if fate is not None:
+        add_fate(store, tissue, fate)
+    add_provenance(store, tissue, velocity, regulation, fate, provenance)
 
 
-def _add_colors(path: Path, palettes: Mapping[str, Mapping[str, str]]) -> None:
-    import h5py
-
-    with h5py.File(path, "r+") as file:
-        add_category_colors(file, palettes)
-
-
-def _copy(source: Path, target: Path, rows: NDArray[np.intp] | None) -> None:
-    """Copy a file, or of some of its cells all that it holds."""
-    if rows is None:
+def _copy(source: Source, target: Path, rows: NDArray[np.intp] | None) -> None:
+    """Copy a file or an AnnData, or of some of its cells all that it holds."""
+    if isinstance(source, Path) and rows is None:
         shutil.copyfile(source, target)
         return
     import anndata
 
-    anndata.read_h5ad(source)[rows].copy().write_h5ad(target)
+    adata = anndata.read_h5ad(source) if isinstance(source, (str, Path)) else source
+    _write_anndata(adata if rows is None else adata[rows].copy(), target)
+
+
+def _write_anndata(adata: AnnData, target: Path) -> None:
+    """Write an AnnData; texts are written as they are, since categories would be put into the AnnData as well."""
+    try:
+        adata.write_h5ad(target, convert_strings_to_categoricals=False)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # of many kinds, for what anndata cannot store; its notes name the element
+        reason = "; ".join(" ".join(each.split()) for each in (str(error), *getattr(error, "__notes__", ())))
+        raise DataError(f"The AnnData cannot be written ({reason}). Remove or convert that element.") from error
 
 
 def _note_placements(path: Path, tissue: Tissue) -> None:
@@ -253,14 +309,14 @@ def _check_fate(tissue: Tissue, fate: FateResult | None) -> None:
         )
 
 
-def _check_source(tissue: Tissue, source: Path) -> NDArray[np.intp] | None:
+def _check_source(tissue: Tissue, source: Source) -> NDArray[np.intp] | None:
     """Return the rows of the cells in the source, None when they are all of them in its order."""
     with open_table(source) as table:
         cells, genes = table.names("obs"), table.names("var")
         for names, found, kind in ((tissue.cells, cells, "cells"), (tissue.genes, genes, "genes")):
             if not (names == found or (kind == "cells" and set(names) <= set(found))):
                 raise DataError(
-                    f"The {kind} of the tissue ({len(names)}) are not those of {source.name} ({len(found)}), "
+                    f"The {kind} of the tissue ({len(names)}) are not those of {table.source} ({len(found)}), "
                     "so its other data cannot be kept. Save without a source."
                 )
         return rows_of(table, tissue.cells)
