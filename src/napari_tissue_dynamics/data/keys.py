@@ -57,6 +57,7 @@ PROVENANCE = "tissue_dynamics"
 VELOCITY_GRAPH = "velocity_graph"
 VELOCITY_GRAPH_NEGATIVE = "velocity_graph_neg"
 VELOCITY_PARAMS = "velocity_params"
+SCVELO_DYNAMICS = "recover_dynamics"
 EXPERT_TABLE = "expert_{name}"
 CATEGORY_COLORS = "{name}_colors"
 

@@ -7,9 +7,10 @@ import pytest
 from scipy import sparse
 
 from napari_tissue_dynamics.data.io import write_h5ad
-from napari_tissue_dynamics.data.io.read_results import read_arrows, read_checks
+from napari_tissue_dynamics.data.io.read_results import read_arrows, read_checks, read_velocity
 from napari_tissue_dynamics.data.tissue import Tissue
 from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 
 N, K = 12, 4
@@ -124,3 +125,63 @@ def test_a_damaged_graph_is_one_sentence(written):
 def test_checks_that_do_not_fit_together(values, words):
     with pytest.raises(DataError, match=words):
         VelocityChecks(**values)
+
+
+CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood")
+
+
+def a_velocity(*, timed: bool, curve: bool = True) -> VelocityField:
+    rng = np.random.default_rng(3)
+    matrices = [rng.random((N, 2)).astype(np.float32) for _ in range(8)]
+    table = {name: rng.random(2).astype(np.float32) for name in (*CURVE, "fit_agreement")} if curve else {}
+    names = ("spliced", "unspliced", "moments_spliced", "moments_unspliced", "alpha", "beta", "gamma")
+    values = dict(zip(names, matrices, strict=False))
+    return VelocityField(("A", "B"), **values, gene_time=matrices[7] if timed else None, gene_table=table)
+
+
+def test_all_keys_of_a_dynamical_fit_of_scvelo_are_there_or_none(tissue, tmp_path):
+    """scVelo takes ``fit_alpha`` for the sign of such a fit and then asks for times, switch and scaling as well."""
+    for name, field in (("timed", a_velocity(timed=True)), ("large", a_velocity(timed=False))):
+        write_h5ad(tmp_path / f"{name}.h5ad", tissue, velocity=field)
+        found = read_velocity(tmp_path / f"{name}.h5ad")
+        assert list(found.gene_table) == [*CURVE, "fit_agreement"]
+        for key, values in field.gene_table.items():
+            np.testing.assert_array_equal(found.gene_table[key], values)
+    whole = anndata.read_h5ad(tmp_path / "timed.h5ad")
+    assert {*CURVE, "fit_u0", "fit_s0"} <= set(whole.var)
+    assert "fit_t" in whole.layers
+    assert not whole.uns["recover_dynamics"]["use_raw"]
+    without = anndata.read_h5ad(tmp_path / "large.h5ad")
+    assert not {*CURVE, "fit_u0", "fit_s0"} & set(without.var)
+    assert {"curve_alpha", "curve_t_"} <= set(without.var)
+    assert "recover_dynamics" not in without.uns
+
+
+def test_the_line_that_scvelo_draws_is_the_steady_state(tissue, tmp_path):
+    field = a_velocity(timed=False, curve=False)
+    write_h5ad(tmp_path / "out.h5ad", tissue, velocity=field)
+    var = anndata.read_h5ad(tmp_path / "out.h5ad").var
+    slope = np.median(field.gamma, axis=0) / np.median(field.beta, axis=0)
+    np.testing.assert_allclose(var["velocity_gamma"] / var["velocity_beta"], slope, rtol=1e-6)
+    assert not any(name.startswith("fit_") for name in var)
+
+
+def test_another_velocity_leaves_no_part_of_a_dynamical_fit(tissue, tmp_path):
+    first, second = tmp_path / "first.h5ad", tmp_path / "second.h5ad"
+    write_h5ad(first, tissue, velocity=a_velocity(timed=True))
+    write_h5ad(second, tissue, source=first, velocity=a_velocity(timed=False, curve=False))
+    found = anndata.read_h5ad(second)
+    assert not any(name.startswith("fit_") for name in found.var)
+    assert "fit_t" not in found.layers
+    assert "recover_dynamics" not in found.uns
+
+
+def test_times_of_a_fit_of_scvelo_are_not_taken_for_those_of_our_velocity(tissue, tmp_path):
+    first, second = tmp_path / "first.h5ad", tmp_path / "second.h5ad"
+    write_h5ad(first, tissue)
+    adata = anndata.read_h5ad(first)
+    adata.layers["fit_t"] = np.ones((N, 2))
+    adata.write_h5ad(first)
+    write_h5ad(second, tissue, source=first, velocity=a_velocity(timed=False, curve=False))
+    assert read_velocity(second).gene_time is None
+    assert "fit_t" in anndata.read_h5ad(second).layers

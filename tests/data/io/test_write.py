@@ -207,7 +207,8 @@ def test_the_keys_that_other_packages_read(source, tmp_path):
         assert_array_equal(adata.layers[key][:, outside], random_counts(counts).toarray()[:, outside])
     assert np.flatnonzero(adata.var["velocity_genes"]).tolist() == sorted(inside)
     assert adata.var["velocity_genes"].dtype == bool
-    assert_allclose(adata.var["fit_gamma"].iloc[inside], np.median(velocity.gamma, axis=0))
+    assert_allclose(adata.var["rate_gamma"].iloc[inside], np.median(velocity.gamma, axis=0))
+    assert not any(name.startswith("fit_") for name in adata.var), "scVelo takes these for a dynamical fit"
     assert_array_equal(adata.obs["latent_time"], velocity.time)
     assert list(adata.obs["expert"].cat.categories) == [str(i) for i in range(12)]
     assert adata.obs["expert"].astype(int).tolist() == velocity.expert_probability.argmax(axis=1).tolist()

@@ -13,7 +13,10 @@ from napari_tissue_dynamics.data.io.results import (
     EXPERT_TABLES,
     GENE_LAYERS,
     REGULATION_RECORD,
+    SCVELO_CURVE,
     VELOCITY_RECORD,
+    curve_layers,
+    own_name,
     read_record,
     safe_key,
 )
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.io.table import Source, Table
-
-SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood", "fit_r2")
-"""Columns of var in which scVelo keeps the curves of its dynamical model; those of the rates come first."""
 
 
 def read_velocity(source: Source) -> VelocityField:
@@ -124,7 +124,8 @@ def _velocity(table: Table) -> VelocityField:
         )
     record = read_record(table.store).get(VELOCITY_RECORD, {})
     genes, columns = _genes(table, record)
-    ours = GENE_LAYERS if record else {key: name for key, name in GENE_LAYERS.items() if key not in CURVE_LAYERS}
+    foreign = set(CURVE_LAYERS) - set(curve_layers(record))
+    ours = {key: name for key, name in GENE_LAYERS.items() if key not in foreign}
     values = {name: table.columns_of(key, columns) for key, name in ours.items() if key in layers}
     values.setdefault("unspliced", np.full_like(values["spliced"], np.nan))
     columns_of_obs = table.keys("obs")
@@ -148,7 +149,8 @@ def _velocity(table: Table) -> VelocityField:
 def _gene_table(table: Table, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:
     """Return what is known of every gene: what we noted, or the curves of scVelo where they are complete."""
     names = record.get("gene_table", ()) if record else SCVELO_CURVE
-    found = {key: _of_genes(table, key, columns) for key in names}
+    there = table.keys("var")
+    found = {key: _of_genes(table, own_name(key) if own_name(key) in there else key, columns) for key in names}
     if not record and any(found[key] is None for key in SCVELO_CURVE[:5]):
         return {}
     return {key: values for key, values in found.items() if values is not None}

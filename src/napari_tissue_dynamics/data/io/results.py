@@ -50,8 +50,21 @@ GENE_LAYERS = {
 }
 """Layers with one value per cell and gene, and the fields of a VelocityField that they hold."""
 
-FIT_RATES = {"fit_alpha": "alpha", "fit_beta": "beta", "fit_gamma": "gamma"}
+RATES = {"rate_alpha": "alpha", "rate_beta": "beta", "rate_gamma": "gamma"}
 """Columns of var with the median rate of every gene, and the fields that they come from."""
+
+SLOPE = {"velocity_gamma": "rate_gamma", "velocity_beta": "rate_beta"}
+"""Columns of var that scVelo draws the line of the steady state from, and the rates that they come from."""
+
+SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood", "fit_r2")
+"""Columns of var in which scVelo keeps the curves of its dynamical model; the first five make a curve."""
+
+SCVELO_FIT = (*SCVELO_CURVE[:6], "fit_std_u", "fit_std_s")
+"""Columns that have these names only where scVelo finds all that it looks for beside them."""
+
+SCVELO_BASAL = ("fit_u0", "fit_s0")
+SCVELO_SETTINGS = {"fit_connected_states": True, "fit_basal_transcription": False, "use_raw": False}
+"""What scVelo notes of a dynamical fit of smoothed RNA without basal transcription, which ours is."""
 
 CHECKS = {
     keys.CONFIDENCE: "confidence",
@@ -73,12 +86,11 @@ def drop_velocity(store: Store) -> None:
     """Remove every result of an earlier velocity run."""
     record = read_record(store).get(VELOCITY_RECORD, {})
     for key in GENE_LAYERS:
-        if record or key not in CURVE_LAYERS:
+        if key not in CURVE_LAYERS or key in curve_layers(record):
             drop_element(store, "layers", key)
     for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
         drop_column(store, "obs", key)
-    for key in (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *FIT_RATES, *record.get("gene_table", ())):
-        drop_column(store, "var", key)
+    _drop_gene_columns(store, record)
     prefix = keys.VELOCITY_BASIS.format(basis="")
     for key in [k for k in keys_of(store, "obsm") if k.startswith(prefix)]:
         drop_element(store, "obsm", key)
@@ -91,6 +103,16 @@ def drop_velocity(store: Store) -> None:
         *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
     ):
         drop_element(store, group, key)
+
+
+def _drop_gene_columns(store: Store, record: Mapping[str, Any]) -> None:
+    names = tuple(record.get("gene_table", ()))
+    ours = (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *RATES, *SLOPE, *names, *map(own_name, names))
+    # Without the rates scVelo does not take what is left of a fit of its own for the model of the new velocity.
+    for key in (*ours, *SCVELO_CURVE[:3], *(SCVELO_BASAL if keys.GENE_TIME in curve_layers(record) else ())):
+        drop_column(store, "var", key)
+    if keys.GENE_TIME in curve_layers(record):
+        drop_element(store, "uns", keys.SCVELO_DYNAMICS)
 
 
 def drop_regulation(store: Store) -> None:
@@ -113,12 +135,10 @@ def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
     counts = np.zeros(tissue.n_genes, dtype=bool)
     counts[columns] = True if field.velocity_genes is None else field.velocity_genes
     add_column(store, "var", keys.VELOCITY_GENES, counts)
-    rates = {key: getattr(field, name) for key, name in FIT_RATES.items() if key not in field.gene_table}
-    of_genes = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
-    of_genes.update(field.gene_table)
-    if field.gene_weight is not None:
-        of_genes[keys.GENE_WEIGHT] = field.gene_weight
-    for key, values in of_genes.items():
+    complete = _is_scvelo_fit(field, store)
+    if complete and field.gene_time is not None:
+        add_element(store, "uns", keys.SCVELO_DYNAMICS, dict(SCVELO_SETTINGS))
+    for key, values in _gene_columns(field, complete=complete).items():
         column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
         column[columns] = values
         add_column(store, "var", key, column)
@@ -130,6 +150,36 @@ def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
     if field.expert_probability is not None:
         _add_experts(store, field.expert_probability)
     add_element(store, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
+
+
+def _is_scvelo_fit(field: VelocityField, store: Store) -> bool:
+    """Return whether there is all that scVelo looks for once it finds ``fit_alpha``."""
+    timed = field.gene_time is not None or keys.GENE_TIME in keys_of(store, "layers")
+    return timed and all(key in field.gene_table for key in SCVELO_CURVE[:5])
+
+
+def _gene_columns(field: VelocityField, *, complete: bool) -> dict[str, NDArray[np.floating]]:
+    """Return the columns of var, (genes of the field,) each."""
+    rates = {key: getattr(field, name) for key, name in RATES.items()}
+    found = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
+    if not field.gene_table and len(found) == len(RATES):
+        found |= {key: found[rate] for key, rate in SLOPE.items()}
+    found |= {name if complete else own_name(name): values for name, values in field.gene_table.items()}
+    if complete and field.gene_time is not None:
+        found |= {key: np.zeros(len(field.genes)) for key in SCVELO_BASAL}
+    if field.gene_weight is not None:
+        found[keys.GENE_WEIGHT] = field.gene_weight
+    return found
+
+
+def own_name(name: str) -> str:
+    """Return the column of var for a value of the genes that scVelo shall not take for a dynamical fit."""
+    return name.replace("fit_", "curve_", 1) if name in SCVELO_FIT else name
+
+
+def curve_layers(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which of the layers of curves belong to a velocity of ours; older versions did not note it."""
+    return tuple(record.get("layers", CURVE_LAYERS if record else ()))
 
 
 def add_projections(store: Store, projections: Mapping[str, NDArray[np.floating]]) -> None:
@@ -272,6 +322,7 @@ def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
     in_file_order = tuple(gene for gene in tissue.genes if gene in chosen)
     known = in_file_order == field.genes and field.velocity_genes is None
     noted: dict[str, object] = {} if known else {"genes": list(field.genes)}
+    noted["layers"] = [key for key, name in CURVE_LAYERS.items() if getattr(field, name) is not None]
     if field.gene_table:
         noted["gene_table"] = list(field.gene_table)
     return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **noted}
