@@ -1,4 +1,4 @@
-"""No file imports itself by way of others, also not for the type checker only."""
+"""What the import contracts of the lint run cannot say: circles of files, and who changes the layers of a viewer."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -43,3 +43,50 @@ def test_a_circle_for_the_type_checker_is_found(tmp_path):
     (tmp_path / "two.py").write_text("if TYPE_CHECKING:\n    from p import one\n")
     with pytest.raises(CycleError):
         TopologicalSorter(imports_of(tmp_path, "p")).prepare()
+
+
+CHANGES = {"append", "insert", "extend", "remove", "pop", "clear", "move", "move_multiple", "select_all"}
+
+
+def changes_of_layers(source):
+    """Yield what a file does to the layers of a viewer: classes it imports to make them, calls, a selection it sets."""
+    tree = ast.parse(source)
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body.clear()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module="napari.layers"):
+                yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="layers"), attr=name)) if name in CHANGES:
+                yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="viewer" | "_viewer"), attr=name)) if (
+                name.startswith("add_") or name == "open"
+            ):
+                yield ast.unparse(node)
+            case ast.Assign(targets=[target]) if ".layers." in ast.unparse(target):
+                yield ast.unparse(node)
+
+
+def test_only_the_canvas_changes_the_layers_of_a_viewer():
+    widgets = Path(napari_tissue_dynamics.__file__).parent / "widgets"
+    found = {
+        path.relative_to(widgets).as_posix(): list(changes_of_layers(path.read_text(encoding="utf-8")))
+        for path in widgets.rglob("*.py")
+    }
+    assert {name for name, changes in found.items() if changes and not name.startswith("canvas/")} == set()
+    assert found["canvas/viewer.py"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from napari.layers import Points",
+        "self.viewer.layers.remove(layer)",
+        "self.viewer.add_points(data)",
+        "self._viewer.layers.selection.active = layer",
+    ],
+)
+def test_a_change_of_layers_is_found(line):
+    assert list(changes_of_layers(line))
+    assert not list(changes_of_layers(f"if TYPE_CHECKING:\n    {line}"))

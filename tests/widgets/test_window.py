@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QScrollArea
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.progress import Progress
-from napari_tissue_dynamics.widgets.docks.portraits import open_portraits
 from napari_tissue_dynamics.widgets.forms.section import Section
+from napari_tissue_dynamics.widgets.panels.tabs import open_portraits
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 pytestmark = pytest.mark.gui

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,6 +16,8 @@ from napari_tissue_dynamics.steer.velocity_loss import find_aims, unit, velocity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from napari_tissue_dynamics.steer.prior.kinetic_prior import Known
 
 TINY = 1e-15
 NEAR_ZERO = 1e-8
@@ -73,6 +76,12 @@ class Anchors:
     time: Tensor
     gate: Tensor
     ratio: Tensor
+
+    @classmethod
+    def of(cls, known: Known, device: torch.device) -> Anchors:
+        """Return what is known before the training, on ``device``."""
+        arrays = (known.time, known.probability, known.ratio)
+        return cls(*(torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in arrays))
 
     def part(self, cells: Tensor, device: torch.device) -> Anchors:
         """Return those of some cells, on ``device``."""

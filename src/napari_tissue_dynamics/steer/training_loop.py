@@ -17,7 +17,7 @@ from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.batches import Communities
 from napari_tissue_dynamics.steer.checkpoint import named
 from napari_tissue_dynamics.steer.exact_knn import nearest
-from napari_tissue_dynamics.steer.losses import LOSSES, Problem, State, Trends
+from napari_tissue_dynamics.steer.losses import LOSSES, Anchors, Problem, State, Trends
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.overall_progress import STOPPED
 
@@ -84,7 +84,7 @@ class Stage:
         home = device if self.communities is None else torch.device("cpu")
         self.problem = pose(prepared, config, home, clusters)
         if known is not None:
-            self.problem = replace(self.problem, anchors=known.anchors(home))
+            self.problem = replace(self.problem, anchors=Anchors.of(known, home))
         self.prior = None if prior is None else torch.tensor(prior, dtype=torch.float32, device=device)
         seed = PUBLISHED_SEED if config.faithful else config.seed
         with seeded_initialisation(seed):

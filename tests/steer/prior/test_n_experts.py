@@ -13,9 +13,9 @@ from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.steer.mixture import whiten
 from napari_tissue_dynamics.steer.preprocessing import prepare, select_genes
 from napari_tissue_dynamics.steer.prior import n_experts as experts_number
+from napari_tissue_dynamics.steer.prior.mixture import whiten
 from napari_tissue_dynamics.steer.prior.n_experts import (
     entropy,
     expert_number,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.steer.mixture import tied_mixture, whiten
 from napari_tissue_dynamics.steer.prior.curvature import Curvature, cluster_curvature, curvature_prior
+from napari_tissue_dynamics.steer.prior.mixture import tied_mixture, whiten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from napari_tissue_dynamics.steer.losses import Anchors
 from napari_tissue_dynamics.steer.prior.curvature_prior import split_clusters
 from napari_tissue_dynamics.steer.prior.regimes import find_regimes, kinetic_residuals, number_of_regimes
 from napari_tissue_dynamics.steer.prior.splicing_clock import Clock, clock_steps
@@ -65,14 +63,6 @@ class Known:
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Known:
         """Take it from among ``arrays``."""
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
-
-    def anchors(self, device: torch.device) -> Anchors:
-        """Return what the losses compare the network with."""
-        time, gate, ratio = (
-            torch.from_numpy(np.ascontiguousarray(each)).to(device)
-            for each in (self.time, self.probability, self.ratio)
-        )
-        return Anchors(time, gate, ratio)
 
 
 def know_steps(

@@ -12,8 +12,8 @@ import numpy as np
 from napari_tissue_dynamics.compute import in_background
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
-from napari_tissue_dynamics.steer.mixture import Mixture, enough_cells, extend, tied_mixture, whiten
 from napari_tissue_dynamics.steer.preprocessing import prepare, select_genes
+from napari_tissue_dynamics.steer.prior.mixture import Mixture, enough_cells, extend, tied_mixture, whiten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence

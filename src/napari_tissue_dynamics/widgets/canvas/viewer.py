@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer, Vectors
+from napari.layers import Layer, Points, Shapes, Vectors
 
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
@@ -117,6 +117,59 @@ def show(
     elif rank(key) == ARROWS and isinstance(layer, Vectors):
         ink(viewer, workspace, layer)
     return layer
+
+
+def present(
+    viewer: napari.viewer.Viewer,
+    workspace: Workspace,
+    data: tuple[Any, dict[str, Any], str],
+    *,
+    key: str = "",
+    over_arrows: bool = False,
+) -> Layer:
+    """Draw a layer of colored cells as the one that is looked at: shown, active, other colorings out of sight.
+
+    Parameters
+    ----------
+    viewer, workspace, data, key
+        As of :func:`show`.
+    over_arrows
+        Whether arrows make way, see :func:`make_way`.
+    """
+    key = key or data[1]["name"]
+    with same_selection(viewer):
+        layer = show(viewer, workspace, data, key=key)
+        if over_arrows:
+            make_way(viewer, workspace)
+        hide_other_results(viewer, workspace, [key])
+    activate(viewer, layer)
+    return layer
+
+
+def activate(viewer: napari.viewer.Viewer, layer: Layer) -> None:
+    """Show a layer and make it the one that is looked at."""
+    layer.visible = True
+    viewer.layers.selection.active = layer
+
+
+def whole_tissue(viewer: napari.viewer.Viewer, n_cells: int) -> Iterator[Points]:
+    """Yield the visible layers with a point for every cell, the one on top first."""
+    for layer in reversed(viewer.layers):
+        if layer.visible and isinstance(layer, Points) and len(layer.data) == n_cells:
+            yield layer
+
+
+def color_events(layer: Layer) -> tuple[Any, ...]:
+    """Return the signals of a change of the colors of points, also of those made in place; none for other layers."""
+    if not isinstance(layer, Points):
+        return ()
+    return layer.events.visible, layer.events.face_color, layer.events.border_color, layer.events.set_data
+
+
+def active_shapes(viewer: napari.viewer.Viewer) -> Shapes | None:
+    """Return the layer of shapes that is active, None without one."""
+    active = viewer.layers.selection.active
+    return active if isinstance(active, Shapes) else None
 
 
 def ground(viewer: napari.viewer.Viewer, workspace: Workspace) -> float:

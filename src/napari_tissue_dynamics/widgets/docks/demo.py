@@ -233,9 +233,11 @@ class Picture:
 
     def take(self, name: str, dock: QWidget, visible: Sequence[str]) -> Path:
         """Show the named layers over the histology, bring a dock to the front and save the window as a picture."""
+        from napari_tissue_dynamics.widgets.canvas.viewer import activate
+
         for layer in self.viewer.layers:
             layer.visible = layer.name in visible or layer.name.startswith("histology")
-        self.viewer.layers.selection.active = self.viewer.layers[visible[0]]
+        activate(self.viewer, self.viewer.layers[visible[0]])
         self.tabs[dock].raise_()
         _settle()
         path = self.out / f"{name.replace(' ', '_')}.png"

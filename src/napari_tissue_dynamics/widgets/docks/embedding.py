@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Points
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton
 
@@ -141,10 +140,8 @@ class EmbeddingDock(Dock):
 
     def _follow(self, layer: Layer) -> None:
         """Hear of every change of the colors of a layer of cells, also of those made in place."""
-        if isinstance(layer, Points):
-            events = layer.events
-            for signal in (events.visible, events.face_color, events.border_color, events.set_data):
-                listen(self, signal, self._soon)
+        for signal in _viewer.color_events(layer):
+            listen(self, signal, self._soon)
 
     def _soon(self, event: object = None) -> None:
         if self._picture is not None and not self._recolor.isActive():
@@ -171,16 +168,11 @@ class EmbeddingDock(Dock):
     def _colored(self, n_cells: int) -> Layer | None:
         """Return the layer of all cells that is on top of those that can be seen."""
         wanted = (_viewer.CELLS, _viewer.RESULT)
-        found = [
-            layer
-            for layer in self.viewer.layers
-            if layer.visible
-            and isinstance(layer, Points)
-            and len(layer.data) == n_cells
-            and (key := _viewer.key_of(self.workspace, layer))
-            and _viewer.rank(key) in wanted
-        ]
-        return found[-1] if found else None
+        for layer in _viewer.whole_tissue(self.viewer, n_cells):
+            key = _viewer.key_of(self.workspace, layer)
+            if key and _viewer.rank(key) in wanted:
+                return layer
+        return None
 
     def _show_arrows(self, *_: object) -> None:
         grid = None if self._picture is None or not self.arrows.isChecked() else self._picture.grid

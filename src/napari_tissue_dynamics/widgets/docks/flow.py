@@ -82,10 +82,7 @@ class FlowDock(Dock):
         self.clear_error()
         self.time.stop()
         key = EXPERTS[self.experts.currentText()]
-        layer = _viewer.show(self.viewer, self.workspace, DRAW_EXPERTS[key](tissue, result.field), key=key)
-        layer.visible = True
-        _viewer.hide_other_results(self.viewer, self.workspace, [key])
-        self.viewer.layers.selection.active = layer
+        _viewer.present(self.viewer, self.workspace, DRAW_EXPERTS[key](tissue, result.field), key=key)
 
     def _layer_data(self, key: str) -> LayerData | None:
         tissue, result = self.workspace.tissue, self.workspace.velocity

@@ -99,12 +99,7 @@ class InspectorDock(Dock):
         if tissue is None or regulation is None:
             return
         data = beta_points(tissue, regulation[self.betas.target.currentText()], modulator)
-        with _viewer.same_selection(self.viewer):
-            layer = _viewer.show(self.viewer, self.workspace, data)
-            _viewer.make_way(self.viewer, self.workspace)
-            _viewer.hide_other_results(self.viewer, self.workspace, [data[1]["name"]])
-        layer.visible = True
-        self.viewer.layers.selection.active = layer
+        _viewer.present(self.viewer, self.workspace, data, over_arrows=True)
         open_legend(self.viewer)
 
     def as_text(self) -> str:

@@ -225,9 +225,7 @@ class LoadDock(Dock):
         n_values = len(values.codes if isinstance(values, Labels) else values)
         if tissue is None or n_values != tissue.n_cells:
             return  # another tissue was loaded meanwhile
-        layer = _viewer.show(self.viewer, self.workspace, colored_cells(tissue, name, values))
-        _viewer.hide_other_results(self.viewer, self.workspace, ["cells"])
-        self.viewer.layers.selection.active = layer
+        _viewer.present(self.viewer, self.workspace, colored_cells(tissue, name, values), key="cells")
 
     def _show_summary(self) -> None:
         tissue = self.workspace.tissue

@@ -195,9 +195,7 @@ class RegionsDock(Dock):
         self.clear_error()
         key = data[1]["name"] if self.shown.currentText() == BETAS else SHOWN
         _viewer.remove(self.viewer, self.workspace, lambda other: other == SHOWN)
-        layer = _viewer.show(self.viewer, self.workspace, data, key=key)
-        _viewer.hide_other_results(self.viewer, self.workspace, [key])
-        self.viewer.layers.selection.active = layer
+        _viewer.present(self.viewer, self.workspace, data, key=key)
         open_legend(self.viewer)
 
     def _ask_where_to_save(self) -> None:

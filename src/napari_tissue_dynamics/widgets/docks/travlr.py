@@ -166,10 +166,7 @@ class TravlrDock(Dock):
         except DataError as error:
             self.show_error(str(error))
             return
-        layer = _viewer.show(self.viewer, self.workspace, data)
-        _viewer.make_way(self.viewer, self.workspace)
-        _viewer.hide_other_results(self.viewer, self.workspace, [data[1]["name"]])
-        self.viewer.layers.selection.active = layer
+        _viewer.present(self.viewer, self.workspace, data, over_arrows=True)
         self.target.setCurrentText(target)
         self.modulator.setCurrentText(modulator)
         open_legend(self.viewer)

@@ -20,7 +20,6 @@ from napari_tissue_dynamics.steer.resume_state import kept_state
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.live_preview import LivePreview
 from napari_tissue_dynamics.widgets.canvas.velocity_view import FIRST_SEEN, draw_velocity, selected_cells
-from napari_tissue_dynamics.widgets.docks.portraits import open_portraits
 from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.model_form import SPOKEN, ModelForm
@@ -32,6 +31,7 @@ from napari_tissue_dynamics.widgets.panels.export_panel import ExportPanel
 from napari_tissue_dynamics.widgets.panels.run_files import RunFiles
 from napari_tissue_dynamics.widgets.panels.run_history import RunHistory
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
+from napari_tissue_dynamics.widgets.panels.tabs import open_portraits
 from napari_tissue_dynamics.widgets.panels.velocity_jobs import export_job, kinetic_job, needs_torch, steer_job
 from napari_tissue_dynamics.widgets.panels.velocity_summary import ExpertTable
 from napari_tissue_dynamics.widgets.state.connect import listen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.layers import Points
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -12,6 +11,7 @@ from napari_tissue_dynamics.analysis.genes.portrait import portrait_of, ranked_g
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.cell_colors import cell_colors, color_choices, plain_colors
 from napari_tissue_dynamics.widgets.canvas.picking import picker_of
+from napari_tissue_dynamics.widgets.canvas.viewer import whole_tissue
 from napari_tissue_dynamics.widgets.forms.color_box import ColorBox
 from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel
@@ -158,12 +158,9 @@ class PortraitPanel(QWidget):
         choice = self.color.currentText()
         if choice != AS_SHOWN:
             return cell_colors(tissue, field, choice, self._gene)
-        layers = self._viewer.layers
-        active = layers.selection.active
-        for layer in (*([active] if active is not None else []), *reversed(layers)):
-            if layer.visible and isinstance(layer, Points) and len(layer.data) == tissue.n_cells:
-                return layer.face_color, None
-        return plain_colors(tissue.n_cells), None
+        active = self._viewer.layers.selection.active
+        layers = sorted(whole_tissue(self._viewer, tissue.n_cells), key=lambda layer: layer is not active)
+        return (layers[0].face_color if layers else plain_colors(tissue.n_cells)), None
 
     def _show_legend(self, legend: Legend | None) -> None:
         self.legend.setVisible(legend is not None)

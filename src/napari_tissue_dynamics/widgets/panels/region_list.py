@@ -6,7 +6,6 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Shapes
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -112,8 +111,7 @@ class RegionList(QWidget):
             layer = _viewer.show(self._viewer, self._workspace, (None, options, "shapes"), key=REGIONS)
             layer.events.data.connect(self._shapes_changed)
             self._drawn = []
-        layer.visible = True
-        self._viewer.layers.selection.active = layer
+        _viewer.activate(self._viewer, layer)
         layer.mode = LASSO
 
     def take(self) -> None:
@@ -122,9 +120,9 @@ class RegionList(QWidget):
         if tissue is None:
             self.failed.emit("There is no tissue. Load a file first.")
             return
-        active = self._viewer.layers.selection.active
+        active = _viewer.active_shapes(self._viewer)
         found: list[np.ndarray] = []
-        if isinstance(active, Shapes) and _viewer.key_of(self._workspace, active) != REGIONS:
+        if active is not None and _viewer.key_of(self._workspace, active) != REGIONS:
             found = [mask for mask in masks_of(active, tissue.positions) if mask.any()]
         elif cells := selected_cells(self._viewer, self._workspace):
             found = [np.isin(np.arange(tissue.n_cells), cells)]

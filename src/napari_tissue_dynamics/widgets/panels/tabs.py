@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
+
+from napari_tissue_dynamics.layers.axes import PLUGIN
+
+if TYPE_CHECKING:
+    import napari
 
 MARK = "tissue-dynamics-dock"
 """Property of the frames of our docks."""
 WIDTH = 370
 """Of the place with our docks when the first one is opened, in pixels."""
+PORTRAITS = "Phase portraits"
 
 SIDES = {
     Qt.DockWidgetArea.RightDockWidgetArea: QTabWidget.TabPosition.East,
@@ -90,6 +98,13 @@ class JoinTabs(QObject):
             return None, None
         window = frame.parentWidget()
         return frame, window if isinstance(window, QMainWindow) else None
+
+
+def open_portraits(viewer: napari.viewer.Viewer) -> None:
+    """Open the dock of phase portraits, or bring it to the front."""
+    # What a menu has opened is named after the plugin's title, what a program opens after its package.
+    there = next((dock for title, dock in viewer.window.dock_widgets.items() if title.startswith(PORTRAITS)), None)
+    bring_to_front(viewer.window.add_plugin_dock_widget(PLUGIN, PORTRAITS)[1] if there is None else there)
 
 
 def bring_to_front(dock: QWidget) -> None:

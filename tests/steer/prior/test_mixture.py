@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from napari_tissue_dynamics.steer.mixture import extend, tied_mixture, whiten
+from napari_tissue_dynamics.steer.prior.mixture import extend, tied_mixture, whiten
 
 
 @pytest.fixture
