@@ -42,8 +42,8 @@ def test_a_lineage_tree_is_simulated_with_its_truth(tree):
     [
         (["--kind", "branching", "--kinetics", "mixed"], "rates that differ from gene to gene"),
         (["--kind", "branching", "--noise", "real"], "has no real noise"),
-        (["--kind", "bilinear", "--states", "4"], "--states belongs to a lineage tree"),
-        (["--branch-points", "1"], "--branch-points belongs to a lineage tree"),
+        (["--kind", "bilinear", "--states", "4"], "'states' belongs to a lineage tree"),
+        (["--branch-points", "1"], "'branch_points' belongs to a lineage tree"),
         (["--kind", "branching", "--states", "2"], "at least 5 states"),
     ],
 )

@@ -18,6 +18,16 @@ def modules_loaded_by(code):
     return {name.split(".")[0] for name in listing.stdout.split()}
 
 
+def test_the_front_door_loads_almost_nothing():
+    heavier = HEAVY | {"numpy", "scipy", "pandas", "anndata", "h5py", "numba"}
+    assert not heavier & modules_loaded_by("import napari_tissue_dynamics as td; dir(td), td.__version__, td.errors")
+
+
+def test_settings_and_functions_of_the_front_door_load_no_library_for_fits():
+    code = "import napari_tissue_dynamics as td; [getattr(td, name) for name in td.__all__]"
+    assert not HEAVY & modules_loaded_by(code)
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.commands.direction import add_direction
 from napari_tissue_dynamics.commands.export import add_export
@@ -31,6 +30,7 @@ from napari_tissue_dynamics.commands.velocity import add_velocity
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

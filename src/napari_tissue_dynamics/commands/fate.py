@@ -71,7 +71,9 @@ def run_fate(options: argparse.Namespace) -> None:
         options.model = STORED
     if options.model == STORED:
         field = read_velocity(options.file)
-        found = workflow.fate(tissue, field, config, report, terminal=terminal, graph=_stored_graph(options))
+        found = workflow.fate(
+            tissue, field, config, report, terminal=terminal, graph=workflow.stored_graph(options.file)
+        )
         velocity = None
     else:
         kinetics = KineticsConfig(model=options.model or KineticsConfig().model)
@@ -92,21 +94,8 @@ def _has_velocity(options: argparse.Namespace) -> bool:
         return {keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED} <= set(table.keys("layers"))
 
 
-def _stored_graph(options: argparse.Namespace) -> Any:
-    """Return the velocity graph of the file, None if it has none."""
-    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
-    from napari_tissue_dynamics.data.io import read_checks
-
-    checks = read_checks(options.file)
-    if checks.neighbors is None or checks.cosines is None:
-        return None
-    return VelocityGraph(checks.neighbors.astype("int32"), checks.cosines.astype("float32"))
-
-
 def _terminal(options: argparse.Namespace, tissue: Tissue) -> Labels | None:
-    from napari_tissue_dynamics.data.io import obs_column
-    from napari_tissue_dynamics.data.tissue import Labels
-    from napari_tissue_dynamics.workflow import terminal_states
+    from napari_tissue_dynamics.workflow import terminal_column, terminal_states
 
     if options.terminal_types:
         return terminal_states(tissue, types=names(options.terminal_types))
@@ -116,10 +105,5 @@ def _terminal(options: argparse.Namespace, tissue: Tissue) -> Labels | None:
             raise DataError("--terminal-cells is a name and its cells, such as Alpha=cell_1,cell_2.")
         return terminal_states(tissue, cells={name.strip(): names(cells) for name, _, cells in parts})
     if options.terminal_column:
-        column = obs_column(options.file, options.terminal_column)
-        if not isinstance(column, Labels):
-            raise DataError(
-                f"The obs column {options.terminal_column!r} has numbers; one with categories was expected."
-            )
-        return terminal_states(tissue, column=column)
+        return terminal_column(tissue, options.terminal_column, options.file)
     return None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.compute import wait_for
 from napari_tissue_dynamics.data.io.embeddings import Embedding
 from napari_tissue_dynamics.export import page_data
 from napari_tissue_dynamics.export.blob import Blob
 from napari_tissue_dynamics.layers.colors import color_table
 from napari_tissue_dynamics.progress import Progress, part_of
+from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -14,10 +14,10 @@ from napari_tissue_dynamics.layers.points import expert_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -53,7 +53,7 @@ class Sources:
     ----------
     tissue
         The cells.
-    path
+    source
         The file they came from, None for simulated tissues.
     columns
         Names of its obs columns.
@@ -66,7 +66,7 @@ class Sources:
     """
 
     tissue: Tissue
-    path: Path | None = None
+    source: Source | None = None
     columns: tuple[str, ...] = ()
     velocity: VelocityField | None = None
     regulation: RegulationField | None = None
@@ -116,9 +116,9 @@ class Sources:
         types = self.tissue.cell_types
         if types is not None and types.name == name:
             return types
-        if self.path is None:
+        if self.source is None:
             raise DataError(f"{self.tissue.source} has no column {name!r}. Choose another entry.")
-        found = obs_column(self.path, name)
+        found = obs_column(self.source, name)
         if isinstance(found, Labels):
             codes = self._of_tissue(found.codes)
             return Labels(found.name, codes, found.categories, found.colors, found.ordered)
@@ -132,9 +132,9 @@ class Sources:
         if counts is not None:
             what = "expression" if tissue.expression is not None else "spliced counts"
             return Values(column(counts, tissue.gene_index(gene)), note=what)
-        if self.path is None:
+        if self.source is None:
             raise DataError(f"{tissue.source} has no expression. Load a table with counts.")
-        return Values(self._of_tissue(gene_column(self.path, gene)), note="X of the file")
+        return Values(self._of_tissue(gene_column(self.source, gene)), note="X of the file")
 
     def _velocity(self, gene: str) -> Values:
         if self.velocity is None or gene not in self.velocity.genes:
@@ -152,13 +152,13 @@ class Sources:
         """Return values of all cells of the file for those of the tissue, which may be some of them."""
         from napari_tissue_dynamics.data.io.table import open_table
 
-        if len(values) == self.tissue.n_cells or self.path is None:
+        if len(values) == self.tissue.n_cells or self.source is None:
             return values
-        with open_table(self.path) as table:
+        with open_table(self.source) as table:
             place = {name: i for i, name in enumerate(table.names("obs"))}
         missing = next((name for name in self.tissue.cells if name not in place), None)
         if missing is not None:
-            raise DataError(f"{self.path.name} has no cell {missing!r} any more. Load the file again.")
+            raise DataError(f"{self.tissue.source} has no cell {missing!r} any more. Load the file again.")
         return values[[place[name] for name in self.tissue.cells]]
 
 

@@ -1,9 +1,9 @@
-"""Simulated tissues as files, with what is true in them."""
+"""Simulated tissues as AnnData and as files, with what is true in them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from anndata import AnnData
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.tissue import Labels, Tissue
@@ -38,34 +39,25 @@ class _Truth(Protocol):
     def gamma(self) -> NDArray[np.float64]: ...
 
 
-def write_simulated(
-    path: str | os.PathLike[str],
-    tissue: Tissue,
-    truth: _Truth,
-    *,
-    fates: Mapping[str, NDArray[np.floating]] | None = None,
-) -> None:
-    """Write a simulated tissue as .h5ad, and what is true in it.
+def simulated_anndata(
+    tissue: Tissue, truth: _Truth, *, fates: Mapping[str, NDArray[np.floating]] | None = None
+) -> AnnData:
+    """Return a simulated tissue as AnnData, and what is true in it.
 
     The truth is in ``obs`` (``true_time``, ``true_regime``), in ``layers`` (``true_velocity``, ``true_alpha``,
     ``true_beta``, ``true_gamma``) and, for tissues that grow, in ``obsm["true_spatial_velocity"]``; for lineage trees
-    the probability of every end is in ``obs`` (``true_fate_<end>``).
+    the probability of every end is in ``obs`` (``true_fate_<end>``). Where the regulation of genes is known, their
+    coefficients are in ``obsm["true_betas_<target>"]``, in columns ``beta0`` and ``beta_<modulator>``, and what a
+    model is offered is in ``uns["true_regulators"]`` (by target) and ``uns["true_pairs"]`` (a table).
 
     Parameters
     ----------
-    path
-        The file to write; it appears under its name when it is complete.
     tissue
         What was measured.
     truth
         What is true.
     fates
         (cells,) probability of every end, by its name.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
     """
     import pandas as pd
 
@@ -79,5 +71,39 @@ def write_simulated(
         adata.obs[f"true_fate_{name}"] = np.array(probability)
     if truth.spatial_velocity is not None:
         adata.obsm["true_spatial_velocity"] = np.array(truth.spatial_velocity)
+    if getattr(truth, "targets", ()):
+        _add_regulation(adata, truth)
+    return adata
+
+
+def write_simulated(
+    path: str | os.PathLike[str],
+    tissue: Tissue,
+    truth: _Truth,
+    *,
+    fates: Mapping[str, NDArray[np.floating]] | None = None,
+) -> None:
+    """Write a simulated tissue as .h5ad, and what is true in it; see :func:`simulated_anndata`.
+
+    The file appears under its name when it is complete.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
     with replacing(Path(path).resolve()) as temporary:
-        adata.write_h5ad(temporary)
+        simulated_anndata(tissue, truth, fates=fates).write_h5ad(temporary)
+
+
+def _add_regulation(adata: AnnData, truth: Any) -> None:
+    import pandas as pd
+
+    for target in truth.targets:
+        columns = {"beta0": truth.intercepts[target]}
+        columns |= {f"beta_{name}": values for name, values in truth.betas[target].items()}
+        table = pd.DataFrame({name: np.array(values) for name, values in columns.items()}, index=adata.obs_names)
+        adata.obsm[f"true_betas_{target}"] = table
+    regulators = {target: np.array(names, dtype=object) for target, names in truth.regulators.items()}
+    adata.uns["true_regulators"] = regulators
+    adata.uns["true_pairs"] = pd.DataFrame(truth.pairs, columns=["ligand", "receptor", "signaling"]).astype(object)

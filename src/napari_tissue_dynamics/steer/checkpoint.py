@@ -12,12 +12,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.data.io.write import replacing
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.resume_state import FIT, ROOTS, STAGE
+from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

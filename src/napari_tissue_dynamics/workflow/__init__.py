@@ -1,6 +1,12 @@
 """What one press of a Run button does, as one call: the docks and the command line share it."""
 
-from napari_tissue_dynamics.workflow.cell_fate import fate, fate_in_words, fate_steps, terminal_states
+from napari_tissue_dynamics.workflow.cell_fate import (
+    fate,
+    fate_in_words,
+    fate_steps,
+    terminal_column,
+    terminal_states,
+)
 from napari_tissue_dynamics.workflow.direction import direction_steps, named_order
 from napari_tissue_dynamics.workflow.embedding import EmbeddingPicture, embedding_grid, embedding_picture_steps
 from napari_tissue_dynamics.workflow.files import checks_of, in_words, put, save
@@ -15,7 +21,7 @@ from napari_tissue_dynamics.workflow.regulation import (
 )
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
 from napari_tissue_dynamics.workflow.steer import apply, apply_steps, origin_of, velocity, velocity_steps
-from napari_tissue_dynamics.workflow.stored import stored_fate_steps, stored_steps
+from napari_tissue_dynamics.workflow.stored import stored_fate_steps, stored_graph, stored_steps
 
 __all__ = [
     "PROJECTION",
@@ -45,7 +51,9 @@ __all__ = [
     "regulation_steps",
     "save",
     "stored_fate_steps",
+    "stored_graph",
     "stored_steps",
+    "terminal_column",
     "terminal_states",
     "velocity",
     "velocity_steps",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.analysis.fate.fate import Sketch
     from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Labels, Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
@@ -112,7 +113,6 @@ def terminal_states(
     *,
     types: Sequence[str] = (),
     cells: Mapping[str, Sequence[str] | NDArray[np.integer] | NDArray[np.bool_]] | None = None,
-    column: Labels | None = None,
 ) -> Labels:
     """Return terminal states that are known, as :func:`fate_steps` takes them.
 
@@ -124,8 +124,6 @@ def terminal_states(
         Cell types that are terminal states as a whole.
     cells
         Cells of each terminal state by name: names of cells, their indices, or one truth value for each cell.
-    column
-        Categories of the cells, each a terminal state; cells without one are in none.
 
     Raises
     ------
@@ -137,8 +135,6 @@ def terminal_states(
     from napari_tissue_dynamics.data.known_order import cells_of_type
     from napari_tissue_dynamics.data.tissue import Labels
 
-    if column is not None:
-        return column
     known = {name: cells_of_type(tissue, name) for name in types}
     for name, chosen in (cells or {}).items():
         if name in known:
@@ -159,6 +155,34 @@ def terminal_states(
         by_type = dict(zip(own.categories, own.colors, strict=True))
         colors = [by_type.get(name, color) for name, color in zip(known, colors, strict=True)]
     return Labels(keys.TERMINAL_STATES, codes, tuple(known), tuple(colors))
+
+
+def terminal_column(tissue: Tissue, name: str, source: Source | None) -> Labels:
+    """Return the categories of an obs column as terminal states; cells without one are in none.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    name
+        The column.
+    source
+        The file or the AnnData of the tissue, to read the column from.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or it has numbers.
+    """
+    from napari_tissue_dynamics.data.io.file_contents import obs_column
+    from napari_tissue_dynamics.data.tissue import Labels
+
+    if source is None:
+        raise DataError(f"{tissue.source} has no file in which a column {name!r} could be. Name cell types or cells.")
+    column = obs_column(source, name, tissue.cells)
+    if not isinstance(column, Labels):
+        raise DataError(f"The obs column {name!r} has numbers; one with categories was expected.")
+    return column
 
 
 def fate_in_words(result: FateResult) -> str:

@@ -11,16 +11,16 @@ from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from napari_tissue_dynamics.analysis.validation.direction_check import DirectionCheck
     from napari_tissue_dynamics.analysis.validation.expected_order import NamedOrder
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
 
 
-def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Path | None = None) -> NamedOrder:
+def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Source | None = None) -> NamedOrder:
     """Return an order of the cells from what a person says.
 
     Parameters
@@ -32,7 +32,7 @@ def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Pat
     stage
         Instead, an obs column with stages.
     source
-        The file of the tissue, to read that column from.
+        The file or the AnnData of the tissue, to read that column from.
 
     Raises
     ------

@@ -11,11 +11,11 @@ from napari_tissue_dynamics.progress import Progress, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from napari_tissue_dynamics.analysis.arrows.projection import GridField
     from napari_tissue_dynamics.analysis.cells.embedding import EmbeddingConfig
     from napari_tissue_dynamics.data.io.embeddings import Embedding
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
@@ -46,7 +46,7 @@ def embedding_picture_steps(
     config: EmbeddingConfig,
     stop: StopToken | None = None,
     *,
-    source: Path | None = None,
+    source: Source | None = None,
 ) -> Generator[Progress, None, EmbeddingPicture]:
     """Return the embedding of a file, or compute one, and draw the velocity into it.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.kinetics.root_cells import Origin
     from napari_tissue_dynamics.progress import StopToken
@@ -174,7 +175,7 @@ def origin_of(
     root_type: str | None = None,
     root_cells: Sequence[str] = (),
     stage: str | None = None,
-    source: Path | None = None,
+    source: Source | None = None,
 ) -> Origin | None:
     """Return where time begins: with a cell type, with some cells, or as an obs column of stages says.
 
@@ -189,7 +190,7 @@ def origin_of(
     stage
         Obs column of ``source`` with the stage of every cell, see :func:`.data.known_order.stage_of`.
     source
-        The file that the tissue was read from.
+        The file or the AnnData that the tissue was read from.
 
     Returns
     -------

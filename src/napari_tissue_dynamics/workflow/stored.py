@@ -12,10 +12,11 @@ from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.data.fate_result import FateResult
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
@@ -25,7 +26,7 @@ READ_SHARE = 0.1
 
 def stored_steps(
     tissue: Tissue,
-    source: Path,
+    source: Source,
     stop: StopToken | None = None,
     *,
     projection: ProjectionConfig = PROJECTION,
@@ -66,20 +67,31 @@ def stored_steps(
     return (yield from part_of(steps, READ_SHARE, 1))
 
 
-def _read(tissue: Tissue, source: Path) -> VelocityField:
+def _read(tissue: Tissue, source: Source) -> VelocityField:
     from napari_tissue_dynamics.data.io.read_results import read_velocity
 
     field = read_velocity(source)
     if field.n_cells != tissue.n_cells:
         raise DataError(
-            f"The velocities of {source.name} are of {field.n_cells} cells, but {tissue.n_cells} cells are loaded. "
+            f"The velocities of {tissue.source} are of {field.n_cells} cells, but {tissue.n_cells} cells are loaded. "
             "Load all cells of the file, or fit the velocity."
         )
     return field
 
 
+def stored_graph(source: Source) -> VelocityGraph | None:
+    """Return the velocity graph that a file or an AnnData holds, None if it has none."""
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+    from napari_tissue_dynamics.data.io import read_checks
+
+    checks = read_checks(source)
+    if checks.neighbors is None or checks.cosines is None:
+        return None
+    return VelocityGraph(checks.neighbors.astype("int32"), checks.cosines.astype("float32"))
+
+
 def stored_fate_steps(
-    tissue: Tissue, source: Path, stop: StopToken | None = None
+    tissue: Tissue, source: Source, stop: StopToken | None = None
 ) -> Generator[Progress, None, FateResult]:
     """Read the fates of a file, ours or those of CellRank; nothing is computed.
 
@@ -93,13 +105,13 @@ def stored_fate_steps(
     return (yield from wait("fates of the file", lambda: _read_fate(tissue, source), 0.0, stop))
 
 
-def _read_fate(tissue: Tissue, source: Path) -> FateResult:
+def _read_fate(tissue: Tissue, source: Source) -> FateResult:
     from napari_tissue_dynamics.data.io import read_fate
 
     found = read_fate(source)
     if found.n_cells != tissue.n_cells:
         raise DataError(
-            f"The fates of {source.name} are of {found.n_cells} cells, but {tissue.n_cells} cells are loaded. "
+            f"The fates of {tissue.source} are of {found.n_cells} cells, but {tissue.n_cells} cells are loaded. "
             "Load all cells of the file, or find the fates."
         )
     return found

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Counts
 
 EXPRESSION_LAYERS = ("imputed_count", "normalized_count", "logcounts")
+NOTED = ("expression", "cell_type", "sections")
+"""Choices that an AnnData keeps in ``uns``, because they cannot be seen from where things lie in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +102,32 @@ def read_h5ad(path: str | Path, options: ReadOptions = ReadOptions()) -> Tissue:
         return _tissue(table, options, companion_image(path))
 
 
-def from_anndata(adata: AnnData, options: ReadOptions = ReadOptions()) -> Tissue:
+def from_anndata(
+    adata: AnnData,
+    options: ReadOptions = ReadOptions(),
+    *,
+    source: str = "the AnnData",
+    companion: Path | None = None,
+) -> Tissue:
     """Return the tissue of an AnnData. Everything is copied; ``adata`` stays as it is.
+
+    Parameters
+    ----------
+    adata
+        The AnnData.
+    options
+        Which parts are read as what.
+    source
+        What it is called in messages.
+    companion
+        An image file that is taken when there is no other image.
 
     Raises
     ------
     DataError
         If a part that was asked for is missing or unusable.
     """
-    return _tissue(MemoryTable(adata), options, None)
+    return _tissue(MemoryTable(adata, source), options, companion)
 
 
 def as_counts(matrix: Any, name: str, *, counts: bool = True) -> Counts:
@@ -150,6 +169,7 @@ def as_counts(matrix: Any, name: str, *, counts: bool = True) -> Counts:
 
 
 def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissue:
+    options = _as_noted(table, options)
     n_cells, n_genes = table.shape
     if not n_cells or not n_genes:
         raise DataError(f"{table.source} is empty: it has {n_cells} cells and {n_genes} genes. Choose another file.")
@@ -181,6 +201,19 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
         tissue = only(tissue.with_(sections=sections), column_of(table, options.only[0]), options.only[1])
         sections = tissue.sections
     return tissue if sections is None else side_by_side(tissue, sections)
+
+
+def _as_noted(table: Table, options: ReadOptions) -> ReadOptions:
+    """Return options with the choices that an AnnData notes where none are made, if what they name is still there."""
+    groups: dict[str, tuple[str, ...]] = {"expression": ("", X, *table.keys("layers"))}
+    noted: dict[str, Any] = {
+        name: str(value)
+        for name in NOTED
+        if getattr(options, name) is None
+        and (value := table.uns(keys.READ_AS, name)) is not None
+        and value in groups.get(name, ("", *table.keys("obs")))
+    }
+    return replace(options, **noted) if noted else options
 
 
 def _micrometres(table: Table, options: ReadOptions, unit: str) -> tuple[float, str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.io.elements import (
     add_column,
@@ -20,6 +19,7 @@ from napari_tissue_dynamics.data.io.elements import (
     text_of,
 )
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
+from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

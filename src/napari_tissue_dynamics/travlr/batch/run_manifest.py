@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tissue_dynamics import __version__
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.compat.anndata_cache import digest
 from napari_tissue_dynamics.travlr.compat.candidates import Candidates
@@ -20,6 +19,7 @@ from napari_tissue_dynamics.travlr.nets.cell_type_network import new_network
 from napari_tissue_dynamics.travlr.nets.spatial_maps import MapGrid, MinMax
 from napari_tissue_dynamics.travlr.priors.pairs import LigandReceptor
 from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigand
+from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

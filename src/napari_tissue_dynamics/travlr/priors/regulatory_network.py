@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +12,15 @@ from napari_tissue_dynamics.travlr.priors.pairs import (
     LigandReceptor,
     bundled_pairs,
     expand,
+    pairs_in,
     read_pairs,
     species_of,
 )
 from napari_tissue_dynamics.travlr.priors.tables import read_table
-from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigandScores, read_tf_ligands
+from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigandScores, read_tf_ligands, scores_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     import pandas as pd
@@ -90,21 +92,38 @@ def read_links(path: str | Path) -> dict[str, tuple[str, ...]]:
     DataError
         If the file cannot be read, lacks a column or holds no link.
     """
-    table = read_table(path)
+    return links_in(read_table(path), Path(path).name)
+
+
+def links_in(table: pd.DataFrame, name: str) -> dict[str, tuple[str, ...]]:
+    """Return the links of a table, see :func:`read_links`.
+
+    Parameters
+    ----------
+    table
+        The links.
+    name
+        What to call the table in a sentence.
+
+    Raises
+    ------
+    DataError
+        If it lacks a column or holds no link.
+    """
     if "source" not in table and "tf" in table:
         table = table.rename(columns={"tf": "source"})
     missing = [name for name in ("source", "target") if name not in table]
     if missing:
         raise DataError(
-            f"{Path(path).name} has no column {' and '.join(missing)}; its columns are "
+            f"{name} has no column {' and '.join(missing)}; its columns are "
             f"{', '.join(map(str, table.columns)) or 'none'}. Name the columns source and target."
         )
     table = table.dropna(subset=["source", "target"])
     if "p" in table:
-        table = table.loc[_significant(table["p"], path)]
+        table = table.loc[_significant(table["p"], name)]
     if table.empty:
         raise DataError(
-            f"{Path(path).name} has no link (with p < {SIGNIFICANCE} where there is a column p); "
+            f"{name} has no link (with p < {SIGNIFICANCE} where there is a column p); "
             "at least one was expected. Choose another table or give a list of regulators."
         )
     links: dict[str, set[str]] = {}
@@ -117,12 +136,12 @@ def build_network(
     genes: Sequence[str],
     targets: Sequence[str],
     *,
-    regulators: Sequence[str] = (),
-    links: str | Path | None = None,
-    pairs: str | Path = "bundled",
-    tf_ligands: str | Path | None = None,
+    regulators: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    links: str | Path | pd.DataFrame | None = None,
+    pairs: str | Path | pd.DataFrame | Sequence[tuple[str, ...]] = "bundled",
+    tf_ligands: str | Path | pd.DataFrame | None = None,
 ) -> RegulatoryNetwork:
-    """Put together what a person chose in a form or on the command line.
+    """Put together what was chosen in a form, on the command line or in Python.
 
     Parameters
     ----------
@@ -131,13 +150,14 @@ def build_network(
     targets
         Genes to be fitted.
     regulators
-        Transcription factors of all targets. When given, ``links`` are not used.
+        Transcription factors of all targets, or those of each target. When given, ``links`` are not used.
     links
-        Table of links, see :func:`read_links`.
+        Links, a table or the file of one, see :func:`read_links`.
     pairs
-        ``"bundled"`` for the table of the installed ``liana``, ``"none"``, or a file for :func:`read_pairs`.
+        ``"bundled"`` for the table of the installed ``liana``, ``"none"``, a file for :func:`read_pairs`, a table
+        like one, or tuples ``(ligand, receptor[, signaling[, pathway]])``.
     tf_ligands
-        Matrix of ligand-target scores, see :func:`read_tf_ligands`.
+        Matrix of ligand-target scores, a table or the file of one, see :func:`read_tf_ligands`.
 
     Raises
     ------
@@ -147,24 +167,51 @@ def build_network(
     return RegulatoryNetwork(
         regulators=_chosen_regulators(genes, targets, regulators, links),
         pairs=_chosen_pairs(genes, pairs),
-        tf_ligands=None if tf_ligands is None else read_tf_ligands(tf_ligands),
-        exclude_loops=not regulators,
+        tf_ligands=_chosen_scores(tf_ligands),
+        exclude_loops=not len(regulators) or isinstance(regulators, Mapping),
     )
 
 
 def _chosen_regulators(
-    genes: Sequence[str], targets: Sequence[str], regulators: Sequence[str], links: str | Path | None
+    genes: Sequence[str],
+    targets: Sequence[str],
+    regulators: Sequence[str] | Mapping[str, Sequence[str]],
+    links: str | Path | pd.DataFrame | None,
 ) -> Mapping[str, tuple[str, ...]]:
-    if regulators:
+    if isinstance(regulators, str):
+        raise DataError(f"The regulators are the text {regulators!r}. Give a list of genes, such as [{regulators!r}].")
+    if isinstance(regulators, Mapping):
+        chosen = {target: tuple(map(str, names)) for target, names in regulators.items()}
+        _check_measured(tuple({name for target in targets for name in chosen.get(target, ())}), genes)
+        return chosen
+    if len(regulators):
         _check_measured(regulators, genes)
         return dict.fromkeys(targets, tuple(regulators))
-    return {} if links is None else read_links(links)
+    if links is None:
+        return {}
+    return read_links(links) if isinstance(links, (str, Path)) else links_in(links, "The table of links")
 
 
-def _chosen_pairs(genes: Sequence[str], pairs: str | Path) -> tuple[LigandReceptor, ...]:
-    if pairs == "none":
-        return ()
-    return bundled_pairs(species_of(genes)) if pairs == "bundled" else read_pairs(pairs)
+def _chosen_pairs(
+    genes: Sequence[str], pairs: str | Path | pd.DataFrame | Sequence[tuple[str, ...]]
+) -> tuple[LigandReceptor, ...]:
+    if isinstance(pairs, (str, Path)):
+        if pairs == "none":
+            return ()
+        return bundled_pairs(species_of(genes)) if pairs == "bundled" else read_pairs(pairs)
+    if hasattr(pairs, "columns"):
+        return pairs_in(pairs, "The table of ligand-receptor pairs")
+    most = len(LigandReceptor._fields)
+    wrong = next((pair for pair in pairs if isinstance(pair, str) or not 2 <= len(pair) <= most), None)
+    if wrong is not None:
+        raise DataError(f"{wrong!r} is no ligand-receptor pair. Give tuples such as ('Wnt5a', 'Fzd2').")
+    return tuple(LigandReceptor(*map(str, pair)) for pair in pairs)
+
+
+def _chosen_scores(tf_ligands: str | Path | pd.DataFrame | None) -> TfLigandScores | None:
+    if tf_ligands is None or isinstance(tf_ligands, (str, Path)):
+        return None if tf_ligands is None else read_tf_ligands(tf_ligands)
+    return scores_of(tf_ligands, "The table of ligand-target scores")
 
 
 def _check_measured(regulators: Sequence[str], genes: Sequence[str]) -> None:
@@ -178,13 +225,13 @@ def _check_measured(regulators: Sequence[str], genes: Sequence[str]) -> None:
         )
 
 
-def _significant(p: pd.Series[float], path: str | Path) -> NDArray[np.bool_]:
+def _significant(p: pd.Series[float], name: str) -> NDArray[np.bool_]:
     import numpy as np
 
     try:
         return p.to_numpy(dtype=np.float64, na_value=np.nan) < SIGNIFICANCE
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"The column p of {Path(path).name} holds something other than numbers ({error}). "
+            f"The column p of {name} holds something other than numbers ({error}). "
             "Give p-values as numbers or remove the column."
         ) from error

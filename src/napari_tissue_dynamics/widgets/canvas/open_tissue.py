@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_tissue_dynamics.layers.layer_sets import tissue_layers
 from napari_tissue_dynamics.progress import Progress, part_of
@@ -20,35 +20,43 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.readiness.readiness import Readiness
     from napari_tissue_dynamics.data.io import ReadOptions
     from napari_tissue_dynamics.data.io.file_contents import Contents
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 
 class Opened(NamedTuple):
-    """A tissue, the file it came from, what else is in it, where its images show tissue, and what fits will find.
+    """A tissue, the file or AnnData it came from, what else is in it, where images show tissue, what fits will find.
 
-    There is no file for a sample. The last is how the file was read, None for the best guess.
+    There is no source for a sample. The last is how the source was read, None for the best guess.
     """
 
     tissue: Tissue
-    path: Path | None
+    source: Source | None
     contents: Contents | None
     images: ImageCheck | None = None
     readiness: Readiness | None = None
     options: ReadOptions | None = None
 
+    @property
+    def path(self) -> Path | None:
+        """The file that the tissue came from, None where there is none."""
+        return self.source if isinstance(self.source, Path) else None
 
-def opening(source: str, options: ReadOptions | None = None) -> Steps:
-    """Return the steps that read a file, or simulate the sample, to an :class:`Opened`."""
-    return _simulating if source == SAMPLE else _reading(Path(source).expanduser(), options)
+
+def opening(source: Source, options: ReadOptions | None = None) -> Steps:
+    """Return the steps that read a file or an AnnData, or simulate the sample, to an :class:`Opened`."""
+    if isinstance(source, str):
+        return _simulating if source == SAMPLE else _reading(Path(source).expanduser(), options)
+    return _reading(source, options)
 
 
 def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Opened) -> None:
     """Make a tissue that of the workspace and draw it in place of the one before."""
     layers = tissue_layers(opened.tissue)
     names = {options["name"] for _, options, _ in layers}
-    another = opened.path is None or opened.path != workspace.source
+    another = opened.path is None or opened.path != workspace.path
     covered = _viewer.shows_result(viewer, workspace)
     _viewer.remove(viewer, workspace, lambda key: another or key not in names)
     workspace.set_tissue(*opened)
@@ -73,22 +81,23 @@ def shown_source(viewer: napari.viewer.Viewer) -> str:
     return next((source for source in sources if source == SAMPLE or Path(source).is_file()), "")
 
 
-def _reading(path: Path, options: ReadOptions | None) -> Steps:
+def _reading(source: Source, options: ReadOptions | None) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, Opened]:
         from napari_tissue_dynamics.analysis.image.alignment import image_check
         from napari_tissue_dynamics.analysis.readiness.readiness import readiness_steps
-        from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad
+        from napari_tissue_dynamics.data.io import ReadOptions, from_anndata, read_h5ad
         from napari_tissue_dynamics.data.io.file_contents import contents
 
-        yield Progress(f"Reading {path.name}", 0, 1, 0.0)
+        yield Progress(f"Reading {source.name if isinstance(source, Path) else 'the AnnData'}", 0, 1, 0.0)
         load_units()
-        found = contents(path)
-        tissue = read_h5ad(path, options or ReadOptions())
+        found = contents(source)
+        read: Any = read_h5ad if isinstance(source, Path) else from_anndata
+        tissue = read(source, options or ReadOptions())
         if tissue.histology:
             yield Progress("Finding the tissue in the image", 8, 10, 0.8)
-        images = image_check(tissue, path)
-        report = yield from part_of(readiness_steps(path, options or ReadOptions(), stop, tissue=tissue), 0.9, 1)
-        return Opened(tissue, path, found, images, report, options)
+        images = image_check(tissue, source)
+        report = yield from part_of(readiness_steps(source, options or ReadOptions(), stop, tissue=tissue), 0.9, 1)
+        return Opened(tissue, source, found, images, report, options)
 
     return steps
 

@@ -330,8 +330,8 @@ def adopt(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
 
 def source_of(workspace: Workspace) -> str:
     """Return what layers of this tissue name as their source: the path of the file or the name of the sample."""
-    if workspace.source is not None:
-        return str(workspace.source)
+    if workspace.path is not None:
+        return str(workspace.path)
     return "" if workspace.tissue is None else workspace.tissue.source
 
 

@@ -18,11 +18,11 @@ from napari_tissue_dynamics.widgets.state.connect import listen
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-    from pathlib import Path
 
     import napari
 
     from napari_tissue_dynamics.analysis.validation.direction_check import DirectionCheck
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Steps, StopToken
 
@@ -210,7 +210,7 @@ class DirectionDock(Dock):
         self.panel.block(reason)
 
 
-def _checking(tissue: Tissue, result: workflow.VelocityResult, known: dict[str, str], source: Path | None) -> Steps:
+def _checking(tissue: Tissue, result: workflow.VelocityResult, known: dict[str, str], source: Source | None) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, DirectionCheck]:
         yield Progress("order of the cells", 0, 1, 0.0)
         order = workflow.named_order(tissue, **known, source=source)

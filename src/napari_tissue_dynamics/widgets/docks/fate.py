@@ -224,7 +224,7 @@ class FateDock(Dock):
         self.stored_button.setToolTip(reason if busy else "Take back what the file holds; nothing is computed.")
 
     def _ask_and_export(self) -> None:
-        start = beside(self.workspace.source, "driver_genes.csv")
+        start = beside(self.workspace.path, "driver_genes.csv")
         name, _ = QFileDialog.getSaveFileName(self, "Export driver genes as", start, "Table (*.csv)")
         if name:
             keep_result(Path(name))

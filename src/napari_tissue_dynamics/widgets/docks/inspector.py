@@ -339,7 +339,7 @@ class InspectorDock(Dock):
 
     def _ask_where_to_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save what is known of the cell", beside(self.workspace.source, "cell.csv"), "Table (*.csv)"
+            self, "Save what is known of the cell", beside(self.workspace.path, "cell.csv"), "Table (*.csv)"
         )
         if not path:
             return

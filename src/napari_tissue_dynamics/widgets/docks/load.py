@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.analysis.readiness.readiness import Readiness
     from napari_tissue_dynamics.data.io.file_contents import Contents
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
     from napari_tissue_dynamics.progress import Steps, StopToken
@@ -100,7 +101,7 @@ class LoadDock(Dock):
         if path is None:
             return
         looked = self._looked is not None and self._looked[0] == path
-        self._read(str(path), self.form.value() if looked else _last_options(path))
+        self._read(path, self.form.value() if looked else _last_options(path))
 
     def _load_tissue_only(self) -> None:
         """Read the loaded file again, of all spots only those that its column of Space Ranger puts under tissue."""
@@ -113,10 +114,10 @@ class LoadDock(Dock):
             moves = {image.placement for image in workspace.tissue.histology} if workspace.tissue else set()
             if len(moves) == 1:  # images stay where the person has put them
                 options = replace(options, placement=moves.pop())
-            self._read(str(workspace.source), options)
+            self._read(workspace.source, options)
 
-    def _read(self, path: str, options: ReadOptions | None) -> None:
-        self.run("Loading", opening(path, options), self._loaded, panel=self.panel)
+    def _read(self, source: Source, options: ReadOptions | None) -> None:
+        self.run("Loading", opening(source, options), self._loaded, panel=self.panel)
 
     def color_by(self, name: str) -> None:
         """Color the cells by an obs column or a gene."""
@@ -252,7 +253,7 @@ class LoadDock(Dock):
         self.panel.block(f"{what} is still running." if what and not self.is_running else "")
 
     def _ask_and_save(self) -> None:
-        source = self.workspace.source
+        source = self.workspace.path
         start = beside(source, "result.h5ad")
         name, _ = QFileDialog.getSaveFileName(self, "Save results as", start, "AnnData (*.h5ad)")
         if not name:
@@ -265,7 +266,7 @@ class LoadDock(Dock):
             self.save(path, overwrite_source=True)
 
     def _ask_and_save_log(self) -> None:
-        start = beside(self.workspace.source, "actions.jsonl")
+        start = beside(self.workspace.path, "actions.jsonl")
         name, _ = QFileDialog.getSaveFileName(self, "Save action log as", start, "Actions (*.jsonl)")
         if name:
             keep_result(Path(name))
@@ -335,12 +336,12 @@ def _looking(path: Path) -> Steps:
     return steps
 
 
-def _column_of(path: Path, name: str, cells: tuple[str, ...]) -> Steps:
+def _column_of(source: Source, name: str, cells: tuple[str, ...]) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
         from napari_tissue_dynamics.data.io.file_contents import obs_column
 
         yield Progress(f"Reading {name}", 0, 1, 0.0)
-        return name, obs_column(path, name, cells)
+        return name, obs_column(source, name, cells)
 
     return steps
 

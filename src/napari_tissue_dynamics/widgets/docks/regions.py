@@ -203,7 +203,7 @@ class RegionsDock(Dock):
             return
         about = f"{self.found.name_a} against {self.found.name_b}, {self.shown.currentText()}.csv"
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save the comparison", beside(self.workspace.source, about), "Table (*.csv)"
+            self, "Save the comparison", beside(self.workspace.path, about), "Table (*.csv)"
         )
         if not path:
             return

@@ -379,7 +379,7 @@ class VelocityDock(Dock):
 
     def _take_tissue(self) -> None:
         self.experts.show_result(None)
-        self.exports.begin_at(self.workspace.source)
+        self.exports.begin_at(self.workspace.path)
         self.origin.offer(self.workspace.tissue, self.workspace.source, self.workspace.contents)
         self._block_origin()
 

@@ -13,11 +13,11 @@ from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, ro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.io.file_contents import Contents
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.kinetics.root_cells import Origin
 
@@ -45,7 +45,7 @@ class OriginForm(QWidget):
             "Use selected cells", "Take the cells that are selected in a points layer as the first ones."
         )
         self.words = sentences("Where time begins")
-        self._source: Path | None = None
+        self._source: Source | None = None
         self._roots: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._stopped: Origin | None = None
         self._fields = rows()
@@ -70,7 +70,7 @@ class OriginForm(QWidget):
         self.use_selected.clicked.connect(self.selection_requested.emit)
         self.offer(None, None, None)
 
-    def offer(self, tissue: Tissue | None, source: Path | None, contents: Contents | None) -> None:
+    def offer(self, tissue: Tissue | None, source: Source | None, contents: Contents | None) -> None:
         """Offer what can be known of a tissue, and forget what was known of the last one."""
         types = () if tissue is None or tissue.cell_types is None else tissue.cell_types.categories
         stages = contents.stages if contents is not None and source is not None else ()

@@ -67,7 +67,7 @@ class RunFiles(QWidget):
         """Show what is possible with the present tissue and result."""
         possible = self._possible()
         self.keep.setEnabled(possible is not None)
-        reason = "" if possible is not None else _why_not(self._workspace.source)
+        reason = "" if possible is not None else _why_not(self._workspace.path)
         self.keep.setToolTip(reason or KEEP_TIP)
         state = self.state()
         self.words.setText(reason if state is None else f"In {state.name}, beside the tissue.")
@@ -97,13 +97,13 @@ class RunFiles(QWidget):
             raise DataError(f"{target} cannot be written ({error.strerror}). Choose another place.") from error
 
     def _possible(self) -> Path | None:
-        source = self._workspace.source
+        source = self._workspace.path
         if source is None or not os.access(source.parent, os.W_OK):
             return None
         return source.with_suffix(".steer.safetensors")
 
     def _start(self, name: str) -> str:
-        source = self._workspace.source
+        source = self._workspace.path
         return str(source.with_name(f"{source.stem}_{name}")) if source is not None else name
 
     def _ask_where_to_save(self) -> None:
@@ -112,7 +112,7 @@ class RunFiles(QWidget):
             self.save_requested.emit(Path(name))
 
     def _ask_what_to_apply(self) -> None:
-        source = self._workspace.source
+        source = self._workspace.path
         folder = "" if source is None else str(source.parent)
         name, _ = QFileDialog.getOpenFileName(self, "Apply model", folder, PATTERN)
         if name:

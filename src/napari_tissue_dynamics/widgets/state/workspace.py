@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.file_contents import Contents
     from napari_tissue_dynamics.data.io.read import ReadOptions
+    from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
     from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.widgets.state.runs import Kind
     from napari_tissue_dynamics.workflow import VelocityResult
+
+
+IN_MEMORY = "an AnnData in memory"
+"""Where a tissue without a file comes from, in the log; to do it again a file is named."""
 
 
 class Workspace:
@@ -54,7 +59,7 @@ class Workspace:
     tissue
         The loaded tissue, or None.
     source, contents
-        The file it came from and what that file holds, None for simulated tissues.
+        The file or the AnnData it came from and what that holds, None for simulated tissues.
     read_options
         Which parts of the file were read as what, None for the defaults.
     readiness
@@ -111,7 +116,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self.tissue: Tissue | None = None
-        self.source: Path | None = None
+        self.source: Source | None = None
         self.contents: Contents | None = None
         self.image_check: ImageCheck | None = None
         self.readiness: Readiness | None = None
@@ -139,10 +144,15 @@ class Workspace:
         self._folder: Path | None = None
         self._models = 0
 
+    @property
+    def path(self) -> Path | None:
+        """The file that the tissue came from, None where there is none."""
+        return self.source if isinstance(self.source, Path) else None
+
     def set_tissue(
         self,
         tissue: Tissue,
-        source: Path | None = None,
+        source: Source | None = None,
         contents: Contents | None = None,
         image_check: ImageCheck | None = None,
         readiness: Readiness | None = None,
@@ -160,7 +170,8 @@ class Workspace:
         self.undo.clear()
         self.queue.clear()
         self.log = ActionLog()
-        self.log.add(LOAD, path=source, options=options, cells=tissue.n_cells, genes=tissue.n_genes)
+        place = IN_MEMORY if self.path is None and source is not None else self.path
+        self.log.add(LOAD, path=place, options=options, cells=tissue.n_cells, genes=tissue.n_genes)
         self.tissue_changed.emit()
         self.velocity_changed.emit()
         self.fate_changed.emit()

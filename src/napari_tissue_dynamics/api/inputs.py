@@ -1,0 +1,135 @@
+"""What the public functions have in common: tissues from AnnData, settings by name, progress."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import sys
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+from napari_tissue_dynamics.data.io.read import ReadOptions, from_anndata
+from napari_tissue_dynamics.data.tissue import Tissue
+from napari_tissue_dynamics.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from anndata import AnnData
+
+    from napari_tissue_dynamics.progress import Progress
+
+Result = TypeVar("Result")
+Report: TypeAlias = "bool | Callable[[Progress], None] | None"
+"""What ``progress`` may be: a function that is told, True for a line in the terminal, None for one if it is seen."""
+
+LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "ge": ("at least", operator.ge),
+    "gt": ("above", operator.gt),
+    "le": ("at most", operator.le),
+    "lt": ("below", operator.lt),
+}
+
+
+class Input(NamedTuple):
+    """A tissue, and the AnnData it is part of; None for a tissue that was given as such."""
+
+    tissue: Tissue
+    adata: AnnData | None
+
+    def stored_in(self, copy: bool) -> AnnData | None:
+        """Return the AnnData that results go into: the one that was given, or a copy of it.
+
+        Raises
+        ------
+        DataError
+            If a copy of a tissue is asked for.
+        """
+        if copy and self.adata is None:
+            raise DataError(
+                "A Tissue holds no results, so there is nothing to copy. Leave copy out; the result is returned."
+            )
+        return self.adata.copy() if copy and self.adata is not None else self.adata
+
+
+def opened(data: AnnData | Tissue, options: ReadOptions) -> Input:
+    """Return the tissue of what was given.
+
+    Raises
+    ------
+    DataError
+        If it is neither an AnnData nor a tissue, or cannot be used.
+    """
+    if not isinstance(data, Tissue):
+        return Input(from_anndata(data, options), data)
+    if options != ReadOptions():
+        raise DataError(
+            "A Tissue has been read already. Choose layers and columns when it is read, or give an AnnData."
+        )
+    return Input(data, None)
+
+
+def with_given(given: Mapping[str, Any], *settings: Any) -> tuple[Any, ...]:
+    """Return settings with the values that were given by name; each value goes to the settings that have its name.
+
+    Raises
+    ------
+    DataError
+        If no settings have a name, or a value is of the wrong kind or out of its range.
+    """
+    names = [{field.name for field in fields(each)} for each in settings]
+    for name in given:
+        if not any(name in each for each in names):
+            raise DataError(_unknown(name, sorted(set().union(*names))))
+    changed = []
+    for each, own in zip(settings, names, strict=True):
+        values = {name: value for name, value in given.items() if name in own}
+        hints = get_type_hints(type(each), include_extras=True) if values else {}
+        for name, value in values.items():
+            _check(name, value, hints[name])
+        changed.append(replace(each, **values))
+    return tuple(changed)
+
+
+def run(steps: Generator[Progress, None, Result], progress: Report) -> Result:
+    """Run a fit to its end and report how far it is."""
+    from napari_tissue_dynamics.progress import run_to_end
+
+    if callable(progress):
+        return run_to_end(steps, progress)
+    if progress is False or (progress is None and not sys.stderr.isatty()):
+        return run_to_end(steps)
+    try:
+        return run_to_end(steps, _line)
+    finally:
+        sys.stderr.write("\r\x1b[K")
+
+
+def _line(progress: Progress) -> None:
+    sys.stderr.write(f"\r\x1b[K{progress.fraction:4.0%} {progress.phase}")
+    sys.stderr.flush()
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"There is no setting {name!r}.{hint} The settings are {', '.join(known)}."
+
+
+def _check(name: str, value: Any, hint: Any) -> None:
+    limits = getattr(hint, "__metadata__", ())
+    kind = get_args(hint)[0] if limits else hint
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise DataError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, get_args(kind)))}.")
+    elif kind in (int, float, bool, str):
+        fits = isinstance(value, (int, float) if kind is float else kind) and (
+            kind is bool or not isinstance(value, bool)
+        )
+        if not fits:
+            raise DataError(f"{name} is {value!r}; a value of type {kind.__name__} was expected.")
+    for limit in limits:
+        for key, (words, holds) in LIMITS.items():
+            bound = getattr(limit, key, None)
+            if bound is not None and not holds(value, bound):
+                raise DataError(f"{name} is {value}; it must be {words} {bound}.")
