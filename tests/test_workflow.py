@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics import compute, steer, workflow
+from napari_tissue_dynamics.analysis.arrows import inputs
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig, project
 from napari_tissue_dynamics.compute import in_background
 from napari_tissue_dynamics.data.io import read_provenance
@@ -140,14 +142,16 @@ def test_progress_rises_to_the_end(tissue, field):
 def test_arrows_stay_within_experts_or_cell_types(tissue, field):
     for within, labels in (("expert", field.expert), ("cell type", tissue.cell_types.codes)):
         config = ProjectionConfig(within=within)
-        drawn = run_to_end(workflow.picture._arrows(tissue, field, config, None))
+        drawn = run_to_end(workflow.picture._arrows(tissue, ArrowInputs.of(field), config, None))
         assert (labels[drawn.graph.neighbors] == labels[:, None]).all()
         assert run_to_end(picture_steps(tissue, field, projection=config)).projection == config
 
 
 def test_neighbors_of_the_arrows_can_be_chosen(tissue, field):
     for name in ("tissue", "expression"):
-        drawn = run_to_end(workflow.picture._arrows(tissue, field, ProjectionConfig(neighbors=name), None))
+        drawn = run_to_end(
+            workflow.picture._arrows(tissue, ArrowInputs.of(field), ProjectionConfig(neighbors=name), None)
+        )
         np.testing.assert_array_equal(drawn.arrows, project(field, tissue.positions, neighbors=name).arrows)
 
 
@@ -164,16 +168,28 @@ def test_experts_that_are_missing_are_said(tissue, field):
         run_to_end(picture_steps(tissue, lean, projection=ProjectionConfig(within="expert")))
 
 
+def test_a_field_is_prepared_once_for_arrows_and_their_checks(tissue, field, monkeypatch):
+    calls = []
+    for name in ("comparable", "expression_space"):
+        whole = getattr(inputs, name)
+        monkeypatch.setattr(inputs, name, lambda field, name=name, whole=whole: calls.append(name) or whole(field))
+    run_to_end(
+        picture_steps(tissue, replace(field, gene_weight=None), projection=ProjectionConfig(neighbors="expression"))
+    )
+    assert sorted(calls) == ["comparable", "expression_space"]
+
+
 def test_checks_of_large_tissues_are_bounded(tissue, field, monkeypatch):
     graph = project(field, tissue.positions).graph
+    prepared = ArrowInputs.of(field)
     monkeypatch.setattr(workflow.picture, "MOST_CHECKED", N * 30 * G)
-    same, full = workflow.picture._affordable(field, graph, 0)
-    assert same is field
+    same, full = workflow.picture._affordable(prepared, graph, 0)
+    assert same is prepared
     assert full.neighbors.shape == (N, 30)
     monkeypatch.setattr(workflow.picture, "MOST_CHECKED", N * 10 * G // 2)
     monkeypatch.setattr(workflow.picture, "FEWEST_GENES", 15)
-    light, fewer = workflow.picture._affordable(field, graph, 0)
-    assert (light.gene_weight > 0).sum() == G // 2
+    light, fewer = workflow.picture._affordable(prepared, graph, 0)
+    assert (light.weight > 0).sum() == G // 2
     np.testing.assert_array_equal(fewer.neighbors, graph.neighbors[:, :10])
     result = run_to_end(picture_steps(tissue, field))
     assert result.field is field

@@ -10,19 +10,21 @@ from typing import get_args
 import numpy as np
 from scipy import sparse
 
-from napari_tissue_dynamics.analysis.arrows.projection import comparable, similar_cells
-from napari_tissue_dynamics.analysis.arrows.transitions import velocity_graph
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
+from napari_tissue_dynamics.analysis.arrows.projection import similar_cells
 from napari_tissue_dynamics.data.io.read import read_h5ad
 from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
 from napari_tissue_dynamics.kinetic_models.config import Model
+from napari_tissue_dynamics.progress import run_to_end
 
 NEIGHBORS = 30
 
 
 def graph_of(field):
     """Return the cosines of velocities and steps to the most similar cells, (cells, cells) CSR."""
-    near = similar_cells(field, NEIGHBORS)
-    cosines = velocity_graph(*comparable(field), near, weight=field.gene_weight).cosines
+    inputs = ArrowInputs.of(field)
+    near = similar_cells(inputs, NEIGHBORS)
+    cosines = run_to_end(inputs.graph_steps(near)).cosines
     ends = np.arange(0, near.size + 1, near.shape[1])
     return sparse.csr_array((cosines.ravel(), near.ravel(), ends), shape=(len(near), len(near)))
 

@@ -4,13 +4,14 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from napari_tissue_dynamics.analysis.arrows.projection import comparable
-from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph, velocity_graph
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
+from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig, fate
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import gene_cosine
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import run_to_end
 
 TINY = np.finfo(np.float64).tiny
 # Steepness of the transition probabilities, T ~ exp(cosine / SIGMA).
@@ -161,7 +162,7 @@ def graph_over(found, near):
     field = VelocityField(
         tuple(found["genes"].tolist()), velocity, velocity, moments, moments, gene_weight=found.get("gene_weight")
     )
-    cosines = velocity_graph(*comparable(field), near, weight=field.gene_weight).cosines
+    cosines = run_to_end(ArrowInputs.of(field).graph_steps(near)).cosines
     return sparse.csr_array(
         (cosines.ravel().astype(np.float64), near.ravel(), np.arange(0, near.size + 1, near.shape[1])),
         shape=(len(near), len(near)),

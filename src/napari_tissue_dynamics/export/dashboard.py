@@ -94,12 +94,13 @@ def _embedding(
 def _arrows_in(
     embedding: Embedding, result: VelocityResult, stop: StopToken | None
 ) -> Generator[Progress, None, NDArray[np.float32]]:
+    from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
     from napari_tissue_dynamics.analysis.arrows.projection import arrows_along, project_steps
 
     places = embedding.coordinates[:, :2].astype(np.float64)
     if result.graph is not None:
         return arrows_along(result.graph, places)
-    steps = project_steps(result.field, places, neighbors="expression", k=NEIGHBORS, stop=stop)
+    steps = project_steps(ArrowInputs.of(result.field), places, neighbors="expression", k=NEIGHBORS, stop=stop)
     return (yield from steps).arrows
 
 

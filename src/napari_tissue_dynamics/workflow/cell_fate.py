@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
@@ -77,7 +78,7 @@ def fate_steps(
             f"The velocity is of {field.n_cells} cells, {tissue.source} has {tissue.n_cells}. Fit it to this tissue."
         )
     if whole is None:
-        whole = yield from part_of(similar_cells_steps(field, stop), 0.0, PREPARED / 2)
+        whole = yield from part_of(similar_cells_steps(ArrowInputs.of(field), stop), 0.0, PREPARED / 2)
     sketch = None
     if tissue.n_cells > SKETCH:
         sketch = yield from part_of(_sketch(field, config.seed, stop), PREPARED / 2, PREPARED)
@@ -210,7 +211,7 @@ def _sketch(field: VelocityField, seed: int, stop: StopToken | None) -> Generato
     sample = VelocityField(
         field.genes, **{name: getattr(field, name)[cells] for name in names}, gene_weight=field.gene_weight
     )
-    return Sketch(cells, (yield from similar_cells_steps(sample, stop)))
+    return Sketch(cells, (yield from similar_cells_steps(ArrowInputs.of(sample), stop)))
 
 
 def _indices(tissue: Tissue, chosen: Sequence[str] | NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.workflow.picture import CANDIDATES, arrow_space
@@ -88,12 +89,13 @@ def direction_steps(
         field, projection, graph = velocity.field, velocity.projection, velocity.graph
     else:
         field, projection, graph = velocity, PROJECTION, None
-    similar = similar_cells(field, CANDIDATES) if graph is None else graph.neighbors
-    space, labels = arrow_space(tissue, field, projection)
+    inputs = ArrowInputs.of(field)
+    similar = similar_cells(inputs, CANDIDATES) if graph is None else graph.neighbors
+    space, labels = arrow_space(tissue, inputs, projection)
     near = candidates(space, CANDIDATES, labels)
     return (
         yield from direction_check_steps(
-            field,
+            inputs,
             order,
             similar,
             positions=tissue.positions,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
+from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
 from napari_tissue_dynamics.compute import wait
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of
@@ -15,10 +14,10 @@ from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview,
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.projection import Neighbors, Projection, ProjectionConfig
-    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -77,16 +76,18 @@ def picture_steps(
     from napari_tissue_dynamics.analysis.arrows.projection import on_grid
     from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null_steps
 
-    places = tissue.positions
-    drawn = yield from part_of(_arrows(tissue, field, projection, stop), 0.0, 0.2)
+    places, inputs = tissue.positions, ArrowInputs.of(field)
+    drawn = yield from part_of(_arrows(tissue, inputs, projection, stop), 0.0, 0.2)
     grid = on_grid(places, drawn.arrows)
     first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
     yield Progress("arrows", 1, 1, 0.2, snapshot=first)
-    graph = yield from part_of(similar_cells_steps(field, stop), 0.2, 0.4)
-    light, steps = _affordable(field, drawn.graph, seed)
+    graph = yield from part_of(similar_cells_steps(inputs, stop), 0.2, 0.4)
+    light, steps = _affordable(inputs, drawn.graph, seed)
+    del inputs  # what is prepared of all genes is as large as the counts
     spread = yield from part_of(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
     null = yield from part_of(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
-    agreement = yield from wait("confidence", lambda: confidence(_counting(field), graph.neighbors), 0.9, stop)
+    counting = field.spliced if field.velocity_genes is None else field.spliced[:, field.velocity_genes]
+    agreement = yield from wait("confidence", lambda: confidence(counting, graph.neighbors), 0.9, stop)
     experts = yield from wait("experts", lambda: _experts(tissue, field), 0.95, stop)
     return VelocityResult(
         field,
@@ -102,16 +103,16 @@ def picture_steps(
 
 
 def _arrows(
-    tissue: Tissue, field: VelocityField, config: ProjectionConfig, stop: StopToken | None
+    tissue: Tissue, inputs: ArrowInputs, config: ProjectionConfig, stop: StopToken | None
 ) -> Generator[Progress, None, Projection]:
     from napari_tissue_dynamics.analysis.arrows.projection import project_steps
 
-    near, labels = _near(tissue, config), _labels(tissue, field, config)
-    return (yield from project_steps(field, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
+    near, labels = _near(tissue, config), _labels(tissue, inputs.field, config)
+    return (yield from project_steps(inputs, tissue.positions, neighbors=near, k=CANDIDATES, within=labels, stop=stop))
 
 
 def arrow_space(
-    tissue: Tissue, field: VelocityField, config: ProjectionConfig
+    tissue: Tissue, inputs: ArrowInputs, config: ProjectionConfig
 ) -> tuple[NDArray[np.floating], NDArray[np.int32] | None]:
     """Return where the candidates of arrows are looked for, (n, dimensions), and the labels they stay within.
 
@@ -120,10 +121,8 @@ def arrow_space(
     DataError
         If there are no experts or cell types that arrows could stay within.
     """
-    from napari_tissue_dynamics.analysis.arrows.projection import expression_space
-
-    space = tissue.positions if _near(tissue, config) == "tissue" else expression_space(field)
-    return space, _labels(tissue, field, config)
+    space = tissue.positions if _near(tissue, config) == "tissue" else inputs.space
+    return space, _labels(tissue, inputs.field, config)
 
 
 def _near(tissue: Tissue, config: ProjectionConfig) -> Neighbors:
@@ -160,18 +159,12 @@ def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:
     return tissue.cell_types.codes
 
 
-def _counting(field: VelocityField) -> NDArray[np.float32]:
-    """Return the velocities of the genes that are fitted well enough, (cells, genes)."""
-    return field.spliced if field.velocity_genes is None else field.spliced[:, field.velocity_genes]
-
-
-def similar_cells_steps(field: VelocityField, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
+def similar_cells_steps(inputs: ArrowInputs, stop: StopToken | None) -> Generator[Progress, None, VelocityGraph]:
     """Return the velocity graph of a field over similar cells, wherever in the tissue they are."""
-    from napari_tissue_dynamics.analysis.arrows.projection import comparable, similar_cells
-    from napari_tissue_dynamics.analysis.arrows.transitions import velocity_graph_steps
+    from napari_tissue_dynamics.analysis.arrows.projection import similar_cells
 
-    similar = yield from wait("similar cells", lambda: similar_cells(field, CANDIDATES), 0.0, stop)
-    return (yield from velocity_graph_steps(*comparable(field), similar, stop, weight=field.gene_weight))
+    similar = yield from wait("similar cells", lambda: similar_cells(inputs, CANDIDATES), 0.0, stop)
+    return (yield from inputs.graph_steps(similar, stop))
 
 
 def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
@@ -182,16 +175,12 @@ def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
     return expert_statistics(field, tissue.positions if tissue.has_tissue else None, tissue.cell_types)
 
 
-def _affordable(field: VelocityField, graph: VelocityGraph, seed: int) -> tuple[VelocityField, VelocityGraph]:
-    """Return field and graph, with fewer candidates and with genes of weight zero if there are too many numbers."""
-    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
-
+def _affordable(inputs: ArrowInputs, graph: VelocityGraph, seed: int) -> tuple[ArrowInputs, VelocityGraph]:
+    """Return inputs and graph, with fewer candidates and genes if there are too many numbers."""
     n_cells, k = graph.neighbors.shape
-    n_genes = len(field.genes)
+    n_genes = len(inputs.field.genes)
     k = min(k, max(FEWEST_CANDIDATES, MOST_CHECKED // (n_cells * n_genes)))
     most = max(FEWEST_GENES, MOST_CHECKED // (n_cells * k))
     if most < n_genes:
-        weight = np.ones(n_genes, np.float32) if field.gene_weight is None else field.gene_weight.copy()
-        weight[np.random.default_rng(seed).permutation(n_genes)[most:]] = 0
-        field = replace(field, gene_weight=weight)
-    return field, VelocityGraph(graph.neighbors[:, :k], graph.cosines[:, :k])
+        inputs = inputs.fewer_genes(most, seed)
+    return inputs, VelocityGraph(graph.neighbors[:, :k], graph.cosines[:, :k])

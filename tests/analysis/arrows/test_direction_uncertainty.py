@@ -5,6 +5,7 @@ import pytest
 
 from napari_tissue_dynamics.analysis.arrows import transitions
 from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import direction_spread, direction_spread_steps
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import candidates, project
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.progress import run_to_end
@@ -92,4 +93,4 @@ def test_stop_ends_the_work(turning):
     stop = threading.Event()
     stop.set()
     with pytest.raises(FitError, match="stopped"):
-        run_to_end(direction_spread_steps(field, positions, candidates(positions, 6), stop=stop))
+        run_to_end(direction_spread_steps(ArrowInputs.of(field), positions, candidates(positions, 6), stop=stop))

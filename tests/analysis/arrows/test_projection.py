@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows import projection, transitions
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs, comparable
 from napari_tissue_dynamics.analysis.arrows.projection import (
     ARROW_REACH,
     REACH_WITHIN,
@@ -172,7 +173,7 @@ def test_missing_candidates_do_not_bend_arrows(flow):
     field = field_of(velocity, expression)
     few = project(field, positions, k=4).graph
     padded = np.hstack([few.neighbors, np.tile(np.arange(900, dtype=np.int32)[:, None], 5)])
-    graph = transitions.velocity_graph(*projection.comparable(field), padded)
+    graph = transitions.velocity_graph(*comparable(field), padded)
     found, expected = (projection._expected_steps(each, positions) for each in (graph, few))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -226,7 +227,7 @@ def test_similar_cells_are_spread_over_the_most_similar_ones():
     for n_cells, every in ((1000, 4), (600, 2), (50, 1)):
         moments = rng.uniform(size=(n_cells, 3)).astype(np.float32)
         field = VelocityField(("a", "b", "c"), moments, moments, moments, moments)
-        found = similar_cells(field, 30)
+        found = similar_cells(ArrowInputs.of(field), 30)
         scaled = (moments / moments.max(axis=0)).astype(np.float64)
         away = np.linalg.norm(scaled[:, None] - scaled[None], axis=2)
         np.fill_diagonal(away, np.inf)

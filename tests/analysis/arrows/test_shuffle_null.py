@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows import transitions
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import project
 from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null, arrow_null_steps
 from napari_tissue_dynamics.errors import FitError
@@ -90,4 +91,4 @@ def test_stop_ends_the_work(turning):
     stop = threading.Event()
     stop.set()
     with pytest.raises(FitError, match="stopped"):
-        run_to_end(arrow_null_steps(field, positions, project(field, positions, k=6).graph, stop=stop))
+        run_to_end(arrow_null_steps(ArrowInputs.of(field), positions, project(field, positions, k=6).graph, stop=stop))

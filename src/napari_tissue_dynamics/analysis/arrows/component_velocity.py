@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.arrows.projection import comparable
+from napari_tissue_dynamics.analysis.arrows.inputs import comparable
 from napari_tissue_dynamics.graph.components import leading_components
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, gene_draws, genes_to_draw
+from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, gene_draws
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.transitions import blocks, centered, signed_odds
 from napari_tissue_dynamics.progress import Progress, run_to_end
 
@@ -47,11 +48,11 @@ def direction_spread(
     seed: int = 0,
 ) -> DirectionSpread:
     """Bootstrap the directions of the arrows over genes; see :func:`direction_spread_steps`."""
-    return run_to_end(direction_spread_steps(field, positions, neighbors, samples=samples, seed=seed))
+    return run_to_end(direction_spread_steps(ArrowInputs.of(field), positions, neighbors, samples=samples, seed=seed))
 
 
 def direction_spread_steps(
-    field: VelocityField,
+    inputs: ArrowInputs,
     positions: NDArray[np.float64],
     neighbors: NDArray[np.int32],
     *,
@@ -70,8 +71,8 @@ def direction_spread_steps(
 
     Parameters
     ----------
-    field
-        The velocities; ``gene_weight`` multiplies the drawn weights.
+    inputs
+        The velocities; the weight of a gene multiplies the drawn weights.
     positions
         (cells, 2 or 3) positions that the arrows live in.
     neighbors
@@ -95,12 +96,11 @@ def direction_spread_steps(
     FitError
         If the work was ended early.
     """
-    genes = genes_to_draw(field)
-    drawn = np.random.default_rng(seed).poisson(1.0, (len(genes), samples)).astype(np.float32)
-    draws = gene_draws(field, genes, drawn)
+    n_genes = len(inputs.genes)
+    draws = gene_draws(inputs, np.random.default_rng(seed).poisson(1.0, (n_genes, samples)).astype(np.float32))
     n_cells, k = neighbors.shape
     agreement, degrees = np.zeros((2, n_cells), dtype=np.float32)
-    for block in blocks(n_cells, k * len(genes), stop):
+    for block in blocks(n_cells, k * n_genes, stop):
         odds = signed_odds(draws.cosines(block, neighbors))
         agreement[block], degrees[block] = _directional(expected_steps(odds, positions, block, neighbors))
         yield Progress("uncertainty of arrows", block.stop, n_cells, block.stop / n_cells)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.arrows.projection import comparable, directions, less_mean
-from napari_tissue_dynamics.analysis.arrows.transitions import centered, usable_genes
+from napari_tissue_dynamics.analysis.arrows.projection import directions, less_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 
 TINY = np.finfo(np.float32).tiny
 # A sum of squares below this share of its uncentered value is rounding, not variation.
@@ -66,30 +65,22 @@ class GeneDraws:
 
 
 def gene_draws(
-    field: VelocityField,
-    genes: NDArray[np.intp],
-    weight: NDArray[np.floating],
-    signs: NDArray[np.floating] | float = 1.0,
+    inputs: ArrowInputs, weight: NDArray[np.floating], signs: NDArray[np.floating] | float = 1.0
 ) -> GeneDraws:
-    """Return draws over ``genes`` of a field, whose ``gene_weight`` multiplies the (genes, samples) weights."""
-    velocity, expression = comparable(field)
-    if field.gene_weight is not None:
-        weight = weight * field.gene_weight[genes, None]
+    """Return draws over the usable genes, whose own weight multiplies the (genes, samples) weights."""
+    if inputs.weight is not None:
+        weight = weight * inputs.weight[inputs.genes, None]
     weight = weight.astype(np.float32)
-    x = centered(expression, genes)
+    velocity, expression = inputs.plain
     signed = np.ascontiguousarray(weight * signs, dtype=np.float32)
-    return GeneDraws(centered(velocity, genes), x, signed, weight, x @ weight)
+    return GeneDraws(velocity, expression, signed, weight, expression @ weight)
 
 
-def genes_to_draw(field: VelocityField) -> NDArray[np.intp]:
-    """Return the genes of a field that arrows are made of.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-    """
-    return usable_genes(field.spliced, field.moments_spliced, field.gene_weight)
+def sign_draws(inputs: ArrowInputs, shuffles: int, rng: np.random.Generator) -> GeneDraws:
+    """Return the velocities themselves, then as often as told with a random sign for every gene."""
+    signs = rng.choice([-1.0, 1.0], (len(inputs.genes), 1 + shuffles))
+    signs[:, 0] = 1
+    return gene_draws(inputs, np.ones((len(inputs.genes), 1)), signs)
 
 
 def expected_steps(

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.spatial import cKDTree
 
-from napari_tissue_dynamics.analysis.arrows.transitions import (
-    VelocityGraph,
-    blocks,
-    transition_weights,
-    velocity_graph_steps,
-)
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
+from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph, blocks, transition_weights
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.neighbors import knn
 from napari_tissue_dynamics.progress import Progress, run_to_end
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 
 Neighbors = Literal["tissue", "expression"]
 
-COMPONENTS = 30
 # The 95 % quantile of the arrow lengths, in spacings of the cells.
 ARROW_REACH = 3.0
 EVEN_SHARE = 0.35
@@ -97,11 +92,11 @@ def project(
     within: NDArray[np.integer] | None = None,
 ) -> Projection:
     """Project velocities on positions; see :func:`project_steps`."""
-    return run_to_end(project_steps(field, positions, neighbors=neighbors, k=k, within=within))
+    return run_to_end(project_steps(ArrowInputs.of(field), positions, neighbors=neighbors, k=k, within=within))
 
 
 def project_steps(
-    field: VelocityField,
+    inputs: ArrowInputs,
     positions: NDArray[np.float64],
     *,
     neighbors: Neighbors = "tissue",
@@ -121,13 +116,13 @@ def project_steps(
 
     Parameters
     ----------
-    field
+    inputs
         The velocities.
     positions
         (cells, 2 or 3) positions in tissue or embedding.
     neighbors
         Whether the candidates are the nearest cells at these positions (``"tissue"``) or the most similar ones
-        (``"expression"``, see :func:`expression_space`).
+        (``"expression"``, see :func:`.expression_space`).
     k
         Number of candidates.
     within
@@ -147,10 +142,8 @@ def project_steps(
     FitError
         If the work was ended early.
     """
-    space = positions if neighbors == "tissue" else expression_space(field)
-    near = candidates(space, k, within)
-    velocity, expression = comparable(field)
-    graph = yield from velocity_graph_steps(velocity, expression, near, stop, weight=field.gene_weight)
+    near = candidates(positions if neighbors == "tissue" else inputs.space, k, within)
+    graph = yield from inputs.graph_steps(near, stop)
     return Projection(arrows_along(graph, positions), graph)
 
 
@@ -199,42 +192,16 @@ def candidates(space: NDArray[np.floating], k: int, within: NDArray[np.integer] 
     return inside
 
 
-def similar_cells(field: VelocityField, k: int) -> NDArray[np.int32]:
+def similar_cells(inputs: ArrowInputs, k: int) -> NDArray[np.int32]:
     """Return the cells that every cell may become, (cells, at most k) indices, spread over those like it.
 
     Of the most similar cells only every fourth is taken, in small data every third, second or all: the moments of the
     very nearest cells are nearly the same, and the steps to them are noise more than direction. On simulated lineage
     trees the most likely next cell is right far more often, and it costs no more (``docs/kinetic-models.md``).
     """
-    space = expression_space(field)
+    space = inputs.space
     every = int(np.clip(len(space) // (SHARE_OF_CELLS * k), 1, MOST_SPREAD))
     return np.ascontiguousarray(candidates(space, every * k)[:, every - 1 :: every])
-
-
-def comparable(field: VelocityField) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return velocity and moments, (cells, genes) each, with every gene in units of its largest moment."""
-    largest = field.moments_spliced.max(axis=0)
-    silent = largest <= np.finfo(np.float32).tiny
-    scale: NDArray[np.float32] = np.where(silent, np.float32(np.inf), largest)  # silent genes count nothing
-    return field.spliced / scale, field.moments_spliced / scale
-
-
-def expression_space(field: VelocityField) -> NDArray[np.float32]:
-    """Return where the cells lie in expression, (cells, at most 30) principal components of their moments.
-
-    Both kinds of RNA count, and every gene in units of its largest moment. It is the same for all models; the latent
-    representation of a network that was trained for minutes keeps less of what tells similar cells apart.
-    """
-    from sklearn.decomposition import PCA
-
-    parts = field.moments_spliced, field.moments_unspliced
-    both = np.hstack(parts)  # the only copy: of many cells it is the largest array there is
-    both /= np.maximum(both.max(axis=0), np.finfo(np.float32).tiny)
-    number = min(COMPONENTS, min(both.shape) - 1)
-    if number < 1:
-        return both
-    pca = PCA(number, copy=False, svd_solver="randomized", random_state=0)
-    return np.asarray(pca.fit_transform(both), dtype=np.float32)
 
 
 def directions(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, gene_draws, genes_to_draw
-from napari_tissue_dynamics.analysis.arrows.projection import comparable
-from napari_tissue_dynamics.analysis.arrows.transitions import SCALE, blocks, centered, signed_odds
+from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, sign_draws
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
+from napari_tissue_dynamics.analysis.arrows.transitions import SCALE, blocks, signed_odds
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
 from napari_tissue_dynamics.progress import Progress, run_to_end
 
@@ -74,11 +74,12 @@ def arrow_null(
     seed: int = 0,
 ) -> ArrowNull:
     """Compare arrows with those of shuffled velocities; see :func:`arrow_null_steps`."""
-    return run_to_end(arrow_null_steps(field, positions, graph, shuffle=shuffle, shuffles=shuffles, seed=seed))
+    inputs = ArrowInputs.of(field)
+    return run_to_end(arrow_null_steps(inputs, positions, graph, shuffle=shuffle, shuffles=shuffles, seed=seed))
 
 
 def arrow_null_steps(
-    field: VelocityField,
+    inputs: ArrowInputs,
     positions: NDArray[np.float64],
     graph: VelocityGraph,
     *,
@@ -105,7 +106,7 @@ def arrow_null_steps(
 
     Parameters
     ----------
-    field
+    inputs
         The velocities.
     positions
         (cells, 2 or 3) positions that the arrows live in.
@@ -132,12 +133,11 @@ def arrow_null_steps(
     FitError
         If the work was ended early.
     """
-    genes = genes_to_draw(field)
     n_cells, k = graph.neighbors.shape
-    cosines = _COSINES[shuffle](field, genes, graph.neighbors, shuffles, np.random.default_rng(seed))
+    cosines = _COSINES[shuffle](inputs, graph.neighbors, shuffles, np.random.default_rng(seed))
     bound = graph.bound
     length, limit, p_value = np.empty((3, n_cells), dtype=np.float32)
-    for block in blocks(n_cells, max(k, shuffles) * len(genes), stop):
+    for block in blocks(n_cells, max(k, shuffles) * len(inputs.genes), stop):
         lengths = _lengths(cosines(block), positions, block, graph.neighbors, bound)
         observed, null = lengths[:, :1], lengths[:, 1:]
         length[block] = observed[:, 0]
@@ -147,30 +147,16 @@ def arrow_null_steps(
     return ArrowNull(length, limit, p_value, shuffle, shuffles)
 
 
-def _with_signs(
-    field: VelocityField,
-    genes: NDArray[np.intp],
-    neighbors: NDArray[np.int32],
-    shuffles: int,
-    rng: np.random.Generator,
-) -> Cosines:
-    signs = rng.choice([-1.0, 1.0], (len(genes), 1 + shuffles))
-    signs[:, 0] = 1
-    draws = gene_draws(field, genes, np.ones((len(genes), 1)), signs)
+def _with_signs(inputs: ArrowInputs, neighbors: NDArray[np.int32], shuffles: int, rng: np.random.Generator) -> Cosines:
+    draws = sign_draws(inputs, shuffles, rng)
     return lambda block: draws.cosines(block, neighbors)
 
 
 def _of_other_cells(
-    field: VelocityField,
-    genes: NDArray[np.intp],
-    neighbors: NDArray[np.int32],
-    shuffles: int,
-    rng: np.random.Generator,
+    inputs: ArrowInputs, neighbors: NDArray[np.int32], shuffles: int, rng: np.random.Generator
 ) -> Cosines:
-    velocity, expression = comparable(field)
-    root = None if field.gene_weight is None else np.sqrt(field.gene_weight[genes]).astype(np.float32)
-    v, x = centered(velocity, genes, root), centered(expression, genes, root)
-    v /= np.maximum(np.linalg.norm(v, axis=1, keepdims=True), TINY)
+    v, x = inputs.weighted
+    v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), TINY)
     # Rotations of one random order are permutations too, and need one number each instead of one per cell.
     order = rng.permutation(len(v))
     place = np.argsort(order)

@@ -114,7 +114,13 @@ def velocity_graph_steps(
     """
     kept = usable_genes(velocity, expression, weight)
     root = None if weight is None else np.sqrt(weight[kept]).astype(np.float32)
-    v, x = centered(velocity, kept, root), centered(expression, kept, root)
+    return (yield from cosines_steps(centered(velocity, kept, root), centered(expression, kept, root), neighbors, stop))
+
+
+def cosines_steps(
+    v: NDArray[np.float32], x: NDArray[np.float32], neighbors: NDArray[np.int32], stop: StopToken | None
+) -> Generator[Progress, None, VelocityGraph]:
+    """Return the graph of velocities and expression that are :func:`centered` already, (cells, genes) each."""
     n_cells, k = neighbors.shape
     cosines = np.zeros((n_cells, k), dtype=np.float32)
     for block in blocks(n_cells, k * v.shape[1], stop):

@@ -188,7 +188,7 @@ def _will_do(stored: Embedding, n_cells: int, config: EmbeddingConfig) -> bool:
 
 def _space(source: Tissue | VelocityField, seed: int) -> NDArray[np.float32]:
     """Return (cells, at most 30) principal components."""
-    from napari_tissue_dynamics.analysis.arrows.projection import expression_space
+    from napari_tissue_dynamics.analysis.arrows.inputs import expression_space
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.graph.components import leading_components
     from napari_tissue_dynamics.graph.counts import normalise, varying_genes

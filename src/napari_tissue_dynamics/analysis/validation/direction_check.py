@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import expected_steps, gene_draws, genes_to_draw
+from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import expected_steps, sign_draws
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.transitions import blocks, signed_odds
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import time_agreement
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
@@ -123,12 +124,14 @@ def direction_check(
 ) -> DirectionCheck:
     """Compare a velocity with a named order; see :func:`direction_check_steps`."""
     return run_to_end(
-        direction_check_steps(field, order, similar, positions=positions, near=near, shuffles=shuffles, seed=seed)
+        direction_check_steps(
+            ArrowInputs.of(field), order, similar, positions=positions, near=near, shuffles=shuffles, seed=seed
+        )
     )
 
 
 def direction_check_steps(
-    field: VelocityField,
+    inputs: ArrowInputs,
     order: NamedOrder,
     similar: NDArray[np.int32],
     *,
@@ -152,7 +155,7 @@ def direction_check_steps(
 
     Parameters
     ----------
-    field
+    inputs
         The velocities of n cells.
     order
         The groups of the cells and which follow each other.
@@ -177,13 +180,11 @@ def direction_check_steps(
     FitError
         If the work was ended early.
     """
+    field = inputs.field
     if len(order.labels) != field.n_cells:
         raise DataError(f"The order is of {len(order.labels)} cells and the velocity of {field.n_cells}.")
     rng = np.random.default_rng(seed)
-    genes = genes_to_draw(field)
-    signs = rng.choice([-1.0, 1.0], (len(genes), 1 + shuffles))
-    signs[:, 0] = 1
-    draws = gene_draws(field, genes, np.ones((len(genes), 1)), signs)
+    draws = sign_draws(inputs, shuffles, rng)
     scores, cells = yield from _scores(draws, order, _Places(similar), rng, stop)
     if not np.isfinite(scores).any():
         pairs = ", ".join(f"{a} → {b}" for a, b in order.named_edges)
