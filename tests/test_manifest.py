@@ -35,7 +35,7 @@ def test_every_command_can_be_loaded(manifest):
 def test_every_contribution_has_its_command(manifest):
     given = manifest.contributions
     known = {command.id for command in given.commands}
-    used = [one.command for one in (*given.widgets, *given.readers, *given.sample_data)]
+    used = [one.command for one in (*given.widgets, *given.readers, *given.writers, *given.sample_data)]
     used += [item.command for items in given.menus.values() for item in items]
     assert set(used) <= known
     assert given.widgets

@@ -24,7 +24,7 @@ def simulate(
     Parameters
     ----------
     n_cells, n_genes
-        Size of the tissue, at least 50 cells.
+        Size of the tissue: at least 50 cells, and 28 genes for two arms.
     seed
         Seed of every random number; the same seed gives the same tissue.
     kind

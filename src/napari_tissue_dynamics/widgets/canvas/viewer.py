@@ -101,7 +101,7 @@ def show(
     old = find(viewer, workspace, key)
     layer = Layer.create(
         array,
-        {**given, "visible": visible, "metadata": marked(given, key, source_of(workspace)), **_kept(old, array, kind)},
+        {**given, "visible": visible, "metadata": _marked(given, key, workspace), **_kept(old, array, kind)},
         kind,
     )
     if old is None:
@@ -230,10 +230,11 @@ def same_selection(viewer: napari.viewer.Viewer) -> Iterator[None]:
         viewer.layers.selection = before
 
 
-def marked(options: dict[str, Any], key: str, source: str) -> dict[str, Any]:
-    """Return the metadata of a layer tuple with its key and where its tissue came from."""
+def _marked(options: dict[str, Any], key: str, workspace: Workspace) -> dict[str, Any]:
+    """Return the metadata of a layer tuple with its key, where its tissue came from and whose it is."""
     metadata = dict(options.get("metadata", {}))
-    metadata[PLUGIN] = {**metadata.get(PLUGIN, {}), "key": key, "source": source}
+    ours = {"key": key, "source": source_of(workspace), "workspace": workspace.token}
+    metadata[PLUGIN] = {**metadata.get(PLUGIN, {}), **ours}
     return metadata
 
 

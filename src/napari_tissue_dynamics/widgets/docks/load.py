@@ -30,7 +30,7 @@ from napari_tissue_dynamics.widgets.state.remembered import beside, keep_of_file
 from napari_tissue_dynamics.workflow.replay import read_options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     import napari
     import numpy as np
@@ -137,7 +137,7 @@ class LoadDock(Dock):
         if self.workspace.tissue is None:
             self.show_error("There is nothing to save. Load a file first.")
             return
-        steps = _saving(path, self.workspace, overwrite_source)
+        steps = _saving(path, self.workspace.saver(), overwrite_source)
         log = self.workspace.log
 
         def done(saved: Path) -> None:
@@ -360,28 +360,9 @@ def _gene_of(tissue: Tissue, gene: str) -> Steps:
     return steps
 
 
-def _saving(path: Path, workspace: Any, overwrite_source: bool) -> Steps:
-    tissue, source = workspace.tissue, workspace.source
-    velocity, regulation, actions = workspace.velocity, workspace.regulation, workspace.log.actions
-    palettes, fate = workspace.palettes, workspace.fate
-    made = (workspace.velocity_config, workspace.regulation_config, workspace.fate_config)
-    settings = [each for each in made if each is not None]
-
+def _saving(path: Path, save: Callable[..., Path], overwrite_source: bool) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, Path]:
-        from napari_tissue_dynamics.workflow import save
-
         yield Progress(f"Writing {path.name}", 0, 1, 0.0)
-        return save(
-            path,
-            tissue,
-            source=source,
-            velocity=velocity,
-            regulation=regulation,
-            fate=fate,
-            settings=settings,
-            actions=actions,
-            palettes=palettes,
-            overwrite_source=overwrite_source,
-        )
+        return save(path, overwrite_source=overwrite_source)
 
     return steps

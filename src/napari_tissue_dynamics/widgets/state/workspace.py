@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 import weakref
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -23,7 +25,7 @@ from napari_tissue_dynamics.widgets.state.runs import Run, kept
 from napari_tissue_dynamics.widgets.state.undo import UndoStack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import napari
     from numpy.typing import NDArray
@@ -56,6 +58,8 @@ class Workspace:
 
     Attributes
     ----------
+    token
+        What layers of this workspace carry, so that they are known among those of other viewers.
     tissue
         The loaded tissue, or None.
     source, contents
@@ -115,6 +119,7 @@ class Workspace:
     palettes_changed = Signal()
 
     def __init__(self) -> None:
+        self.token = uuid.uuid4().hex
         self.tissue: Tissue | None = None
         self.source: Source | None = None
         self.contents: Contents | None = None
@@ -229,6 +234,33 @@ class Workspace:
             runs.append(Run(number, kind, result, config, model, datetime.now().astimezone()))
         self.runs = kept(tuple(runs))
         self.runs_changed.emit()
+
+    def saver(self) -> Callable[..., Path]:
+        """Return a function that writes the tissue and all results as they are now; it takes the path.
+
+        It may be called in another thread, and takes ``overwrite_source`` as :func:`.workflow.save`.
+
+        Raises
+        ------
+        DataError
+            If there is no tissue.
+        """
+        if self.tissue is None:
+            raise DataError("There is nothing to save. Load a file first.")
+        from napari_tissue_dynamics.workflow import save
+
+        made = (self.velocity_config, self.regulation_config, self.fate_config)
+        return partial(
+            save,
+            tissue=self.tissue,
+            source=self.source,
+            velocity=self.velocity,
+            regulation=self.regulation,
+            fate=self.fate,
+            settings=[each for each in made if each is not None],
+            actions=self.log.actions,
+            palettes=self.palettes,
+        )
 
     def pick(self, cell: int | None) -> None:
         """Make a cell, counted from 0, the one that is looked at; None for no cell.
@@ -371,6 +403,11 @@ class Workspace:
 def _same(one: Any, other: Any) -> bool:
     """Return whether two results are of one fit."""
     return one is other or (hasattr(one, "field") and getattr(other, "field", None) is one.field)
+
+
+def workspaces() -> tuple[Workspace, ...]:
+    """Return the workspaces of all viewers."""
+    return tuple(_WORKSPACES.values())
 
 
 _WORKSPACES: WeakKeyDictionary[Any, Workspace] = WeakKeyDictionary()
