@@ -96,7 +96,7 @@ def test_columns_and_genes_come_from_the_file_when_they_are_asked_for(tissue, rn
         (Entry("column", "nope"), "no column 'nope'"),
         (Entry("result", "latent time"), "no result 'latent time' now"),
         (Entry("velocity", "a velocity"), "There is no velocity of 'a'"),
-        (Entry("beta", "a ← b"), "There are no betas of 'a'"),
+        (Entry("beta", "a ← b"), "There are no betas 'a ← b'"),
     ],
 )
 def test_what_is_not_there_is_said(tissue, entry, sentence):

@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_tissue_dynamics.analysis.arrows.projection import on_grid
-from napari_tissue_dynamics.data.regulation_field import GeneFit
+from napari_tissue_dynamics.data.regulation_field import GeneFit, LayerKey, RegulationField
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
@@ -62,6 +62,7 @@ def test_napari_takes_every_layer_and_units_agree(tissue, field):
     names = [layer.name for layer in layers]
     assert names[:6] == ["histology: section", "cells", "expert", "latent time", "velocity grid", "velocity"]
     assert names[6] == "beta A ← TF"
+    assert layers[6].metadata[PLUGIN]["layer_key"] == LayerKey("beta", "A", "TF")
     assert {str(unit) for layer in layers for unit in layer.units} == {"micrometer"}
     for layer in layers:
         if hasattr(layer, "face_color"):
@@ -222,3 +223,10 @@ def test_three_dimensional_cells(tissue):
     layer = Layer.create(*points.cell_points(replace(tissue, positions=positions, histology=())))
     np.testing.assert_allclose(layer.data, positions[:, ::-1], rtol=1e-6)
     assert layer.axis_labels == ("z", "y", "x")
+
+
+def test_betas_are_found_whatever_is_in_the_names_of_their_genes():
+    coefficients = np.zeros((N, 2), np.float32)
+    field = RegulationField((GeneFit("A ← B", ("C",), coefficients), GeneFit("A", ("B ← C",), coefficients)))
+    assert {(key.target, key.modulator) for key in field.betas.values()} <= {("A ← B", "C"), ("A", "B ← C")}
+    assert len({LayerKey("beta", "A ← B", "C"), LayerKey("beta", "A", "B ← C")}) == 2

@@ -171,6 +171,31 @@ class GeneFit:
         return np.asarray(by_code[labels.codes])
 
 
+@dataclass(frozen=True, slots=True)
+class LayerKey:
+    """What a layer, a row of a table or an entry of a list shows of a regulation.
+
+    Parameters
+    ----------
+    kind
+        ``"beta"``.
+    target, modulator
+        The gene that is regulated and what regulates it.
+    """
+
+    kind: str
+    target: str
+    modulator: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pair}"
+
+    @property
+    def pair(self) -> str:
+        """Target and modulator, as they are listed."""
+        return f"{self.target} ← {self.modulator}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RegulationField:
     """The fitted genes of one tissue.
@@ -193,6 +218,12 @@ class RegulationField:
     def targets(self) -> tuple[str, ...]:
         """Names of the fitted target genes."""
         return tuple(fit.target for fit in self.genes)
+
+    @property
+    def betas(self) -> Mapping[str, LayerKey]:
+        """The keys of all betas by pair, see :attr:`LayerKey.pair`; those that every gene has by itself excepted."""
+        keys = (LayerKey("beta", fit.target, modulator) for fit in self.genes for modulator in fit.modulators)
+        return {key.pair: key for key in keys}
 
     def __getitem__(self, target: str) -> GeneFit:
         for fit in self.genes:

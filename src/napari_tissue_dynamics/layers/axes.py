@@ -18,6 +18,10 @@ def to_napari(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
 
 
+KEY = "layer_key"
+"""Where the metadata of a layer name what it shows, if its name does not."""
+
+
 def axes(n_dimensions: int, unit: str) -> dict[str, Any]:
     """Return the options that every layer of one tissue shares: napari ignores units once layers disagree."""
     named = "um" if unit == "um" else "pixel"

@@ -31,7 +31,6 @@ GROUPS: dict[Group, str] = {
     "beta": "regulation",
 }
 """Kinds of entries in the order in which they are listed, and what they are called."""
-ARROW = " ← "
 SEPARATORS = " _-.:"
 RANKED = 2000
 """How many entries are put into order at most; the others are counted only."""
@@ -77,13 +76,12 @@ class Sources:
         types = self.tissue.cell_types
         own = () if types is None or types.name in self.columns else (types.name,)
         velocities = () if self.velocity is None else self.velocity.genes
-        fits = () if self.regulation is None else self.regulation.genes
         return {
             "column": (*own, *self.columns),
             "result": tuple(self._results()),
             "gene": self.tissue.genes,
             "velocity": tuple(f"{gene} velocity" for gene in velocities),
-            "beta": tuple(f"{fit.target}{ARROW}{modulator}" for fit in fits for modulator in fit.modulators),
+            "beta": tuple({} if self.regulation is None else self.regulation.betas),
         }
 
     def read(self, entry: Entry) -> Labels | Values:
@@ -101,7 +99,7 @@ class Sources:
         if entry.group == "velocity":
             return self._velocity(entry.name.removesuffix(" velocity"))
         if entry.group == "beta":
-            return self._beta(*entry.name.split(ARROW, 1))
+            return self._beta(entry.name)
         found = self._results().get(entry.name)
         if found is None:
             raise DataError(f"There is no result {entry.name!r} now. Fit a model first, or choose another entry.")
@@ -142,11 +140,12 @@ class Sources:
         numbers = self.velocity.spliced[:, self.velocity.genes.index(gene)]
         return Values(np.array(numbers), signed=True, note=f"above 0 the spliced RNA of {gene} rises, below 0 it falls")
 
-    def _beta(self, target: str, modulator: str) -> Values:
-        if self.regulation is None:
-            raise DataError(f"There are no betas of {target!r}. Fit the gene with SpaceTravLR first.")
-        numbers = np.array(self.regulation[target].beta(modulator), dtype=np.float32)
-        return Values(numbers, signed=True, note=f"above 0 raises {target}, below 0 lowers it")
+    def _beta(self, pair: str) -> Values:
+        key = None if self.regulation is None else self.regulation.betas.get(pair)
+        if self.regulation is None or key is None:
+            raise DataError(f"There are no betas {pair!r}. Fit the gene with SpaceTravLR first.")
+        numbers = np.array(self.regulation[key.target].beta(key.modulator), dtype=np.float32)
+        return Values(numbers, signed=True, note=f"above 0 raises {key.target}, below 0 lowers it")
 
     def _of_tissue(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of all cells of the file for those of the tissue, which may be some of them."""
@@ -209,7 +208,7 @@ class Catalogue:
         limit
             How many entries to return at most.
         """
-        words = [word for word in text.lower().split() if word != ARROW.strip()]
+        words = [word for word in text.lower().split() if word != "←"]
         if not words:
             return [Entry(*each) for each in self._entries[:limit]], len(self)
         whole, first, others = " ".join(words), words[0], words[1:]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_tissue_dynamics.analysis.arrows.projection import cell_spacing
+from napari_tissue_dynamics.data.regulation_field import LayerKey
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.layers.axes import about, axes, to_napari
+from napari_tissue_dynamics.layers.axes import KEY, PLUGIN, about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import (
     UNASSIGNED_COLOR,
     ColorScale,
@@ -183,13 +184,15 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
         If the gene has no such modulator, or its modulators were not tested.
     """
     values = fit.beta(modulator)
-    name = f"beta {fit.target} ← {modulator}"
+    key = LayerKey("beta", fit.target, modulator)
     note = f"above 0 raises {fit.target}, below 0 lowers it"
     scale = diverging_scale(values)
     if supported_only:
         values = np.where(fit.supported(modulator, tissue.cell_types), values, np.float32(np.nan))
         note += "; gray: not supported"
-    return value_points(tissue, values, name=name, kind="beta", scale=scale, note=note)
+    array, options, kind = value_points(tissue, values, name=str(key), kind="beta", scale=scale, note=note)
+    options["metadata"][PLUGIN][KEY] = key
+    return array, options, kind
 
 
 def bare_points(tissue: Tissue, size: float | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:

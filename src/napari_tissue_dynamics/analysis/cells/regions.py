@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tissue_dynamics.analysis.cells.rank_sum import RankSums, rank_sum_steps, rank_sums
+from napari_tissue_dynamics.data.regulation_field import LayerKey
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, Throttle, run_to_end, stopped
 from napari_tissue_dynamics.travlr.expression import expression_of
@@ -304,7 +305,7 @@ def _beta_steps(
         tests = yield from _reported(rank_sum_steps(betas[:, used], in_a), phase, stop, span)
         if tests is None:
             return None
-        names += [f"{fit.target} ← {fit.modulators[j]}" for j in used]
+        names += [LayerKey("beta", fit.target, fit.modulators[j]).pair for j in used]
         parts.append(np.stack([tests.mean_a, tests.mean_b, tests.above, tests.p_value]))
         difference = tests.mean_a - tests.mean_b
         deviation = np.sqrt(_variance(tissue, fit, rows[in_a]) + _variance(tissue, fit, rows[~in_a]))[used]

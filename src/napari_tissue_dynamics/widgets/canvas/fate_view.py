@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Labels, Tissue
-    from napari_tissue_dynamics.widgets.state.workspace import Workspace
+    from napari_tissue_dynamics.widgets.state.workspace import Key, Workspace
 
 SWATCH = 14
 ROWS_SHOWN = 9
@@ -116,6 +116,6 @@ def see_fate(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> bo
     return True
 
 
-def is_fate(key: str) -> bool:
+def is_fate(key: Key) -> bool:
     """Return whether a layer of ours shows fates."""
-    return key in (MIXED, TERMINAL) or key.startswith(ONE.format(name=""))
+    return key in (MIXED, TERMINAL) or str(key).startswith(ONE.format(name=""))

@@ -78,7 +78,7 @@ class LivePreview:
 
     def end(self) -> None:
         """Take the layers away and show again what they stood for."""
-        _viewer.remove(self._viewer, self._workspace, lambda key: key.startswith(_viewer.RUNNING))
+        _viewer.remove(self._viewer, self._workspace, lambda key: str(key).startswith(_viewer.RUNNING))
         for layer in self._viewer.layers:
             if str(layer.unique_id) in self._hidden:
                 layer.visible = True
@@ -101,12 +101,7 @@ class LivePreview:
         covered = ARROWS if self._arrows_only else (*CELLS, *ARROWS)
         earlier = {name: _viewer.find(self._viewer, self._workspace, name) for name in covered}
         if not self._arrows_only and all(layer is None for layer in earlier.values()):
-            self._hide(
-                layer
-                for key in self._workspace.layer_ids
-                if _viewer.rank(key) in (_viewer.CELLS, _viewer.RESULT)
-                and (layer := _viewer.find(self._viewer, self._workspace, key)) is not None
-            )
+            self._hide(layer for _, layer in _viewer.colorings(self._viewer, self._workspace))
             return set(self._first_seen)
         seen = {name for name, layer in earlier.items() if layer is not None and layer.visible}
         self._hide(layer for layer in earlier.values() if layer is not None)

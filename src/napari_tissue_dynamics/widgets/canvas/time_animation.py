@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Points
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.layers.time_animation import Lit
-    from napari_tissue_dynamics.widgets.state.workspace import Workspace
+    from napari_tissue_dynamics.widgets.state.workspace import Key, Workspace
 
 SECONDS = 8.0
-CELLS_OR_RESULT = (_viewer.CELLS, _viewer.RESULT)
 
 
 class TimeFilm(QWidget):
@@ -44,7 +42,7 @@ class TimeFilm(QWidget):
         super().__init__(parent)
         self._viewer, self._workspace = viewer, workspace
         self._base: NDArray[np.float32] | None = None
-        self._hidden: list[str] = []
+        self._hidden: list[Key] = []
         self.player = Player("cells over time", SECONDS)
         self.lit = QComboBox()
         self.lit.addItems(["up to now", "only now"])
@@ -117,11 +115,7 @@ class TimeFilm(QWidget):
         self.all_button.setEnabled(True)
         self._workspace.legend_changed.emit()
 
-    def _seen(self, n_cells: int) -> list[tuple[str, Layer]]:
+    def _seen(self, n_cells: int) -> list[tuple[Key, Layer]]:
         """Return keys and layers of ours that show every cell and can be seen, bottom first."""
-        ours = [(_viewer.key_of(self._workspace, layer), layer) for layer in self._viewer.layers if layer.visible]
-        return [
-            (key, layer)
-            for key, layer in ours
-            if key and _viewer.rank(key) in CELLS_OR_RESULT and isinstance(layer, Points) and len(layer.data) == n_cells
-        ]
+        seen = list(_viewer.whole_tissue(self._viewer, n_cells))
+        return [(key, layer) for key, layer in _viewer.colorings(self._viewer, self._workspace) if layer in seen]

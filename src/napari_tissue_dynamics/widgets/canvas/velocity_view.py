@@ -88,8 +88,7 @@ def _bring_in_sight(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
 
     if not any(map(shown, _viewer.ARROW_LAYERS)):
         show_first(_viewer.ARROW_LAYERS)
-    colored = [key for key in workspace.layer_ids if _viewer.rank(key) in (_viewer.CELLS, _viewer.RESULT)]
-    if not any(map(shown, colored)):
+    if not any(layer.visible for _, layer in _viewer.colorings(viewer, workspace)):
         show_first(("latent time", "cells"))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Layer, Points, Shapes, Vectors
 
-from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.axes import KEY, PLUGIN
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
 from napari_tissue_dynamics.layers.images import LIGHT, brightness
 from napari_tissue_dynamics.layers.rings import MARKS, REACH, REGIONS, SENDERS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import napari
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.widgets.state.workspace import Workspace
+    from napari_tissue_dynamics.widgets.state.workspace import Key, Workspace
 
 KEPT = {"points": ("size", "symbol"), "vectors": ("edge_width", "length", "vector_style")}
 """What else a person may have changed in a layer, by kind."""
@@ -39,9 +39,9 @@ RUNNING = "running: "
 """What keys and names of layers begin with that show a fit which is not done."""
 
 
-def rank(key: str) -> int:
+def rank(key: Key) -> int:
     """Return where a layer belongs in the stack: image, cells, results, arrows on a grid, arrows on cells."""
-    if key.startswith("histology"):
+    if str(key).startswith("histology"):
         return IMAGE
     ranks = {
         "cells": CELLS,
@@ -53,10 +53,16 @@ def rank(key: str) -> int:
         "true movement": ARROWS,
         **dict.fromkeys((SENDERS, REACH, MARKS, REGIONS), ARROWS),
     }
-    return ranks.get(key.removeprefix(RUNNING), RESULT)
+    return ranks.get(str(key).removeprefix(RUNNING), RESULT)
 
 
-def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> Layer | None:
+def own_key(options: dict[str, Any]) -> Key:
+    """Return what a layer tuple shows: the key in its metadata, else its name."""
+    key: Key = options.get("metadata", {}).get(PLUGIN, {}).get(KEY, options["name"])
+    return key
+
+
+def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: Key) -> Layer | None:
     """Return the layer that shows ``key``, None if it was never drawn or the user deleted it."""
     wanted = workspace.layer_ids.get(key)
     if wanted is None:
@@ -64,7 +70,7 @@ def find(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> Layer 
     return next((layer for layer in viewer.layers if str(layer.unique_id) == wanted), None)
 
 
-def key_of(workspace: Workspace, layer: Layer | None) -> str:
+def key_of(workspace: Workspace, layer: Layer | None) -> Key:
     """Return what a layer of ours shows, empty for other layers."""
     wanted = "" if layer is None else str(layer.unique_id)
     return next((key for key, layer_id in workspace.layer_ids.items() if layer_id == wanted), "")
@@ -75,7 +81,7 @@ def show(
     workspace: Workspace,
     data: tuple[Any, dict[str, Any], str],
     *,
-    key: str = "",
+    key: Key = "",
     visible: bool = True,
 ) -> Layer:
     """Draw a layer tuple; a layer drawn before for the same key is replaced at its place.
@@ -87,7 +93,7 @@ def show(
     data
         ``(array, options, kind)``.
     key
-        What the layer shows, its first name when empty; at most one of our layers shows it.
+        What the layer shows; when empty the key in the metadata, or the name; at most one of our layers shows it.
     visible
         Whether a layer that is new can be seen at once. A replaced layer hands on its name, visibility, opacity
         and the like instead, as the person left them.
@@ -97,7 +103,7 @@ def show(
     The layer.
     """
     array, given, kind = data
-    key = key or given["name"]
+    key = key or own_key(given)
     old = find(viewer, workspace, key)
     layer = Layer.create(
         array,
@@ -124,7 +130,7 @@ def present(
     workspace: Workspace,
     data: tuple[Any, dict[str, Any], str],
     *,
-    key: str = "",
+    key: Key = "",
     over_arrows: bool = False,
 ) -> Layer:
     """Draw a layer of colored cells as the one that is looked at: shown, active, other colorings out of sight.
@@ -136,7 +142,7 @@ def present(
     over_arrows
         Whether arrows make way, see :func:`make_way`.
     """
-    key = key or data[1]["name"]
+    key = key or own_key(data[1])
     with same_selection(viewer):
         layer = show(viewer, workspace, data, key=key)
         if over_arrows:
@@ -150,6 +156,12 @@ def activate(viewer: napari.viewer.Viewer, layer: Layer) -> None:
     """Show a layer and make it the one that is looked at."""
     layer.visible = True
     viewer.layers.selection.active = layer
+
+
+def colorings(viewer: napari.viewer.Viewer, workspace: Workspace) -> list[tuple[Key, Layer]]:
+    """Return keys and layers of ours that color the cells, bottom first."""
+    ours = [(key_of(workspace, layer), layer) for layer in viewer.layers]
+    return [(key, layer) for key, layer in ours if key and rank(key) in (CELLS, RESULT)]
 
 
 def whole_tissue(viewer: napari.viewer.Viewer, n_cells: int) -> Iterator[Points]:
@@ -230,7 +242,7 @@ def same_selection(viewer: napari.viewer.Viewer) -> Iterator[None]:
         viewer.layers.selection = before
 
 
-def _marked(options: dict[str, Any], key: str, workspace: Workspace) -> dict[str, Any]:
+def _marked(options: dict[str, Any], key: Key, workspace: Workspace) -> dict[str, Any]:
     """Return the metadata of a layer tuple with its key, where its tissue came from and whose it is."""
     metadata = dict(options.get("metadata", {}))
     ours = {"key": key, "source": source_of(workspace), "workspace": workspace.token}
@@ -249,7 +261,7 @@ def _kept(old: Layer | None, array: Any, kind: str) -> dict[str, Any]:
     return kept
 
 
-def remove(viewer: napari.viewer.Viewer, workspace: Workspace, wanted: Callable[[str], bool]) -> None:
+def remove(viewer: napari.viewer.Viewer, workspace: Workspace, wanted: Callable[[Key], bool]) -> None:
     """Take away those of our layers whose key is ``wanted``."""
     for key in [key for key in workspace.layer_ids if wanted(key)]:
         layer = find(viewer, workspace, key)
@@ -258,12 +270,11 @@ def remove(viewer: napari.viewer.Viewer, workspace: Workspace, wanted: Callable[
         del workspace.layer_ids[key]
 
 
-def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys: Iterable[str]) -> None:
+def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys: Iterable[Key]) -> None:
     """Show one coloring of the cells at a time: hide cells and results that are not among ``keys``."""
     kept = set(keys)
-    for key in workspace.layer_ids:
-        layer = find(viewer, workspace, key)
-        if layer is not None and rank(key) in (CELLS, RESULT) and layer.visible != (key in kept):
+    for key, layer in colorings(viewer, workspace):
+        if layer.visible != (key in kept):
             layer.visible = key in kept  # draws the layer anew even where nothing changes
 
 
@@ -336,7 +347,7 @@ def source_of(workspace: Workspace) -> str:
     return "" if workspace.tissue is None else workspace.tissue.source
 
 
-def _place(viewer: napari.viewer.Viewer, workspace: Workspace, key: str) -> int:
+def _place(viewer: napari.viewer.Viewer, workspace: Workspace, key: Key) -> int:
     """Return the index for a new layer: above our layers of the same or a lower rank, below the others."""
     ranks = {layer_id: rank(other) for other, layer_id in workspace.layer_ids.items()}
     places = [(i, ranks.get(str(layer.unique_id))) for i, layer in enumerate(viewer.layers)]

@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from napari_tissue_dynamics.data.regulation_field import LayerKey
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -229,7 +230,7 @@ class Picture:
             self.take("latent time", self.steer, ["latent time", "velocity"])
         for gene in () if workspace.regulation is None else workspace.regulation.genes:
             self.travlr.show_beta(gene.target, gene.strongest)
-            self.take(f"beta {gene.target}", self.travlr, [f"beta {gene.target} ← {gene.strongest}"])
+            self.take(f"beta {gene.target}", self.travlr, [str(LayerKey("beta", gene.target, gene.strongest))])
 
     def take(self, name: str, dock: QWidget, visible: Sequence[str]) -> Path:
         """Show the named layers over the histology, bring a dock to the front and save the window as a picture."""

@@ -167,12 +167,8 @@ class EmbeddingDock(Dock):
 
     def _colored(self, n_cells: int) -> Layer | None:
         """Return the layer of all cells that is on top of those that can be seen."""
-        wanted = (_viewer.CELLS, _viewer.RESULT)
-        for layer in _viewer.whole_tissue(self.viewer, n_cells):
-            key = _viewer.key_of(self.workspace, layer)
-            if key and _viewer.rank(key) in wanted:
-                return layer
-        return None
+        ours = [layer for _, layer in _viewer.colorings(self.viewer, self.workspace)]
+        return next((layer for layer in _viewer.whole_tissue(self.viewer, n_cells) if layer in ours), None)
 
     def _show_arrows(self, *_: object) -> None:
         grid = None if self._picture is None or not self.arrows.isChecked() else self._picture.grid

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import Progress, Steps, StopToken
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
-ARROW = " ← "
 FATE = "fate "
 SHOWN = "region table"
 """Key of the layer that shows the gene or result of a chosen row."""
@@ -193,7 +192,7 @@ class RegionsDock(Dock):
         if data is None:
             return
         self.clear_error()
-        key = data[1]["name"] if self.shown.currentText() == BETAS else SHOWN
+        key = "" if self.shown.currentText() == BETAS else SHOWN
         _viewer.remove(self.viewer, self.workspace, lambda other: other == SHOWN)
         _viewer.present(self.viewer, self.workspace, data, key=key)
         open_legend(self.viewer)
@@ -238,8 +237,9 @@ def _layer_of(workspace: Workspace, table: str, name: str) -> LayerData | None:
         expression = column(expression_of_genes(tissue, [tissue.gene_index(name)]), 0)
         return value_points(tissue, expression, name=name, kind="gene")
     if table == BETAS:
-        target, _, modulator = name.partition(ARROW)
-        return None if workspace.regulation is None else beta_points(tissue, workspace.regulation[target], modulator)
+        regulation = workspace.regulation
+        key = None if regulation is None else regulation.betas.get(name)
+        return None if regulation is None or key is None else beta_points(tissue, regulation[key.target], key.modulator)
     fate = workspace.fate
     if fate is not None and name.startswith(FATE) and name.removeprefix(FATE) in fate.names:
         return fate_points(tissue, fate, name.removeprefix(FATE))

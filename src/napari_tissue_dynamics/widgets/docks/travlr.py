@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
 from napari_tissue_dynamics.data.io.action_log import REGULATION
-from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, RegulationField
+from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, LayerKey, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
 from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError
@@ -190,8 +190,8 @@ class TravlrDock(Dock):
 
     def _draw_first(self, field: RegulationField) -> None:
         """Draw anew every beta that is on show, those of genes that are gone excepted, or else the first."""
-        fitted = {f"beta {gene.target} ← {name}": (gene, name) for gene in field.genes for name in _names(gene)}
-        _viewer.remove(self.viewer, self.workspace, lambda key: key.startswith("beta ") and key not in fitted)
+        fitted = {LayerKey("beta", gene.target, name): (gene, name) for gene in field.genes for name in _names(gene)}
+        _viewer.remove(self.viewer, self.workspace, lambda key: isinstance(key, LayerKey) and key not in fitted)
         shown = [key for key in self.workspace.layer_ids if key in fitted]
         for key in shown:
             gene, name = fitted[key]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.io.file_contents import Contents
     from napari_tissue_dynamics.data.io.read import ReadOptions
     from napari_tissue_dynamics.data.io.table import Source
-    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.regulation_field import LayerKey, RegulationField
     from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
     from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
     from napari_tissue_dynamics.layers.coloring import Coloring
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 IN_MEMORY = "an AnnData in memory"
 """Where a tissue without a file comes from, in the log; to do it again a file is named."""
+
+Key: TypeAlias = "str | LayerKey"
+"""What a layer of ours shows."""
 
 
 class Workspace:
@@ -135,7 +138,7 @@ class Workspace:
         self.regulation_config: TravlrConfig | None = None
         self.runs: tuple[Run, ...] = ()
         self.running = ""
-        self.layer_ids: dict[str, str] = {}
+        self.layer_ids: dict[Key, str] = {}
         self.legend_opened = False
         self.current_cell: int | None = None
         self.selection: NDArray[np.bool_] | None = None
