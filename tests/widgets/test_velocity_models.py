@@ -17,9 +17,10 @@ from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.forms.model_form import STEER, ModelForm
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 from napari_tissue_dynamics.workflow.replay import replay_steps
 
 LIGHT = {"n_top_genes": 40, "min_shared_counts": 0}
@@ -37,7 +38,7 @@ def dock(open_dock, viewer, workspace, tissue, file):
     dock = open_dock(VelocityDock)
     dock.resize(320, 600)
     dock.show()
-    show_tissue(viewer, workspace, Opened(tissue, file, contents(file)))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, file, contents(file)))
     return dock
 
 
@@ -146,7 +147,7 @@ def test_velocities_of_the_file_are_taken_back(dock, viewer, workspace, tissue, 
     assert not dock.stored_button.isVisible()  # there are none in it yet
     fitted = workflow.kinetics(tissue, KineticsConfig(**LIGHT))
     saved = workflow.save(tmp_path / "saved.h5ad", tissue, source=file, velocity=fitted)
-    show_tissue(viewer, workspace, Opened(tissue, saved, contents(saved)))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, saved, contents(saved)))
     assert dock.stored_button.isVisible()
     press(dock.stored_button, qtbot)
     finish(dock)
@@ -161,7 +162,7 @@ def test_velocities_of_other_cells_are_refused(dock, viewer, workspace, tissue, 
     fitted = workflow.kinetics(tissue, KineticsConfig(model="steady_state", **LIGHT))
     saved = workflow.save(tmp_path / "saved.h5ad", tissue, source=file, velocity=fitted)
     some = tissue.select_cells(np.arange(100))
-    show_tissue(viewer, workspace, Opened(some, saved, contents(saved)))
+    show_tissue(viewer, workspace, OpenedTissue(some, saved, contents(saved)))
     press(dock.stored_button, qtbot)
     finish(dock)
     assert "250 cells, but 100 cells are loaded" in dock.message.text()

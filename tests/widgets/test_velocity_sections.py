@@ -19,11 +19,12 @@ from napari_tissue_dynamics.layers.vectors import arrow_opacity
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.widgets.canvas.legend_dock import LegendDock
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.forms.root_form import CELLS, NOTHING, STAGE, TYPE
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.plots.legend import ArrowKeyView, arrow_key_of
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 from napari_tissue_dynamics.workflow import VelocityPreview, velocity
 
 
@@ -47,7 +48,7 @@ def file(simulated, tmp_path):
 @pytest.fixture
 def dock(open_dock, viewer, workspace, tissue, file, tiny_steer):
     dock = open_dock(VelocityDock)
-    show_tissue(viewer, workspace, Opened(tissue, file, contents(file)))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, file, contents(file)))
     dock.form.set_value(tiny_steer)
     return dock
 

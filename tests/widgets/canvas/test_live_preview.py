@@ -8,9 +8,10 @@ from napari_tissue_dynamics.layers.vectors import CELL_ARROW_ON_LIGHT
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import LegendDock
 from napari_tissue_dynamics.widgets.canvas.live_preview import LivePreview
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.plots.legend import arrow_color_of
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 from napari_tissue_dynamics.workflow import VelocityPreview
 
 FIRST_SEEN = ("velocity", "latent time")
@@ -27,7 +28,7 @@ def preview(tissue, seed=0):
 
 @pytest.fixture
 def shown(viewer, workspace, tissue):
-    show_tissue(viewer, workspace, Opened(tissue, None, None))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     return viewer
 
 

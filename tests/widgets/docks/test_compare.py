@@ -9,8 +9,9 @@ from qtpy.QtCore import Qt
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.compare import CompareDock
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def dock(open_dock, viewer, workspace, tissue, result, half_reversed):
     dock = open_dock(CompareDock)
     dock.resize(340, 700)
     dock.show()
-    show_tissue(viewer, workspace, Opened(tissue, None, None))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     workspace.set_velocity(result)
     assert "not yet two" in dock.panel.button.toolTip()
     workspace.set_velocity(half_reversed)

@@ -10,6 +10,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.docks.direction import STAGE, DirectionDock
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_stages_of_a_file_are_offered(dock, workspace, tissue_file, simulated, t
     adata.obs["day"] = np.round(simulated.truth.time / 5).astype(int).astype(str)
     adata.obs["day"] = "day " + adata.obs["day"].astype(str)
     adata.write_h5ad(path)
-    workspace.set_tissue(simulated.tissue, path, contents(path))
+    workspace.set_tissue(OpenedTissue(simulated.tissue, path, contents(path)))
     workspace.set_velocity(true_velocity)
     dock.form.kind.setCurrentText(STAGE)
     dock.form.stage.setCurrentText("day")

@@ -14,9 +14,10 @@ from napari_tissue_dynamics.layers.points import TIME_SCALE, latent_time_points
 from napari_tissue_dynamics.layers.time_animation import lit_colors
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.canvas.playback import repaint
 from napari_tissue_dynamics.widgets.docks.embedding import EmbeddingDock
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -50,7 +51,7 @@ def dock(open_dock, viewer, workspace, tissue, result, file, qtbot, finish):
     dock = open_dock(EmbeddingDock)
     dock.resize(420, 600)
     dock.show()
-    show_tissue(viewer, workspace, Opened(tissue, file, None))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, file, None))
     workspace.set_velocity(result)
     qtbot.mouseClick(dock.panel.button, LEFT)
     finish(dock)
@@ -177,7 +178,7 @@ def test_another_tissue_ends_the_picture(dock, workspace, tissue):
 
 def test_computed_when_the_file_has_none(open_dock, viewer, workspace, tissue, qtbot, finish):
     dock = open_dock(EmbeddingDock)
-    show_tissue(viewer, workspace, Opened(tissue, None, None))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     dock.method.setCurrentText("principal components")
     qtbot.mouseClick(dock.panel.button, LEFT)
     finish(dock)

@@ -23,6 +23,7 @@ from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
 from napari_tissue_dynamics.widgets.docks.explore import ExploreDock
 from napari_tissue_dynamics.widgets.forms.search_box import ENTRY
 from napari_tissue_dynamics.widgets.panels.category_panel import NAME
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 KEYS = {"down": Qt.Key.Key_Down, "up": Qt.Key.Key_Up, "enter": Qt.Key.Key_Return, "space": Qt.Key.Key_Space}
 
@@ -41,7 +42,7 @@ def rich_file(tissue_file, tissue, tmp_path_factory):
 
 @pytest.fixture
 def dock(open_dock, viewer, workspace, tissue, rich_file, qtbot):
-    workspace.set_tissue(tissue, rich_file, contents(rich_file))
+    workspace.set_tissue(OpenedTissue(tissue, rich_file, contents(rich_file)))
     _viewer.show(viewer, workspace, cell_points(tissue))
     explore = open_dock(ExploreDock)
     explore.resize(320, 600)
@@ -285,7 +286,7 @@ def test_everything_fits_into_320_pixels(dock, look_at, workspace, tissue, kind,
     if kind == "value":
         look_at("score")
     elif kind == "category":
-        workspace.set_tissue(tissue.with_(cell_types=long), workspace.source, workspace.contents)
+        workspace.set_tissue(OpenedTissue(tissue.with_(cell_types=long), workspace.source, workspace.contents))
         look_at(long.name)
     qtbot.wait(50)
     assert dock.width() == 320

@@ -18,10 +18,11 @@ from napari_tissue_dynamics.data.io.read_results import read_provenance
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.fate import FateDock
 from napari_tissue_dynamics.widgets.docks.load import LoadDock
 from napari_tissue_dynamics.widgets.forms.terminal_form import PICKED, TYPES
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def dock(open_dock, viewer, workspace, branching, fitted):
     dock = open_dock(FateDock)
     dock.resize(320, 600)
     dock.show()
-    show_tissue(viewer, workspace, Opened(branching.tissue, None, None))
+    show_tissue(viewer, workspace, OpenedTissue(branching.tissue, None, None))
     workspace.set_velocity(fitted)
     return dock
 
@@ -156,7 +157,7 @@ def test_states_of_another_column(dock, viewer, workspace, branching, fitted, qt
     order = np.argsort(np.argsort(branching.truth.time))
     adata.obs["stage"] = pd.Categorical(np.array(["first", "second", "third"])[order * 3 // len(order)])
     adata.write_h5ad(path)
-    show_tissue(viewer, workspace, Opened(tissue, path, contents(path)))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, path, contents(path)))
     workspace.set_velocity(fitted)
     choose(dock.terminal.kind, TYPES, qtbot)
     choose(dock.terminal.column, "stage", qtbot)
@@ -222,7 +223,7 @@ def test_saved_fates_are_taken_back(dock, viewer, workspace, branching, fitted, 
     load.save(tmp_path / "saved.h5ad")
     finish(load)
     saved = tmp_path / "saved.h5ad"
-    show_tissue(viewer, workspace, Opened(branching.tissue, saved, contents(saved)))
+    show_tissue(viewer, workspace, OpenedTissue(branching.tissue, saved, contents(saved)))
     assert workspace.fate is None
     assert dock.stored_button.isVisible()
     press(dock.stored_button, qtbot)
@@ -232,7 +233,7 @@ def test_saved_fates_are_taken_back(dock, viewer, workspace, branching, fitted, 
     np.testing.assert_allclose(workspace.fate.probabilities, found.probabilities, atol=1e-6)
     assert viewer.layers["fates"].visible
     assert "FateConfig" in read_provenance(saved)["provenance"]["settings"]
-    show_tissue(viewer, workspace, Opened(branching.tissue.select_cells(np.arange(50)), saved, contents(saved)))
+    show_tissue(viewer, workspace, OpenedTissue(branching.tissue.select_cells(np.arange(50)), saved, contents(saved)))
     press(dock.stored_button, qtbot)
     finish(dock)
     assert "50 cells are loaded" in dock.message.text()

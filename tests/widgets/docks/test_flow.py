@@ -12,10 +12,11 @@ from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.layers.layer_sets import velocity_layers
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.canvas.playback import Player
 from napari_tissue_dynamics.widgets.docks.flow import FlowDock
 from napari_tissue_dynamics.widgets.plots.legend import legend_of
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def result(simulated):
 @pytest.fixture
 def dock(open_dock, viewer, workspace, tissue, result):
     dock = open_dock(FlowDock)
-    show_tissue(viewer, workspace, Opened(tissue, None, None))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     workspace.set_velocity(result)
     for data in velocity_layers(tissue, result.field, result.arrows, result.grid, result.spread):
         _viewer.show(viewer, workspace, data, visible=data[1]["name"] in ("velocity", "latent time"))

@@ -10,8 +10,9 @@ from napari_tissue_dynamics.data.tissue import column
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.layers.colors import color_table
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.gene_trends import VELOCITY, GeneTrendsDock
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def dock(open_dock, viewer, workspace, tissue, result, qtbot, finish):
     dock = open_dock(GeneTrendsDock)
     dock.resize(340, 700)
     dock.show()
-    show_tissue(viewer, workspace, Opened(tissue, None, None))
+    show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     workspace.set_velocity(result)
     dock.number.setValue(12)
     qtbot.mouseClick(dock.panel.button, Qt.MouseButton.LeftButton)

@@ -21,6 +21,7 @@ from napari_tissue_dynamics.widgets.forms.read_form import NONE
 from napari_tissue_dynamics.widgets.forms.regulators_form import FROM_FILE
 from napari_tissue_dynamics.widgets.forms.root_form import CELLS, STOPPED
 from napari_tissue_dynamics.widgets.state import remembered as _last
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_run_that_was_stopped_goes_on_with_its_own_settings(
 ):
     path = tmp_path / "t.h5ad"
     write_h5ad(path, tissue)
-    workspace.set_tissue(tissue, path)
+    workspace.set_tissue(OpenedTissue(tissue, path))
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
     monkeypatch.setattr("napari_tissue_dynamics.steer.checkpoint.WRITE_SECONDS", 0.0)
     config = replace(tiny_steer, velocity_epochs=400, patience=400, n_genes=30)
@@ -194,7 +195,7 @@ def test_run_that_was_stopped_goes_on_with_its_own_settings(
 
 def test_file_that_is_no_state_is_one_sentence(tmp_path, tissue, open_dock, workspace):
     path = tmp_path / "t.h5ad"
-    workspace.set_tissue(tissue, path)
+    workspace.set_tissue(OpenedTissue(tissue, path))
     dock = open_dock(VelocityDock)
     (tmp_path / "t.steer.safetensors").write_bytes(b"nothing")
     dock.resume()

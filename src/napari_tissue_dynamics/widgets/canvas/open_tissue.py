@@ -3,63 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.layers.layer_sets import tissue_layers
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.samples import SAMPLE, sample
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import napari
 
-    from napari_tissue_dynamics.analysis.image.alignment import ImageCheck
-    from napari_tissue_dynamics.analysis.readiness.readiness import Readiness
     from napari_tissue_dynamics.data.io import ReadOptions
-    from napari_tissue_dynamics.data.io.file_contents import Contents
     from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Steps, StopToken
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 
-class Opened(NamedTuple):
-    """A tissue, the file or AnnData it came from, what else is in it, where images show tissue, what fits will find.
-
-    There is no source for a sample. The last is how the source was read, None for the best guess.
-    """
-
-    tissue: Tissue
-    source: Source | None
-    contents: Contents | None
-    images: ImageCheck | None = None
-    readiness: Readiness | None = None
-    options: ReadOptions | None = None
-
-    @property
-    def path(self) -> Path | None:
-        """The file that the tissue came from, None where there is none."""
-        return self.source if isinstance(self.source, Path) else None
-
-
 def opening(source: Source, options: ReadOptions | None = None) -> Steps:
-    """Return the steps that read a file or an AnnData, or simulate the sample, to an :class:`Opened`."""
+    """Return the steps that read a file or an AnnData, or simulate the sample, to an :class:`OpenedTissue`."""
     if isinstance(source, str):
         return _simulating if source == SAMPLE else _reading(Path(source).expanduser(), options)
     return _reading(source, options)
 
 
-def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Opened) -> None:
+def show_tissue(viewer: napari.viewer.Viewer, workspace: Workspace, opened: OpenedTissue) -> None:
     """Make a tissue that of the workspace and draw it in place of the one before."""
     layers = tissue_layers(opened.tissue)
     names = {options["name"] for _, options, _ in layers}
     another = opened.path is None or opened.path != workspace.path
     covered = _viewer.shows_result(viewer, workspace)
     _viewer.remove(viewer, workspace, lambda key: another or key not in names)
-    workspace.set_tissue(*opened)
+    workspace.set_tissue(opened)
     _viewer.adopt(viewer, workspace)
     for data in layers:
         layer = _viewer.show(viewer, workspace, data)
@@ -82,7 +61,7 @@ def shown_source(viewer: napari.viewer.Viewer) -> str:
 
 
 def _reading(source: Source, options: ReadOptions | None) -> Steps:
-    def steps(stop: StopToken) -> Generator[Progress, None, Opened]:
+    def steps(stop: StopToken) -> Generator[Progress, None, OpenedTissue]:
         from napari_tissue_dynamics.analysis.image.alignment import image_check
         from napari_tissue_dynamics.analysis.readiness.readiness import readiness_steps
         from napari_tissue_dynamics.data.io import ReadOptions, from_anndata, read_h5ad
@@ -97,7 +76,7 @@ def _reading(source: Source, options: ReadOptions | None) -> Steps:
             yield Progress("Finding the tissue in the image", 8, 10, 0.8)
         images = image_check(tissue, source)
         report = yield from part_of(readiness_steps(source, options or ReadOptions(), stop, tissue=tissue), 0.9, 1)
-        return Opened(tissue, source, found, images, report, options)
+        return OpenedTissue(tissue, source, found, images, report, options)
 
     return steps
 
@@ -109,11 +88,11 @@ def load_units() -> None:
     pint.Unit("um")
 
 
-def _simulating(stop: StopToken) -> Generator[Progress, None, Opened]:
+def _simulating(stop: StopToken) -> Generator[Progress, None, OpenedTissue]:
     from napari_tissue_dynamics.analysis.image.alignment import image_check
     from napari_tissue_dynamics.analysis.readiness.readiness import tissue_readiness_steps
 
     yield Progress("Simulating a tissue", 0, 1, 0.0)
     tissue = sample()
     report = yield from part_of(tissue_readiness_steps(tissue, stop), 0.5, 1)
-    return Opened(tissue, None, None, image_check(tissue), report)
+    return OpenedTissue(tissue, None, None, image_check(tissue), report)

@@ -14,9 +14,9 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.widgets.canvas.fate_view import draw_fates
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, opening, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import opening, show_tissue
 from napari_tissue_dynamics.widgets.canvas.velocity_view import draw_velocity
-from napari_tissue_dynamics.widgets.state.workspace import workspace_of
+from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue, workspace_of
 
 if TYPE_CHECKING:
     import napari
@@ -66,17 +66,17 @@ def view_tissue(
     return viewer
 
 
-def _opened(data: Source | Tissue, options: ReadOptions | None) -> Opened:
+def _opened(data: Source | Tissue, options: ReadOptions | None) -> OpenedTissue:
     if isinstance(data, Tissue):
         from napari_tissue_dynamics.analysis.image.alignment import image_check
         from napari_tissue_dynamics.analysis.readiness.readiness import tissue_readiness_steps
 
-        return Opened(data, None, None, image_check(data), drained(tissue_readiness_steps(data)))
+        return OpenedTissue(data, None, None, image_check(data), drained(tissue_readiness_steps(data)))
     source = Path(data).expanduser().absolute() if isinstance(data, (str, Path)) else data
     return drained(opening(source, options)(threading.Event()))
 
 
-def _take_results(viewer: napari.viewer.Viewer, workspace: Workspace, opened: Opened) -> None:
+def _take_results(viewer: napari.viewer.Viewer, workspace: Workspace, opened: OpenedTissue) -> None:
     """Take up the velocity, fates and betas that lie beside a tissue; what does not fit it is told and left out."""
     if opened.source is None or opened.contents is None:
         return

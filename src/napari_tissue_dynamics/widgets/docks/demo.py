@@ -207,10 +207,11 @@ class Picture:
     ) -> None:
         """Show a tissue and its results, each with its settings, as the docks do."""
         from napari_tissue_dynamics.data.io.file_contents import contents
-        from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, show_tissue
+        from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
+        from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
         found = None if source is None else contents(source)
-        show_tissue(self.viewer, self.load.workspace, Opened(tissue, source, found))
+        show_tissue(self.viewer, self.load.workspace, OpenedTissue(tissue, source, found))
         (result, steer), (field, travlr) = velocity, regulation
         self.steer.form.set_value(steer)
         self.travlr.form.set_value(travlr)

@@ -16,7 +16,7 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import category_points, value_points
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.open_tissue import Opened, opening, show_tissue
+from napari_tissue_dynamics.widgets.canvas.open_tissue import opening, show_tissue
 from napari_tissue_dynamics.widgets.forms.color_box import ColorBox
 from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
     from napari_tissue_dynamics.progress import Steps, StopToken
+    from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
 
 REPORT_HEIGHT = 200
 """Of the readiness report, in pixels; longer reports scroll."""
@@ -207,7 +208,7 @@ class LoadDock(Dock):
         if any(each.stops and each.concerns == "opening" for each in report.problems):
             self.readiness.expand(animate=False)
 
-    def _loaded(self, opened: Opened) -> None:
+    def _loaded(self, opened: OpenedTissue) -> None:
         self.options.collapse(animate=False)
         if opened.path is not None and opened.contents is not None:
             self._looked = opened.path, opened.contents

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 import weakref
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,39 @@ IN_MEMORY = "an AnnData in memory"
 
 Key: TypeAlias = "str | LayerKey"
 """What a layer of ours shows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedTissue:
+    """A tissue and what was found out when it was opened.
+
+    Parameters
+    ----------
+    tissue
+        The cells.
+    source
+        The file or AnnData it came from, None for a sample or a tissue in memory.
+    contents
+        What else is in the source, or None.
+    image_check
+        Where the images of the tissue show tissue, to judge how they lie, or None.
+    readiness
+        What the source holds for a fit and what stands in its way, or None.
+    options
+        Which parts of the source were read as what, None for the best guess.
+    """
+
+    tissue: Tissue
+    source: Source | None = None
+    contents: Contents | None = None
+    image_check: ImageCheck | None = None
+    readiness: Readiness | None = None
+    options: ReadOptions | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the tissue came from, None where there is none."""
+        return self.source if isinstance(self.source, Path) else None
 
 
 class Workspace:
@@ -157,18 +190,11 @@ class Workspace:
         """The file that the tissue came from, None where there is none."""
         return self.source if isinstance(self.source, Path) else None
 
-    def set_tissue(
-        self,
-        tissue: Tissue,
-        source: Source | None = None,
-        contents: Contents | None = None,
-        image_check: ImageCheck | None = None,
-        readiness: Readiness | None = None,
-        options: ReadOptions | None = None,
-    ) -> None:
+    def set_tissue(self, opened: OpenedTissue | Tissue) -> None:
         """Replace the tissue; results on the previous one are dropped with it."""
-        self.tissue, self.source, self.contents = tissue, source, contents
-        self.image_check, self.readiness, self.read_options = image_check, readiness, options
+        opened = opened if isinstance(opened, OpenedTissue) else OpenedTissue(opened)
+        self.tissue, self.source, self.contents = opened.tissue, opened.source, opened.contents
+        self.image_check, self.readiness, self.read_options = opened.image_check, opened.readiness, opened.options
         self.velocity = self.regulation = self.fate = None
         self.runs = ()
         self.velocity_config = self.regulation_config = self.velocity_model = self.fate_config = None
@@ -178,8 +204,8 @@ class Workspace:
         self.undo.clear()
         self.queue.clear()
         self.log = ActionLog()
-        place = IN_MEMORY if self.path is None and source is not None else self.path
-        self.log.add(LOAD, path=place, options=options, cells=tissue.n_cells, genes=tissue.n_genes)
+        place = IN_MEMORY if self.path is None and self.source is not None else self.path
+        self.log.add(LOAD, path=place, options=opened.options, cells=opened.tissue.n_cells, genes=opened.tissue.n_genes)
         self.tissue_changed.emit()
         self.velocity_changed.emit()
         self.fate_changed.emit()
