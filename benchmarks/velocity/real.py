@@ -12,10 +12,10 @@ from pathlib import Path
 
 import anndata
 import numpy as np
+from direction_metrics import cross_boundary_direction
 from scipy import sparse
 
 from napari_tissue_dynamics.analysis.arrows.projection import project
-from napari_tissue_dynamics.analysis.validation.benchmark_metrics import cross_boundary_direction
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.graph.neighbors import knn
 

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows import transitions
-from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import direction_spread, direction_spread_steps
+from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import direction_spread_steps
 from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import candidates, project
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.progress import run_to_end
+
+
+def direction_spread(field, *rest, **more):
+    return run_to_end(direction_spread_steps(ArrowInputs.of(field), *rest, **more))
 
 
 def slow_spread(field, positions, neighbors, draws):

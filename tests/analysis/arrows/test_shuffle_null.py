@@ -6,9 +6,13 @@ import pytest
 from napari_tissue_dynamics.analysis.arrows import transitions
 from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import project
-from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null, arrow_null_steps
+from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null_steps
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.progress import run_to_end
+
+
+def arrow_null(field, *rest, **more):
+    return run_to_end(arrow_null_steps(ArrowInputs.of(field), *rest, **more))
 
 
 def slow_lengths(field, positions, graph, velocity):

@@ -1,12 +1,21 @@
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import candidates, project
 from napari_tissue_dynamics.analysis.validation import direction_check as module
-from napari_tissue_dynamics.analysis.validation.direction_check import direction_check
+from napari_tissue_dynamics.analysis.validation.direction_check import direction_check_steps
 from napari_tissue_dynamics.analysis.validation.expected_order import NamedOrder
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import run_to_end
+
+
+def direction_check(field, *rest, **more):
+    return run_to_end(direction_check_steps(ArrowInputs.of(field), *rest, **more))
 
 
 def walking(rng, signal=1.0, noise=0.5, n_cells=300, n_genes=80):
@@ -51,8 +60,8 @@ def test_scores_equal_the_slow_loop(rng):
 
 
 def test_arrow_score_is_that_of_the_drawn_arrows(rng):
-    from napari_tissue_dynamics.analysis.validation.benchmark_metrics import cross_boundary_direction
-
+    benchmarks = Path(__file__).parents[3] / "benchmarks/velocity"
+    cross_boundary_direction = runpy.run_path(str(benchmarks / "direction_metrics.py"))["cross_boundary_direction"]
     field, positions, order = walking(rng, noise=2.0)
     drawn = project(field, positions, k=15)
     check = checked(field, positions, order, shuffles=5)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, gene_draws
-from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.transitions import blocks, centered, signed_odds
-from napari_tissue_dynamics.progress import Progress, run_to_end
+from napari_tissue_dynamics.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
     from napari_tissue_dynamics.progress import StopToken
 
 
@@ -37,18 +36,6 @@ class DirectionSpread:
 
     agreement: NDArray[np.float32]
     degrees: NDArray[np.float32]
-
-
-def direction_spread(
-    field: VelocityField,
-    positions: NDArray[np.float64],
-    neighbors: NDArray[np.int32],
-    *,
-    samples: int = 32,
-    seed: int = 0,
-) -> DirectionSpread:
-    """Bootstrap the directions of the arrows over genes; see :func:`direction_spread_steps`."""
-    return run_to_end(direction_spread_steps(ArrowInputs.of(field), positions, neighbors, samples=samples, seed=seed))
 
 
 def direction_spread_steps(

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import TINY, expected_steps, sign_draws
-from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.transitions import SCALE, blocks, signed_odds
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
-from napari_tissue_dynamics.progress import Progress, run_to_end
+from napari_tissue_dynamics.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
-    from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
 
     # Some cells to their cosines, (cells, k, 1 + shuffles), those of the velocity itself first.
@@ -62,20 +61,6 @@ class ArrowNull:
     def fraction_above(self) -> float:
         """Share of the cells whose arrow is above the null's 95 %; 0.05 is what noise reaches."""
         return float(self.above.mean())
-
-
-def arrow_null(
-    field: VelocityField,
-    positions: NDArray[np.float64],
-    graph: VelocityGraph,
-    *,
-    shuffle: Shuffle = "signs",
-    shuffles: int = 99,
-    seed: int = 0,
-) -> ArrowNull:
-    """Compare arrows with those of shuffled velocities; see :func:`arrow_null_steps`."""
-    inputs = ArrowInputs.of(field)
-    return run_to_end(arrow_null_steps(inputs, positions, graph, shuffle=shuffle, shuffles=shuffles, seed=seed))
 
 
 def arrow_null_steps(

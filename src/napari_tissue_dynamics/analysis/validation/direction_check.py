@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import expected_steps, sign_draws
-from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.transitions import blocks, signed_odds
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import time_agreement
 from napari_tissue_dynamics.data.velocity_checks import LEVEL
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import Progress, run_to_end
+from napari_tissue_dynamics.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import GeneDraws
+    from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
     from napari_tissue_dynamics.analysis.validation.expected_order import NamedOrder
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
@@ -110,24 +110,6 @@ class _Places:
 
     neighbors: NDArray[np.int32]
     positions: NDArray[np.float64] | None = None
-
-
-def direction_check(
-    field: VelocityField,
-    order: NamedOrder,
-    similar: NDArray[np.int32],
-    *,
-    positions: NDArray[np.float64] | None = None,
-    near: NDArray[np.int32] | None = None,
-    shuffles: int = 99,
-    seed: int = 0,
-) -> DirectionCheck:
-    """Compare a velocity with a named order; see :func:`direction_check_steps`."""
-    return run_to_end(
-        direction_check_steps(
-            ArrowInputs.of(field), order, similar, positions=positions, near=near, shuffles=shuffles, seed=seed
-        )
-    )
 
 
 def direction_check_steps(
