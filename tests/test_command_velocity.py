@@ -10,7 +10,7 @@ import pytest
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad, read_provenance
-from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.descriptions import parameter_texts, setting_types
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig
 from napari_tissue_dynamics.kinetics.root_cells import Origin
@@ -121,6 +121,6 @@ def test_every_setting_of_every_model_is_explained(capsys, monkeypatch):
     kinetic = {field.name for field in dataclasses.fields(KineticsConfig)}
     for settings, known in ((KineticsConfig, {"model", "device"}), (SteerConfig, kinetic)):
         texts = parameter_texts(settings)
-        for field in dataclasses.fields(settings):
-            assert f"--{field.name.replace('_', '-')}" in page
-            assert field.name in known or " ".join(texts[field.name].split()) in page
+        for name in setting_types(settings):
+            assert f"--{name.replace('_', '-')}" in page
+            assert name in known or " ".join(texts[name].split()) in page

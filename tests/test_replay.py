@@ -1,7 +1,6 @@
 """What was done in a window, done again without one."""
 
 import json
-from dataclasses import replace
 
 import anndata
 import numpy as np
@@ -12,10 +11,11 @@ from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import ReadOptions, write_h5ad
 from napari_tissue_dynamics.data.io.action_log import ActionLog, read_log
+from napari_tissue_dynamics.descriptions import setting_values
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
-from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
 from napari_tissue_dynamics.workflow import kinetics, origin_of, regulation_steps, save
 from napari_tissue_dynamics.workflow.replay import settings_from
@@ -118,7 +118,7 @@ def test_a_file_that_was_moved_can_be_named_and_another_is_refused(simulated, fi
 def test_settings_survive(tmp_path):
     log = ActionLog()
     options = ReadOptions(placement=Placement(flip_x=True, scale=2.0), image=tmp_path / "a.png")
-    config = replace(TravlrConfig(), waves=3)
+    config = TravlrConfig(waves=3, published=PublishedOptions(solver="path"))
     log.add("load", path=tmp_path, options=options)
     log.add("regulation", settings=config, many=np.bool_(True), targets=("a",))
     log.save(tmp_path / "log.jsonl")
@@ -127,6 +127,8 @@ def test_settings_survive(tmp_path):
 
     assert read_options_from(load.details["options"]) == options
     assert settings_from(regulation.details["settings"]) == config
+    flat = {"type": "TravlrConfig", "values": setting_values(config)}  # as logs were before there were groups
+    assert settings_from(flat) == config
     assert regulation.details["many"] is True
     assert regulation.at[:2] == "20"
     for each in (tmp_path / "log.jsonl").read_text().splitlines():

@@ -65,7 +65,7 @@ def network_estimator(context, config, shown):
     from napari_tissue_dynamics.travlr.nets.type_maps import type_maps
 
     device, place, types = pick_device(config.device), context.positions, len(context.clusters)
-    maps = type_maps(config.maps, place, context.codes, types, config.spatial_dim, config.radius)
+    maps = type_maps(config.published.maps, place, context.codes, types, config.spatial_dim, config.radius)
     every = [Niche.of(place[rows], context.neighbors[rows], maps[k], device) for k, rows in enumerate(context.members)]
     members = [rows[shown[rows]] for rows in context.members]
     seen = [Niche.of(place[rows], context.neighbors[rows], maps[k], device) for k, rows in enumerate(members)]

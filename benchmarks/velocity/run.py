@@ -61,7 +61,7 @@ def _schedule(options):
     return [
         *("--epochs", *epochs),
         *("--patience", config.patience, "--velocity-batch", config.velocity_batch),
-        *("--expert-size", config.expert_size),
+        *("--expert-size", config.published.expert_size),
     ]
 
 

@@ -19,7 +19,7 @@ from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.steer import checkpoint as module
 from napari_tissue_dynamics.steer import training
-from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.config import PublishedOptions, SteerConfig
 from napari_tissue_dynamics.steer.model_file import apply_model
 from napari_tissue_dynamics.steer.overall_progress import Journey
 from napari_tissue_dynamics.steer.training import fit, fit_steps
@@ -36,8 +36,8 @@ SHORT = SteerConfig(
     warm_up_epochs=3,
     velocity_epochs=6,
     velocity_batch=50,
-    mask_train=True,
     device="cpu",
+    published=PublishedOptions(mask_train=True),
 )
 CONFIGS = {
     "improved": SHORT,

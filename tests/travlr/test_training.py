@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import run_to_end
-from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.travlr.nets.cell_type_network import _rotated
 from napari_tissue_dynamics.travlr.nets.initial_coefficients import mean_only, r_squared
 from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso
@@ -37,10 +37,8 @@ def test_no_epochs_give_exactly_the_seed(tissue, network, kind):
         estimator="network",
         epochs=0,
         score_threshold=-100,
-        seed_estimator=kind,
-        solver="path",
-        standardize=False,
         radius=20.0,
+        published=PublishedOptions(seed_estimator=kind, solver="path", standardize=False),
     )
     found = fit(tissue, ["Axin2"], network, config)["Axin2"]
     assert found.columns == ("beta0", "beta_Sox2", "beta_Pax6", "beta_Wnt5a$Fzd2")
@@ -156,7 +154,9 @@ def test_without_types_all_cells_are_one(tissue, network):
 def test_volumes_can_be_fitted(tissue, network):
     depth = np.random.default_rng(0).uniform(0, 50, (120, 1))
     deep = tissue.with_(positions=np.hstack([tissue.positions, depth]))
-    config = TravlrConfig(estimator="network", spatial_dim=8, epochs=2, batch_size=64, rotate_maps=True)
+    config = TravlrConfig(
+        estimator="network", spatial_dim=8, epochs=2, batch_size=64, published=PublishedOptions(rotate_maps=True)
+    )
     found = fit(deep, ["Axin2"], network, config)["Axin2"]
     assert np.isfinite(found.betas).all()
     assert found.betas[:, 1].std() > 0

@@ -5,7 +5,7 @@ from napari.components import ViewerModel
 
 from napari_tissue_dynamics.data.io import write_h5ad
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
-from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.steer.config import PublishedOptions, SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
@@ -23,8 +23,8 @@ TINY_STEER = SteerConfig(
     time_epochs=3,
     warm_up_epochs=3,
     velocity_epochs=3,
-    loss_neighbors=8,
     device="cpu",
+    published=PublishedOptions(loss_neighbors=8),
 )
 TINY_TRAVLR = TravlrConfig(estimator="network", epochs=2, spatial_dim=8, device="cpu")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import operator
 import sys
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.descriptions import parameter_texts, setting_types, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -77,13 +76,13 @@ def add_settings(
     if settings in PRESETS:
         option, starts = PRESETS[settings]
         group.add_argument(option, choices=starts, default=starts[0], help="starting values of the settings")
-    hints, texts = get_type_hints(settings), parameter_texts(settings)
-    for field in fields(settings):
-        if field.name in without:
+    texts = parameter_texts(settings)
+    for name, annotation in setting_types(settings).items():
+        if name in without:
             continue
-        hint = hints[field.name]
-        flag = "--" + field.name.replace("_", "-")
-        text = texts[field.name].replace("%", "%%")
+        hint = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+        flag = "--" + name.replace("_", "-")
+        text = texts[name].replace("%", "%%")
         choices = get_args(hint) if get_origin(hint) is Literal else None
         if hint is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -93,11 +92,9 @@ def add_settings(
 
 def settings_of(options: argparse.Namespace, settings: type[Any]) -> Any:
     """Return the starting values with what was given on the command line; checks the ranges the form also has."""
-    from dataclasses import replace
-
-    given = {field.name: getattr(options, field.name) for field in fields(settings)}
+    hints = setting_types(settings)
+    given = {name: getattr(options, name) for name in hints}
     given = {name: value for name, value in given.items() if value is not None}
-    hints = get_type_hints(settings, include_extras=True)
     for name, value in given.items():
         for limit in getattr(hints[name], "__metadata__", ()):
             _check_limit(name, value, limit)
@@ -107,7 +104,7 @@ def settings_of(options: argparse.Namespace, settings: type[Any]) -> Any:
         start = TravlrConfig.profile(options.profile)
     else:
         start = settings()
-    return replace(start, **given)
+    return with_settings(start, given)
 
 
 def _check_limit(name: str, value: float, limit: Any) -> None:

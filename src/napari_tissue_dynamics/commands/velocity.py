@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -20,6 +19,7 @@ from napari_tissue_dynamics.commands.options import (
     report,
     settings_of,
 )
+from napari_tissue_dynamics.descriptions import setting_types
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 STEER = "steer"
 MODELS = (*get_args(Model), STEER)
 DEVICES = ("auto", "cpu", "cuda", "mps")
-KINETIC_SETTINGS = frozenset(field.name for field in fields(KineticsConfig))
-STEER_SETTINGS = frozenset(field.name for field in fields(SteerConfig))
+KINETIC_SETTINGS = frozenset(setting_types(KineticsConfig))
+STEER_SETTINGS = frozenset(setting_types(SteerConfig))
 STEER_FILES = ("checkpoint", "network")
 SCHEDULE_OPTION, SCHEDULES = PRESETS[SteerConfig]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 
 from napari_tissue_dynamics.data.fingerprint import fingerprint
 from napari_tissue_dynamics.data.io.write import replacing
+from napari_tissue_dynamics.descriptions import setting_values
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.resume_state import FIT, ROOTS, STAGE
@@ -92,7 +92,7 @@ class Checkpoint:
             for name, known in ((ROOTS, origin.roots), (STAGE, origin.stage))
             if known is not None
         }
-        settings = {**asdict(config), "device": device.type, "where time begins": origin.fingerprint()}
+        settings = {**setting_values(config), "device": device.type, "where time begins": origin.fingerprint()}
         self._identity = {"settings": settings, "data": fingerprint(tissue)}
         if path.exists():
             tensors, header = read_tensors(path, FIT)

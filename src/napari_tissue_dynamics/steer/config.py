@@ -12,6 +12,28 @@ Schedule = Literal["quick", "fast", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedOptions:
+    """Settings of the published method that only reproducing a publication needs to change.
+
+    Parameters
+    ----------
+    expert_size
+        Network of each expert, slim or as in the publication.
+    mask_train
+        Hide a tenth of the input at random in every epoch; what is hidden is to be reconstructed too.
+    loss_neighbors
+        Weight of the structure loss, and neighbors of the smoothness loss (faithful profile).
+    time_from
+        Which RNA the time is correlated with (faithful profile).
+    """
+
+    expert_size: Literal["slim", "original"] = "slim"
+    mask_train: bool = False
+    loss_neighbors: Annotated[int, Interval(ge=1, le=500)] = 30
+    time_from: Literal["unspliced", "spliced", "both"] = "unspliced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SteerConfig:
     """Settings of one STEER fit.
 
@@ -44,8 +66,6 @@ class SteerConfig:
         Step length of AdamW.
     hidden_size, latent_size
         Width of the hidden layer and of the latent representation.
-    expert_size
-        Network of each expert, slim or as in the publication.
     autoencoder_epochs, cluster_epochs, time_epochs, warm_up_epochs
         Epochs of the first four phases; the improved profile has neither the second nor the fourth.
     velocity_epochs
@@ -58,16 +78,12 @@ class SteerConfig:
     cell_batch
         A tissue of more cells is trained on another part of about so many cells in every epoch (improved profile); 0
         always trains on all. An epoch needs about 60 bytes of memory per cell and gene of the batch.
-    mask_train
-        Hide a tenth of the input at random in every epoch; what is hidden is to be reconstructed too.
-    loss_neighbors
-        Weight of the structure loss, and neighbors of the smoothness loss (faithful profile).
-    time_from
-        Which RNA the time is correlated with (faithful profile).
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
         Seed of every random number of the fit.
+    published
+        What only reproducing a publication needs to change.
     """
 
     profile: Profile = "improved"
@@ -83,7 +99,6 @@ class SteerConfig:
     learning_rate: Annotated[float, Interval(gt=0, le=1)] = 1e-3
     hidden_size: Annotated[int, Interval(ge=8, le=4096)] = 512
     latent_size: Annotated[int, Interval(ge=2, le=1024)] = 128
-    expert_size: Literal["slim", "original"] = "slim"
     autoencoder_epochs: Annotated[int, Ge(1)] = 150
     cluster_epochs: Annotated[int, Ge(1)] = 75
     time_epochs: Annotated[int, Ge(1)] = 100
@@ -93,11 +108,9 @@ class SteerConfig:
     min_improvement: Annotated[float, Interval(ge=0, le=1)] = 1e-3
     velocity_batch: Annotated[int, Ge(0)] = 512
     cell_batch: Annotated[int, Ge(0)] = 20_000
-    mask_train: bool = False
-    loss_neighbors: Annotated[int, Interval(ge=1, le=500)] = 30
-    time_from: Literal["unspliced", "spliced", "both"] = "unspliced"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: Annotated[int, Ge(0)] = 0
+    published: PublishedOptions = PublishedOptions()
 
     @property
     def faithful(self) -> bool:
@@ -133,7 +146,7 @@ class SteerConfig:
             )
         return cls(
             profile=profile,
-            expert_size="original",
+            published=PublishedOptions(expert_size="original"),
             autoencoder_epochs=1500,
             cluster_epochs=1500,
             time_epochs=200,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from napari_tissue_dynamics.compute import pick_device
+from napari_tissue_dynamics.descriptions import setting_values, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.cell_depth import Depth
 from napari_tissue_dynamics.steer.checkpoint import named, read_tensors, write_tensors
@@ -81,7 +82,7 @@ def save_model(path: Path, model: Model) -> None:
     if depth is not None:
         tensors["depth/spliced"], tensors["depth/unspliced"] = map(torch.from_numpy, (depth.spliced, depth.unspliced))
     header = {
-        "settings": asdict(model.config),
+        "settings": setting_values(model.config),
         "genes": model.genes,
         "cells": model.scale.cells,
         "time_range": model.time_range,
@@ -100,13 +101,13 @@ def load_model(path: Path) -> Model:
     """
     tensors, header = read_tensors(path, MODEL)
     weights, scale = named(tensors, "network/"), named(tensors, "scale/")
-    config = SteerConfig(**header["settings"])
+    config = with_settings(SteerConfig(), header["settings"])
     network = SteerNetwork(
         len(tensors["kept"]),
         len(weights["gate.2.bias"]),
         hidden=config.hidden_size,
         latent=config.latent_size,
-        expert_size=config.expert_size,
+        expert_size=config.published.expert_size,
         regulation=weights["regulation"],
         units=weights["units"].view(len(weights["units"]), -1, 3) if "units" in weights else None,
     )

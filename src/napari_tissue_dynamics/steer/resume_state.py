@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.descriptions import setting_types, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -56,8 +57,8 @@ def kept_state(path: Path) -> KeptState:
             roots, stage = (file.get_tensor(name) if name in names else None for name in (ROOTS, STAGE))
         if header.get("kind") != FIT:
             raise ValueError(f"it is {header.get('kind', 'another kind of file')!r}")
-        known = {field.name for field in fields(SteerConfig)}
-        config = SteerConfig(**{name: value for name, value in header["settings"].items() if name in known})
+        known = {name: header["settings"][name] for name in setting_types(SteerConfig) if name in header["settings"]}
+        config = with_settings(SteerConfig(), known)
         origin = ANYWHERE if roots is None and stage is None else Origin(roots=roots, stage=stage)
         return KeptState(config, origin, str(header["phase"]), int(header["epoch"]))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -93,7 +93,7 @@ class Stage:
                 n_experts,
                 hidden=config.hidden_size,
                 latent=config.latent_size,
-                expert_size=None if prior is None else config.expert_size,
+                expert_size=None if prior is None else config.published.expert_size,
                 regulation=self.prior,
                 units=None if known is None else torch.from_numpy(known.units),
             ).to(device)
@@ -195,7 +195,7 @@ class Stage:
 
     def _input(self, problem: Problem) -> Tensor:
         x = problem.x
-        if not self.config.mask_train:
+        if not self.config.published.mask_train:
             return x
         return x * (torch.rand(x.shape, generator=self.dropout, device=x.device) >= HIDDEN)
 
@@ -247,13 +247,13 @@ def pose(
         outgoing.turned(),
         outgoing,
         torch.from_numpy(weights.astype(np.float32)).to(device),
-        min(config.loss_neighbors, len(x) - 1),
+        min(config.published.loss_neighbors, len(x) - 1),
         None if clusters is None else torch.from_numpy(np.asarray(clusters, dtype=np.int64)).to(device),
     )
     if clusters is None or not config.faithful:
         return problem
     arrays = {"unspliced": (problem.u,), "spliced": (problem.s,), "both": (problem.u, problem.s)}
-    trends = Trends.of(memberships(clusters, device), arrays[config.time_from])
+    trends = Trends.of(memberships(clusters, device), arrays[config.published.time_from])
     return replace(problem, trends=trends)
 
 

@@ -11,6 +11,48 @@ Profile = Literal["fast", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedOptions:
+    """Settings of the published network that only reproducing a publication needs to change.
+
+    Parameters
+    ----------
+    seed_estimator
+        Linear model of each cell type that the network starts from.
+    solver
+        How the group lasso is solved: ``exact`` until it has converged, ``path`` as in the publication, which stops
+        early.
+    standardize
+        Divide every column by its spread for the seed and report coefficients on the original scale; off as in the
+        publication.
+    threshold_lambda, l1_reg
+        Group and element-wise penalty of the group lasso.
+    ard_threshold
+        Precision above which ``ard`` takes a coefficient for zero.
+    vision_model
+        Network that bends the seed coefficients: convolutional (``cnn``) or a vision ``transformer`` (flat tissue,
+        sides divisible by 4).
+    activation
+        How the convolutional network bends the seed coefficients.
+    maps
+        What the maps show: where the cell is (``position``), the same only where the tissue has cells of its type
+        (``masked_distance``), or how many cells of each type are around it (``density``).
+    rotate_maps
+        Turn the maps at random by quarter turns while training, as the publication does.
+    """
+
+    seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
+    solver: Literal["path", "exact"] = "exact"
+    standardize: bool = True
+    threshold_lambda: Annotated[float, Ge(0)] = 1e-6
+    l1_reg: Annotated[float, Ge(0)] = 1e-9
+    ard_threshold: Annotated[float, Interval(gt=0)] = 1e4
+    vision_model: Literal["cnn", "transformer"] = "cnn"
+    activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
+    maps: Literal["position", "masked_distance", "density"] = "position"
+    rotate_maps: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TravlrConfig:
     """Settings of one SpaceTravLR fit.
 
@@ -45,18 +87,6 @@ class TravlrConfig:
         Also predict cells that were left out, at random and as pieces of tissue.
     permutations
         Permutations that say how strong a modulator seems by chance; 0 for no test.
-    seed_estimator
-        Linear model of each cell type that the network starts from.
-    solver
-        How the group lasso is solved: ``exact`` until it has converged, ``path`` as in the publication, which stops
-        early.
-    standardize
-        Divide every column by its spread for the seed and report coefficients on the original scale; off as in the
-        publication.
-    threshold_lambda, l1_reg
-        Group and element-wise penalty of the group lasso.
-    ard_threshold
-        Precision above which ``ard`` takes a coefficient for zero.
     score_threshold
         A cell type whose R² in the cells it was fitted to stays below keeps only its mean, no coefficients. With
         ``held_out`` the smooth estimator also asks for an R² above 0 in cells that were left out, or above a threshold
@@ -64,14 +94,6 @@ class TravlrConfig:
     small_types
         What to do about cell types of a single cell, from which no coefficient can be told: ``refuse`` the fit, or
         let the cell keep its own value (``mean``) without coefficients.
-    vision_model
-        Network that bends the seed coefficients: convolutional (``cnn``) or a vision ``transformer`` (flat tissue,
-        sides divisible by 4).
-    activation
-        How the convolutional network bends the seed coefficients.
-    maps
-        What the maps show: where the cell is (``position``), the same only where the tissue has cells of its type
-        (``masked_distance``), or how many cells of each type are around it (``density``).
     spatial_dim
         Side of the spatial maps in pixels.
     epochs
@@ -80,8 +102,6 @@ class TravlrConfig:
         Step length of Adam.
     batch_size
         Cells of each step.
-    rotate_maps
-        Turn the maps at random by quarter turns while training, as the publication does.
     tf_ligand_cutoff
         Smallest score of a ligand-TF pair.
     max_pairs
@@ -90,6 +110,8 @@ class TravlrConfig:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
         Seed of every random number of the fit.
+    published
+        What only reproducing a publication needs to change.
     """
 
     radius: Annotated[float, Ge(0)] = 0.0
@@ -103,26 +125,17 @@ class TravlrConfig:
     max_modulators: Annotated[int, Ge(0)] = 32
     held_out: bool = True
     permutations: Annotated[int, Interval(ge=0, le=10000)] = 100
-    seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
-    solver: Literal["path", "exact"] = "exact"
-    standardize: bool = True
-    threshold_lambda: Annotated[float, Ge(0)] = 1e-6
-    l1_reg: Annotated[float, Ge(0)] = 1e-9
-    ard_threshold: Annotated[float, Interval(gt=0)] = 1e4
     score_threshold: Annotated[float, Interval(le=1)] = 0.2
     small_types: Literal["refuse", "mean"] = "refuse"
-    vision_model: Literal["cnn", "transformer"] = "cnn"
-    activation: Literal["sigmoidx2", "sigmoid", "identity", "tanh", "gelu", "softplus"] = "sigmoidx2"
-    maps: Literal["position", "masked_distance", "density"] = "position"
     spatial_dim: Annotated[int, Interval(ge=8, le=256)] = 16
     epochs: Annotated[int, Interval(ge=0, le=10000)] = 60
     learning_rate: Annotated[float, Interval(gt=0, le=1)] = 5e-3
     batch_size: Annotated[int, Ge(1)] = 512
-    rotate_maps: bool = False
     tf_ligand_cutoff: Annotated[float, Ge(0)] = 0.01
     max_pairs: Annotated[int, Ge(0)] = 50
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: Annotated[int, Ge(0)] = 0
+    published: PublishedOptions = PublishedOptions()
 
     @classmethod
     def fast(cls) -> TravlrConfig:

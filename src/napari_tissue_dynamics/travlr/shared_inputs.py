@@ -84,14 +84,14 @@ class Context:
     def niches(self, config: TravlrConfig) -> tuple[Niche, ...]:
         """Return where the cells of each type sit, for a network; made once for all genes."""
         radius, _ = resolve_radius(self.positions, config.radius, config.contact_distance)
-        key = (config.maps, config.spatial_dim, config.device, radius)
+        key = (config.published.maps, config.spatial_dim, config.device, radius)
         if key not in self._niches:
             from napari_tissue_dynamics.compute import pick_device
             from napari_tissue_dynamics.travlr.nets.cell_type_network import Niche
             from napari_tissue_dynamics.travlr.nets.type_maps import type_maps
 
             place, device, n_types = self.positions, pick_device(config.device), len(self.clusters)
-            maps = type_maps(config.maps, place, self.codes, n_types, config.spatial_dim, radius)
+            maps = type_maps(config.published.maps, place, self.codes, n_types, config.spatial_dim, radius)
             self._niches[key] = tuple(
                 Niche.of(place[rows], self.neighbors[rows], maps[k], device) for k, rows in enumerate(self.members)
             )

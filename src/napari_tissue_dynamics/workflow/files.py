@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from napari_tissue_dynamics.data.fingerprint import fingerprint, installed
 from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
+from napari_tissue_dynamics.descriptions import setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,7 +140,7 @@ def _provenance(
 ) -> dict[str, Any]:
     made = [*settings, *([] if velocity is None else [velocity.projection])]
     return {
-        "settings": {type(each).__name__: asdict(each) for each in made},
+        "settings": {type(each).__name__: setting_values(each) for each in made},
         "data": {"source": name, "fingerprint": fingerprint(tissue)},
         "installed": installed(),
         "saved": datetime.now().astimezone().isoformat(timespec="seconds"),

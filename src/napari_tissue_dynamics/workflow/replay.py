@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.data.io.action_log import ARROWS, IMAGE, LOAD, REGULATION, VELOCITY
+from napari_tissue_dynamics.descriptions import groups_of, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.progress import Progress, part_of
@@ -220,10 +221,14 @@ def settings_from(saved: Mapping[str, Any] | None) -> Any:
     values = saved.get("values", {})
     if kind is None:
         raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not know.")
-    unknown = set(values) - {field.name for field in fields(kind)}
-    if unknown:
-        raise DataError(f"{kind.__name__} has no setting {sorted(unknown)[0]!r} in this version. Use that of the log.")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    for name in groups_of(kind):
+        values = {**values, **values.get(name, {}).get("values", {})}
+        values.pop(name, None)
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return with_settings(kind(), values)
+    except TypeError as error:
+        raise DataError(f"{error} in this version. Use that of the log.") from error
 
 
 def read_options_from(saved: Mapping[str, Any] | None) -> ReadOptions:

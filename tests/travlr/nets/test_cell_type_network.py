@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.travlr.nets.cell_type import type_steps
 from napari_tissue_dynamics.travlr.nets.cell_type_network import Niche, betas_of, new_network
 from napari_tissue_dynamics.travlr.nets.initial_coefficients import r_squared
@@ -50,7 +50,7 @@ def _data(niche):
 def test_every_network_sees_every_kind_of_map(vision, maps):
     niche = _niche(maps)
     x, y = _data(niche)
-    config = TravlrConfig(spatial_dim=8, epochs=2, batch_size=40, vision_model=vision)
+    config = TravlrConfig(spatial_dim=8, epochs=2, batch_size=40, published=PublishedOptions(vision_model=vision))
     before = torch.get_rng_state()
     fitted, reports = _drain(type_steps(x, y, GROUPS, niche, config, 7))
     assert torch.equal(before, torch.get_rng_state())
@@ -65,7 +65,9 @@ def test_every_network_sees_every_kind_of_map(vision, maps):
 def test_a_transformer_learns_where_regulation_varies():
     niche = _niche(pixels=8)
     x, y = _data(niche)
-    config = TravlrConfig(spatial_dim=8, epochs=50, batch_size=30, vision_model="transformer", solver="path")
+    config = TravlrConfig(
+        spatial_dim=8, epochs=50, batch_size=30, published=PublishedOptions(vision_model="transformer", solver="path")
+    )
     fitted, _ = _drain(type_steps(x, y, GROUPS, niche, config, 3))
     assert fitted.fit_r2 > fitted.seed_r2
     assert np.corrcoef(fitted.betas[:, 1], niche.positions[:, 0])[0, 1] > 0.8
@@ -73,7 +75,14 @@ def test_a_transformer_learns_where_regulation_varies():
 
 def test_a_transformer_of_volumes_is_refused():
     with pytest.raises(DataError, match="flat maps only"):
-        new_network((1, 8, 8, 8), 2, np.ones(3), TravlrConfig(vision_model="transformer"), 0, torch.device("cpu"))
+        new_network(
+            (1, 8, 8, 8),
+            2,
+            np.ones(3),
+            TravlrConfig(published=PublishedOptions(vision_model="transformer")),
+            0,
+            torch.device("cpu"),
+        )
 
 
 def test_own_statistics_of_a_batch_are_those_of_all_cells_asked_for():
@@ -133,7 +142,9 @@ def test_settings_reach_the_fit_of_many_genes(tissue, network):
             tissue,
             ["Axin2"],
             network,
-            TravlrConfig(estimator="network", spatial_dim=8, epochs=2, vision_model=vision, maps=maps),
+            TravlrConfig(
+                estimator="network", spatial_dim=8, epochs=2, published=PublishedOptions(vision_model=vision, maps=maps)
+            ),
         )["Axin2"].betas
         for vision, maps in [("cnn", "position"), ("transformer", "position"), ("cnn", "density")]
     }

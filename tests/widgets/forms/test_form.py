@@ -8,10 +8,10 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLineEdit
 
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
-from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.descriptions import parameter_texts, setting_types
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.widgets.forms.form import ZERO, Form, bounds, spoken
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 
@@ -83,7 +83,7 @@ def test_small_numbers_can_be_typed(qtbot):
     box = form.editor("l1_reg")
     box.lineEdit().selectAll()
     qtbot.keyClicks(box, "2.5e-7")
-    assert form.value().l1_reg == 2.5e-7
+    assert form.value().published.l1_reg == 2.5e-7
 
 
 def test_limits_come_from_the_annotation(qtbot):
@@ -113,9 +113,23 @@ def test_every_setting_has_a_text_a_name_and_a_label(qtbot):
     for settings in (SteerConfig, TravlrConfig):
         form = Form(settings)
         qtbot.addWidget(form)
-        for name in settings.__dataclass_fields__:
+        for name in setting_types(settings):
             assert form.editor(name).toolTip()
             assert form.editor(name).accessibleName() == spoken(name)
+
+
+def test_options_of_the_publication_fold_away_in_a_section_of_their_own(qtbot):
+    form = Form(TravlrConfig)
+    qtbot.addWidget(form)
+    form.show()
+    qtbot.waitExposed(form)
+    form.advanced.toggleButton().click()
+    assert not form.editor("solver").isVisible()
+    form.published.toggleButton().click()
+    assert form.editor("solver").isVisible()
+    wanted = TravlrConfig(published=PublishedOptions(solver="path", l1_reg=2.0), seed=3)
+    form.set_value(wanted)
+    assert form.value() == wanted
 
 
 def test_change_is_told(qtbot):
@@ -191,7 +205,7 @@ def test_zero_says_what_it_means_and_gives_way_to_a_number(qtbot):
 
 
 def names(settings):
-    return settings.__dataclass_fields__
+    return setting_types(settings)
 
 
 def test_reason_of_a_button_that_waits_is_in_sight(qtbot):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from napari_tissue_dynamics.descriptions import setting_values
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.version import __version__
 
@@ -72,7 +73,7 @@ class RunRecord:
             "genes": hash_of(json.dumps(tissue.genes).encode()),
             "expression": hash_of(*_arrays(ground.expression)),
         }
-        settings = {name: value for name, value in asdict(config).items() if name not in ELSEWHERE}
+        settings = {name: value for name, value in setting_values(config).items() if name not in ELSEWHERE}
         return cls(json.loads(json.dumps(settings)), data, about)
 
     @classmethod

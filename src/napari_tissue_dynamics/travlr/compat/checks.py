@@ -50,16 +50,16 @@ def check_fit(config: TravlrConfig, dimensions: int) -> None:
     DataError
         If a name is not known, a number is too small, or the transformer cannot see the maps.
     """
-    _one_of("estimator", config.seed_estimator, ("lasso", "bayesian", "ard"))
-    _one_of("vision_model", config.vision_model, ("cnn", "transformer"))
+    _one_of("estimator", config.published.seed_estimator, ("lasso", "bayesian", "ard"))
+    _one_of("vision_model", config.published.vision_model, ("cnn", "transformer"))
     if config.epochs < 0 or config.batch_size < 1 or not config.learning_rate > 0:
         raise DataError(
             f"num_epochs {config.epochs}, batch_size {config.batch_size} and learning_rate {config.learning_rate} were "
             "given; no fewer than 0 and 1, and above 0, were expected."
         )
-    if config.vision_model == "transformer" and dimensions != 2:
+    if config.published.vision_model == "transformer" and dimensions != 2:
         raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
-    if config.vision_model == "transformer" and config.spatial_dim % PATCHES:
+    if config.published.vision_model == "transformer" and config.spatial_dim % PATCHES:
         raise DataError(f"The transformer needs a spatial_dim that {PATCHES} divides; it is {config.spatial_dim}.")
 
 

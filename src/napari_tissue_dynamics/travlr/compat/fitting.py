@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_tissue_dynamics.descriptions import with_settings
 from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.travlr.compat.trained import Trained, data_fingerprint
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -84,17 +85,9 @@ def fit_config(profile: CompatibilityProfile, radii: tuple[float, float], **chos
     chosen
         Fields of :class:`~napari_tissue_dynamics.travlr.config.TravlrConfig`.
     """
-    return TravlrConfig(
-        estimator="network",
-        radius=radii[0],
-        contact_distance=radii[1],
-        kernel=profile.kernel,
-        solver=profile.solver,
-        standardize=profile.standardize,
-        activation=profile.activation,
-        rotate_maps=profile.rotate_maps,
-        **chosen,
-    )
+    own = {name: getattr(profile, name) for name in ("kernel", "solver", "standardize", "activation", "rotate_maps")}
+    reach = {"radius": radii[0], "contact_distance": radii[1]}
+    return with_settings(TravlrConfig(estimator="network"), {**reach, **own, **chosen})
 
 
 def fit_types(

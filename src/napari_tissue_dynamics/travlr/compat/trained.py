@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tissue_dynamics.descriptions import setting_values, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.compat.anndata_cache import digest
 from napari_tissue_dynamics.travlr.compat.candidates import Candidates
@@ -91,7 +92,7 @@ def save_trained(path: Path, trained: Trained, settings: Mapping[str, Any]) -> N
         "settings": dict(settings),
         "labels": list(trained.labels),
         "candidates": _candidates_to_json(trained.candidates),
-        "config": asdict(trained.config),
+        "config": setting_values(trained.config),
         "fingerprint": trained.fingerprint,
         "fitted": fitted,
         "seed_only": [network.seed_only for network in trained.models.values()],
@@ -113,7 +114,7 @@ def load_trained(path: str | Path, device: torch.device) -> tuple[Trained, dict[
     """
     header, tensors = read_estimator(path)
     try:
-        config = TravlrConfig(**header["config"])
+        config = with_settings(TravlrConfig(), header["config"])
         labels, fitted = tuple(header["labels"]), [header["labels"][k] for k in header["fitted"]]
         trained = Trained(
             labels=labels,

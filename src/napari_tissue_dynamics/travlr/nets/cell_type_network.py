@@ -139,12 +139,12 @@ def new_network(
     """
     with seeded_initialisation(seed):
         network: Network
-        if config.vision_model == "transformer":
+        if config.published.vision_model == "transformer":
             if len(seen) != 3:
                 raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
             network = CellularViT(anchors, n_types, seen[1], seen[0])
         else:
-            network = CellularNicheNetwork(anchors, n_types, config.activation, len(seen) - 1, seen[0])
+            network = CellularNicheNetwork(anchors, n_types, config.published.activation, len(seen) - 1, seen[0])
     return network.to(device, memory_format=_memory_format(seen))
 
 
@@ -202,7 +202,7 @@ def training_steps(
         for cells in torch.randperm(len(niche), generator=draws).tensor_split(n_batches):
             maps = niche.images(cells)
             moments = None if niche.moments is None else niche.moments[cells]
-            if config.rotate_maps:
+            if config.published.rotate_maps:
                 maps, moments = _rotated(maps, draws), None
             on_device = cells.to(niche.device)
             betas = _forward(network, maps, niche.neighbors[on_device], moments, draws)

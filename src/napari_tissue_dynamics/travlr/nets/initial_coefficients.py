@@ -49,7 +49,7 @@ def seed_steps(
     """
     if len(y) < 2 or x.shape[1] == 0:
         return mean_only(y, x.shape[1])
-    if not config.standardize:
+    if not config.published.standardize:
         return (yield from _estimate(x, y, groups, config, scaling))
     # A received ligand is a mean over the whole tissue and can be a thousand times smaller than a transcription
     # factor; on the raw scale the published iteration stops long before it has used it.
@@ -63,16 +63,16 @@ def seed_steps(
 def _estimate(
     x: Floats, y: Floats, groups: NDArray[np.integer], config: TravlrConfig, scaling: GroupScaling
 ) -> Generator[float, None, Floats]:
-    if config.seed_estimator == "lasso":
-        penalties = Penalties(config.threshold_lambda, config.l1_reg, scaling)
-        if config.solver == "exact":
+    if config.published.seed_estimator == "lasso":
+        penalties = Penalties(config.published.threshold_lambda, config.published.l1_reg, scaling)
+        if config.published.solver == "exact":
             found, _ = yield from exact_steps(x, y, groups, penalties)
             return found
         return (yield from sparse_group_lasso_steps(x, y, groups, penalties))
     from sklearn.linear_model import ARDRegression, BayesianRidge
 
-    bayesian = config.seed_estimator == "bayesian"
-    model = BayesianRidge() if bayesian else ARDRegression(threshold_lambda=config.ard_threshold)
+    bayesian = config.published.seed_estimator == "bayesian"
+    model = BayesianRidge() if bayesian else ARDRegression(threshold_lambda=config.published.ard_threshold)
     model.fit(x, y)
     return np.concatenate([[model.intercept_], model.coef_])
 

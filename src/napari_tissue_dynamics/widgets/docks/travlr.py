@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
@@ -10,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 from napari_tissue_dynamics.data.io.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, LayerKey, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
+from napari_tissue_dynamics.descriptions import setting_types, with_settings
 from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import beta_points
@@ -261,8 +261,8 @@ class TravlrDock(Dock):
             return
         try:
             settings = RunRecord.read(folder / RUN).settings
-            known = {field.name for field in fields(TravlrConfig)} & set(settings)
-            self.form.set_value(replace(self.form.value(), **{name: settings[name] for name in known}))
+            known = {name: settings[name] for name in setting_types(TravlrConfig) if name in settings}
+            self.form.set_value(with_settings(self.form.value(), known))
         except (DataError, TypeError, ValueError) as error:
             self.show_error(str(error))
             return

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
-from napari_tissue_dynamics.descriptions import parameter_texts
+from napari_tissue_dynamics.descriptions import groups_of, parameter_texts, setting_types, setting_values, with_settings
 from napari_tissue_dynamics.widgets.forms.device_choice import DeviceChoice
 from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows
 from napari_tissue_dynamics.widgets.forms.number_box import IntBox, NumberBox
@@ -54,7 +53,8 @@ OWN = "Own settings"
 class Form(QWidget, Generic[Settings]):
     """Fields for every setting of a frozen settings dataclass.
 
-    The essential settings are always in sight, the others unfold under "Advanced". Ranges come from the
+    The essential settings are always in sight, the others unfold under "Advanced", those of a group of
+    settings in a section of their own. Ranges come from the
     annotations, tooltips from the docstring of the class. A settings class with ``schedule(name, profile)`` or
     ``profile(name)`` gets a combo that sets all fields in which they differ.
 
@@ -77,46 +77,47 @@ class Form(QWidget, Generic[Settings]):
         self._type = settings_type
         self._editors: dict[str, _Editor] = {}
         self._rows: dict[str, QFormLayout] = {}
-        hints = get_type_hints(settings_type, include_extras=True)
+        hints, first = setting_types(settings_type), setting_values(settings_type())
         texts = parameter_texts(settings_type)
-        basic, advanced = rows(), rows()
+        grouped = {name for group in groups_of(settings_type).values() for name in setting_types(group)}
+        basic, advanced, published = rows(), rows(), rows()
         self._preset = next((name for name in SCHEDULES if hasattr(settings_type, name)), None)
         self.preset = None if self._preset is None else self._add_preset(basic, self._preset)
-        names = [field.name for field in fields(settings_type)]  # type: ignore[arg-type]
-        for name in [*essential, *(name for name in names if name not in essential)]:
-            editor = _Editor(name, hints[name], getattr(settings_type(), name), texts.get(name, ""))
+        for name in [*essential, *(name for name in hints if name not in essential)]:
+            editor = _Editor(name, hints[name], first[name], texts.get(name, ""))
             editor.on_change(self.changed.emit)
             self._editors[name] = editor
-            self._rows[name] = basic if name in essential else advanced
+            self._rows[name] = basic if name in essential else published if name in grouped else advanced
             add_row(self._rows[name], spoken(name), editor.native, editor.tooltip)
-        self._order = names
         if DEVICE in self._editors and isinstance(self.editor(DEVICE), QComboBox):
             DeviceChoice(self.editor(DEVICE))
         self.changed.connect(self._name_preset)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(basic)
-        content = QWidget()
         self.defaults = push_button(
             "Back to the defaults", "Give every setting of this form the value it has at first."
         )
         self.defaults.clicked.connect(lambda: self.set_value(settings_type()))
         many = advanced.rowCount()
         advanced.addRow(self.defaults)
-        content.setLayout(advanced)
         tooltip = "Show or hide the settings that seldom need a change."
-        self.advanced = Section("Advanced settings", content, tooltip)
-        layout.addWidget(self.advanced)
-        self.advanced.setVisible(many > 0)
+        self.advanced = _section("Advanced settings", advanced, tooltip)
+        tooltip = "Show or hide the settings that only reproducing a publication needs to change."
+        self.published = _section("Options of the published method", published, tooltip)
+        for section, some in ((self.advanced, many > 0), (self.published, bool(grouped))):
+            layout.addWidget(section)
+            section.setVisible(some)
 
     def value(self) -> Settings:
         """Return the settings shown in the form."""
-        return self._type(**{name: self._editors[name].get() for name in self._order})
+        return with_settings(self._type(), {name: editor.get() for name, editor in self._editors.items()})
 
     def set_value(self, settings: Settings) -> None:
         """Show ``settings``."""
+        values = setting_values(settings)
         for name, editor in self._editors.items():
-            editor.set(getattr(settings, name))
+            editor.set(values[name])
 
     def show_field(self, name: str, *, visible: bool) -> None:
         """Show or hide the row of one setting; a hidden one keeps its value."""
@@ -140,9 +141,9 @@ class Form(QWidget, Generic[Settings]):
         """Return by the name of each preset what it sets: the fields in which the presets differ."""
         kind = str(self._preset)
         given = (self._editors["profile"].get(),) if kind == "schedule" else ()
-        found = {name: getattr(self._type, kind)(name, *given) for name in SCHEDULES[kind]}
-        differing = [name for name in self._order if len({getattr(settings, name) for settings in found.values()}) > 1]
-        return {name: {field: getattr(settings, field) for field in differing} for name, settings in found.items()}
+        found = {name: setting_values(getattr(self._type, kind)(name, *given)) for name in SCHEDULES[kind]}
+        differing = [name for name in self._editors if len({settings[name] for settings in found.values()}) > 1]
+        return {name: {field: settings[field] for field in differing} for name, settings in found.items()}
 
     def _take_preset(self, name: str | None) -> None:
         for field, value in self._presets().get(str(name), {}).items():
@@ -230,6 +231,12 @@ def spoken(name: str) -> str:
     """Return the name of a setting in words."""
     words = " ".join(SPELLED.get(word, word) for word in name.removeprefix("n_").split("_"))
     return f"Number of {words}" if name.startswith("n_") else words[:1].upper() + words[1:]
+
+
+def _section(title: str, layout: QFormLayout, tooltip: str) -> Section:
+    content = QWidget()
+    content.setLayout(layout)
+    return Section(title, content, tooltip)
 
 
 def _tooltip(text: str, low: Any, high: Any) -> str:

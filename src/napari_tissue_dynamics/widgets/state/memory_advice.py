@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.analysis.readiness.run_cost import Cost, duration, size, steer_cost
+from napari_tissue_dynamics.descriptions import setting_values
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -85,8 +86,8 @@ def velocity_estimate(config: SteerConfig | KineticsConfig, report: Readiness | 
         return None
     spliced, unspliced = (report.matrices[name].n_bytes for name in ("spliced", "unspliced"))
     cost = steer_cost(report.n_cells, min(report.n_shared_genes, config.n_genes), spliced + unspliced)
-    usual = SteerConfig()
-    quick = all(getattr(config, name) == getattr(usual, name) for name in _TIMED)
+    shown, usual = setting_values(config), setting_values(SteerConfig())
+    quick = all(shown[name] == usual[name] for name in _TIMED)
     return cost if quick else Cost(0.0, cost.memory)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from napari.settings import get_plugin_settings
 
 from napari_tissue_dynamics.compute import worker_threads
+from napari_tissue_dynamics.descriptions import setting_values, with_settings
 from napari_tissue_dynamics.layers.axes import PLUGIN
 
 if TYPE_CHECKING:
@@ -72,20 +73,16 @@ def with_preferences(settings: Settings) -> Settings:
     What stands in the Preferences as at first is no wish: the settings then stay as they are.
     """
     kept, first, hints = preferences(), Preferences(), get_type_hints(type(settings))
-    names = {field.name for field in fields(settings)}  # type: ignore[arg-type]
+    names = setting_values(settings)
     wanted = {
         name: getattr(kept, name)
         for name in ("device", "estimator")
         if name in names and getattr(kept, name) != getattr(first, name)
     }
     allowed: dict[str, Any] = {name: value for name, value in wanted.items() if value in get_args(hints[name])}
-    return _replaced(settings, allowed)
+    return with_settings(settings, allowed)
 
 
 def threads() -> int:
     """Return how many threads a fit may use."""
     return preferences().threads or worker_threads()
-
-
-def _replaced(settings: Any, values: dict[str, Any]) -> Any:
-    return replace(settings, **values)

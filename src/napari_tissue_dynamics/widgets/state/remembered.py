@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import QStandardPaths
+
+from napari_tissue_dynamics.descriptions import setting_values, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -94,16 +95,14 @@ def last_settings(settings: Settings, other_than: Collection[str] = ()) -> Setti
     known: Any = last(f"settings of {type(settings).__name__}", {})
     if not isinstance(known, dict):
         return settings
-    names = {field.name for field in fields(settings)} - set(other_than)  # type: ignore[arg-type]
-    same = {
-        name: value for name, value in known.items() if name in names and type(value) is type(getattr(settings, name))
-    }
-    return _replaced(settings, same)
+    here = {name: value for name, value in setting_values(settings).items() if name not in other_than}
+    same = {name: value for name, value in known.items() if name in here and type(value) is type(here[name])}
+    return with_settings(settings, same)
 
 
 def keep_settings(settings: Any) -> None:
     """Keep the settings of a run."""
-    keep(f"settings of {type(settings).__name__}", asdict(settings))
+    keep(f"settings of {type(settings).__name__}", setting_values(settings))
 
 
 def last_of_file(path: Path) -> dict[str, Any]:
@@ -127,7 +126,3 @@ def _read() -> dict[str, Any]:
     except (OSError, ValueError):  # none yet, or one that somebody broke
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _replaced(settings: Any, values: dict[str, Any]) -> Any:
-    return replace(settings, **values)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_tissue_dynamics.descriptions import setting_values
+
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
@@ -57,11 +59,11 @@ class Run:
         """The settings that are not what they are at first, one a line."""
         if self.config is None:
             return "The settings of this run are not known."
-        usual = type(self.config)()
+        usual = setting_values(type(self.config)())
         others = [
-            f"{field.name.replace('_', ' ')}: {getattr(self.config, field.name)}"
-            for field in fields(self.config)
-            if getattr(self.config, field.name) != getattr(usual, field.name)
+            f"{name.replace('_', ' ')}: {value}"
+            for name, value in setting_values(self.config).items()
+            if value != usual[name]
         ]
         return "\n".join(others) or "All settings are the usual ones."
 
