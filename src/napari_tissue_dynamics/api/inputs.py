@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import operator
 import sys
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
 
 from napari_tissue_dynamics.data.io.read import ReadOptions, from_anndata
 from napari_tissue_dynamics.data.tissue import Tissue
+from napari_tissue_dynamics.descriptions import setting_types, setting_values, with_settings
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,17 +77,17 @@ def with_given(given: Mapping[str, Any], *settings: Any) -> tuple[Any, ...]:
     DataError
         If no settings have a name, or a value is of the wrong kind or out of its range.
     """
-    names = [{field.name for field in fields(each)} for each in settings]
+    names = [set(setting_values(each)) for each in settings]
     for name in given:
         if not any(name in each for each in names):
             raise DataError(_unknown(name, sorted(set().union(*names))))
     changed = []
     for each, own in zip(settings, names, strict=True):
         values = {name: value for name, value in given.items() if name in own}
-        hints = get_type_hints(type(each), include_extras=True) if values else {}
+        hints = setting_types(type(each)) if values else {}
         for name, value in values.items():
             _check(name, value, hints[name])
-        changed.append(replace(each, **values))
+        changed.append(with_settings(each, values))
     return tuple(changed)
 
 
