@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.expression import Columns
     from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
-REGULATOR, LIGAND_RECEPTOR, LIGAND_TF = 0, 1, 2
+REGULATOR, LIGAND_RECEPTOR, LIGAND_TF, EXTRA = 0, 1, 2, 3
 
 # Expression at or below counts as none where a ligand is sent or a receptor listens.
 SMALLEST_EXPRESSION = 1e-9
@@ -44,6 +44,10 @@ class Modulators:
     secreted
         For each ligand, whether its signal travels as far as the radius; a ligand has one reach, that of its
         first pair.
+    extra
+        Further genes, a group of their own.
+    by_pair
+        Let every ligand-receptor pair travel as its own signaling says instead.
     """
 
     target: str
@@ -51,18 +55,49 @@ class Modulators:
     pairs: tuple[LigandReceptor, ...]
     tf_ligands: tuple[TfLigand, ...]
     secreted: Mapping[str, bool]
+    extra: tuple[str, ...] = ()
+    by_pair: bool = False
 
     def __len__(self) -> int:
-        return len(self.regulators) + len(self.pairs) + len(self.tf_ligands)
+        return len(self.groups)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """``TF``, ``Ligand$Receptor`` and ``Ligand#TF``."""
+        """``TF``, ``Ligand$Receptor``, ``Ligand#TF`` and further genes."""
         return (
             *self.regulators,
             *(f"{pair.ligand}${pair.receptor}" for pair in self.pairs),
             *(f"{pair.ligand}#{pair.tf}" for pair in self.tf_ligands),
+            *self.extra,
         )
+
+    @property
+    def groups(self) -> NDArray[np.int8]:
+        """(modulators,) ``REGULATOR``, ``LIGAND_RECEPTOR``, ``LIGAND_TF`` or ``EXTRA``."""
+        sizes = [len(part) for part in (self.regulators, self.pairs, self.tf_ligands, self.extra)]
+        return np.repeat(np.array([REGULATOR, LIGAND_RECEPTOR, LIGAND_TF, EXTRA], dtype=np.int8), sizes)
+
+    @property
+    def products(self) -> tuple[tuple[int, str, bool, str], ...]:
+        """Group, ligand, whether it is secreted, and receptor or TF of every pair."""
+        reach = self.secreted
+        return (
+            *((LIGAND_RECEPTOR, pair.ligand, self.reaches_far(pair), pair.receptor) for pair in self.pairs),
+            *((LIGAND_TF, pair.ligand, reach[pair.ligand], pair.tf) for pair in self.tf_ligands),
+        )
+
+    def reaches_far(self, pair: LigandReceptor) -> bool:
+        """Return whether a ligand-receptor pair reaches as far as the radius."""
+        return pair.signaling == SECRETED if self.by_pair else self.secreted[pair.ligand]
+
+    def keeping(self, kept: NDArray[np.bool_]) -> Modulators:
+        """Return the modulators for which ``kept``, (modulators,), is True."""
+        left = iter(kept.tolist())
+        parts: dict[str, Any] = {
+            name: tuple(item for item in getattr(self, name) if next(left))
+            for name in ("regulators", "pairs", "tf_ligands", "extra")
+        }
+        return replace(self, **parts)
 
     @property
     def ligands(self) -> tuple[str, ...]:
@@ -78,7 +113,7 @@ class Modulators:
     def genes(self) -> tuple[str, ...]:
         """All genes that the columns are made from and the target, each once."""
         listeners = (*(pair.receptor for pair in self.pairs), *(pair.tf for pair in self.tf_ligands))
-        return tuple(dict.fromkeys((self.target, *self.regulators, *self.ligands, *listeners)))
+        return tuple(dict.fromkeys((self.target, *self.regulators, *self.ligands, *listeners, *self.extra)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,20 +122,27 @@ class Design:
 
     Parameters
     ----------
-    names
-        Modulator of each column.
-    groups
-        (modulators,) ``REGULATOR``, ``LIGAND_RECEPTOR`` or ``LIGAND_TF``.
+    modulators
+        What the columns are.
     x
         (cells, modulators) float32.
     y
         (cells,) float32 expression of the target.
     """
 
-    names: tuple[str, ...]
-    groups: NDArray[np.int8]
+    modulators: Modulators
     x: NDArray[np.float32]
     y: NDArray[np.float32]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Modulator of each column."""
+        return self.modulators.names
+
+    @property
+    def groups(self) -> NDArray[np.int8]:
+        """(modulators,) ``REGULATOR``, ``LIGAND_RECEPTOR``, ``LIGAND_TF`` or ``EXTRA``."""
+        return self.modulators.groups
 
 
 def select_modulators(
@@ -198,6 +240,8 @@ def build_design(
     received: Mapping[tuple[str, bool], NDArray[np.float32]],
     codes: NDArray[np.integer],
     shared: PairColumns | None = None,
+    *,
+    keep_constant: bool = False,
 ) -> Design:
     """Make the columns of one target and leave out pairs that vary in no cell type.
 
@@ -213,25 +257,23 @@ def build_design(
         (cells,) cell type; -1 for none.
     shared
         Columns of pairs that other targets have as well.
+    keep_constant
+        Keep pairs that vary in no cell type.
     """
     products = shared or PairColumns(columns, received, codes)
-    reach = modulators.secreted
-    pairs = [(LIGAND_RECEPTOR, pair.ligand, reach[pair.ligand], pair.receptor) for pair in modulators.pairs]
-    pairs += [(LIGAND_TF, pair.ligand, reach[pair.ligand], pair.tf) for pair in modulators.tf_ligands]
-    n_regulators = len(modulators.regulators)
-    kept = [k for k, pair in enumerate(pairs) if products.varies(*pair)]
-    names = modulators.names
-    x = np.empty((len(codes), n_regulators + len(kept)), dtype=np.float32)
-    for column, tf in enumerate(modulators.regulators):
-        x[:, column] = columns[tf]
-    for column, k in enumerate(kept, start=n_regulators):
-        x[:, column] = products.column(*pairs[k])
-    return Design(
-        names=(*modulators.regulators, *(names[n_regulators + k] for k in kept)),
-        groups=np.array([REGULATOR] * n_regulators + [pairs[k][0] for k in kept], dtype=np.int8),
-        x=x,
-        y=columns[modulators.target],
-    )
+    if not keep_constant:
+        kept = np.ones(len(modulators), dtype=np.bool_)
+        pairs = np.flatnonzero(np.isin(modulators.groups, (LIGAND_RECEPTOR, LIGAND_TF)))
+        kept[pairs] = [products.varies(*pair) for pair in modulators.products]
+        modulators = modulators.keeping(kept)
+    x = np.empty((len(codes), len(modulators)), dtype=np.float32)
+    for k, gene in enumerate(modulators.regulators):
+        x[:, k] = columns[gene]
+    for k, pair in enumerate(modulators.products, start=len(modulators.regulators)):
+        x[:, k] = products.column(*pair)
+    for k, gene in enumerate(modulators.extra, start=len(modulators) - len(modulators.extra)):
+        x[:, k] = columns[gene]
+    return Design(modulators, x, columns[modulators.target])
 
 
 def above_zero(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import pytest
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.betas import BetaSettings, simulate_betas
 from napari_tissue_dynamics.travlr.config import TravlrConfig
-from napari_tissue_dynamics.travlr.design import Design
+from napari_tissue_dynamics.travlr.design import Design, Modulators
 from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork, TfLigandScores
 from napari_tissue_dynamics.travlr.smooth import held_out as smooth_held_out
 from napari_tissue_dynamics.travlr.smooth import hierarchy as smooth_types
@@ -60,7 +60,7 @@ def tissue(n=1500, types=3, modulators=6, seed=0, noise=0.5, dimensions=2):
 
 
 def design_of(x, y):
-    return Design(tuple(f"M{k}" for k in range(x.shape[1])), np.zeros(x.shape[1], dtype=np.int8), x, y)
+    return Design(Modulators("y", tuple(f"M{k}" for k in range(x.shape[1])), (), (), {}), x, y)
 
 
 def fitted(positions, codes, x, y, config=OPEN):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.travlr.design import LIGAND_RECEPTOR, LIGAND_TF, REGULATOR, Modulators
+from napari_tissue_dynamics.travlr.design import Modulators
 from napari_tissue_dynamics.travlr.priors.factory import RegulatoryFactory
 from napari_tissue_dynamics.travlr.priors.nichenet import nichenet_scores
 from napari_tissue_dynamics.travlr.priors.pairs import (
@@ -37,84 +37,26 @@ if TYPE_CHECKING:
 PairsSource: TypeAlias = "pd.DataFrame | str | Path | Sequence[LigandReceptor | tuple[str, ...]]"
 ScoresSource: TypeAlias = "pd.DataFrame | str | Path | TfLigandScores"
 
-EXTRA = 3
 UNKNOWN_PATHWAY = "Unknown"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What may regulate one target.
+def genes_of(chosen: Modulators) -> list[str]:
+    """Return all genes that the columns are made from, each once."""
+    listeners = [*(pair.receptor for pair in chosen.pairs), *(pair.tf for pair in chosen.tf_ligands)]
+    return list(dict.fromkeys([*chosen.regulators, *chosen.ligands, *listeners, *chosen.extra]))
 
-    Parameters
-    ----------
-    base
-        Regulators, ligand-receptor and ligand-TF pairs.
-    extra
-        Further genes, a group of their own.
-    by_pair
-        Let every pair travel as its own signalling says; otherwise a ligand has one reach, that of its first pair.
-    """
 
-    base: Modulators
-    extra: tuple[str, ...] = ()
-    by_pair: bool = False
+def pair_table(chosen: Modulators, radius: float, contact_distance: float) -> pd.DataFrame:
+    """Return the ligand-receptor pairs with ``pathway``, ``signaling``, ``radius`` and ``pairs``, one per row."""
+    import pandas as pd
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """``TF``, ``Ligand$Receptor``, ``Ligand#TF`` and further genes, in the order of the beta columns."""
-        return (*self.base.names, *self.extra)
-
-    @property
-    def groups(self) -> NDArray[np.int8]:
-        """(modulators,) group of each column."""
-        sizes = [len(self.base.regulators), len(self.base.pairs), len(self.base.tf_ligands), len(self.extra)]
-        return np.repeat(np.array([REGULATOR, LIGAND_RECEPTOR, LIGAND_TF, EXTRA], dtype=np.int8), sizes)
-
-    @property
-    def genes(self) -> tuple[str, ...]:
-        """All genes that the columns are made from and the target, each once."""
-        return tuple(dict.fromkeys([*self.base.genes, *self.extra]))
-
-    @property
-    def modulator_genes(self) -> list[str]:
-        """All genes that the columns are made from, each once."""
-        base = self.base
-        receptors = [pair.receptor for pair in base.pairs]
-        return list(dict.fromkeys([*base.regulators, *base.ligands, *receptors, *_tfs(base), *self.extra]))
-
-    def secreted(self, pair: LigandReceptor) -> bool:
-        """Return whether a ligand-receptor pair reaches as far as the radius."""
-        return pair.signaling == SECRETED if self.by_pair else self.base.secreted[pair.ligand]
-
-    def keeping(self, kept: NDArray[np.bool_]) -> Candidates:
-        """Return the modulators for which ``kept``, (modulators,), is True."""
-        base = self.base
-        ends = np.cumsum([len(base.regulators), len(base.pairs), len(base.tf_ligands)])
-        parts = np.split(kept, ends)
-
-        def chosen(items: tuple[Any, ...], mask: NDArray[np.bool_]) -> tuple[Any, ...]:
-            return tuple(item for item, keep in zip(items, mask, strict=True) if keep)
-
-        modulators = Modulators(
-            base.target,
-            chosen(base.regulators, parts[0]),
-            chosen(base.pairs, parts[1]),
-            chosen(base.tf_ligands, parts[2]),
-            base.secreted,
-        )
-        return Candidates(modulators, chosen(self.extra, parts[3]), self.by_pair)
-
-    def pair_table(self, radius: float, contact_distance: float) -> pd.DataFrame:
-        """Return the ligand-receptor pairs with ``pathway``, ``signaling``, ``radius`` and ``pairs``, one per row."""
-        import pandas as pd
-
-        rows = [
-            (p.ligand, p.receptor, p.pathway, p.signaling, radius if self.secreted(p) else contact_distance)
-            for p in self.base.pairs
-        ]
-        table = pd.DataFrame(rows, columns=["ligand", "receptor", "pathway", "signaling", "radius"])
-        table["pairs"] = [f"{p.ligand}${p.receptor}" for p in self.base.pairs]
-        return table
+    rows = [
+        (p.ligand, p.receptor, p.pathway, p.signaling, radius if chosen.reaches_far(p) else contact_distance)
+        for p in chosen.pairs
+    ]
+    table = pd.DataFrame(rows, columns=["ligand", "receptor", "pathway", "signaling", "radius"])
+    table["pairs"] = [f"{p.ligand}${p.receptor}" for p in chosen.pairs]
+    return table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,7 +82,7 @@ class Request:
     download: bool = False
 
 
-def resolve(source: Source, request: Request) -> tuple[Candidates, Regulators | None]:
+def resolve(source: Source, request: Request) -> tuple[Modulators, Regulators | None]:
     """Return what may regulate the target, and where its regulators were looked up (None for an explicit list).
 
     Raises
@@ -165,11 +107,11 @@ def resolve(source: Source, request: Request) -> tuple[Candidates, Regulators | 
         scores = scores_from(request.tflinks, species, request.download)
     base = candidates(source, target, found, pairs, scores, request.tf_ligand_cutoff, grn)
     extra = extra_modulators(source, base, request.extra_modulators)
-    return Candidates(base, extra, request.reach_by_pair), grn
+    return replace(base, extra=extra, by_pair=request.reach_by_pair), grn
 
 
 def regulators_by_type(
-    source: Source, found: Candidates, grn: Regulators | None, further: Sequence[str]
+    source: Source, found: Modulators, grn: Regulators | None, further: Sequence[str]
 ) -> dict[Label, NDArray[np.bool_]]:
     """Return which modulators may act in each cell type; ``further`` regulators and all pairs act in every type.
 
@@ -180,11 +122,11 @@ def regulators_by_type(
     """
     if not isinstance(grn, RegulatoryFactory):
         raise DataError("cluster_masks needs the links of the cell types, which a file of an estimator does not have.")
-    by_type = grn.regulators_by_type(source.adata, found.base.target, source.labels)
+    by_type = grn.regulators_by_type(source.adata, found.target, source.labels)
     free = set(further)
     masks = {}
     for label, own in by_type.items():
-        acting = [name in own or name in free for name in found.base.regulators]
+        acting = [name in own or name in free for name in found.regulators]
         masks[label] = np.array([*acting, *[True] * (len(found.names) - len(acting))], dtype=np.bool_)
     return masks
 
@@ -295,7 +237,7 @@ def candidates(
 def extra_modulators(source: Source, base: Modulators, extra: Sequence[str] | None) -> tuple[str, ...]:
     """Return further genes that were measured and that no other group uses."""
     named = tuple(dict.fromkeys(extra or ()))
-    used = {base.target, *Candidates(base).modulator_genes}
+    used = {base.target, *genes_of(base)}
     taken = [name for name in named if name in used]
     if taken:
         _warn(f"extra_modulators {', '.join(taken)} are the target or in another group already and are left out there.")
@@ -323,10 +265,6 @@ def _pairs_of(table: PairsSource | None, species: Species) -> tuple[LigandRecept
     if isinstance(table, pd.DataFrame):
         return pairs_in(table, "The table of ligand-receptor pairs")
     return tuple(LigandReceptor(*pair) for pair in table)
-
-
-def _tfs(base: Modulators) -> list[str]:
-    return [pair.tf for pair in base.tf_ligands]
 
 
 def _measured(source: Source, names: Sequence[str], argument: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.compat.anndata_input import Source
-from napari_tissue_dynamics.travlr.compat.candidates import Candidates, Request, regulators_by_type, resolve
+from napari_tissue_dynamics.travlr.compat.candidates import Request, genes_of, pair_table, regulators_by_type, resolve
 from napari_tissue_dynamics.travlr.compat.checks import check_fit, check_settings
 from napari_tissue_dynamics.travlr.compat.fitting import betas_of_types, fit_config, fit_types
 from napari_tissue_dynamics.travlr.compat.interactions import expression_and_thresholds, interactions
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.travlr.compat.candidates import PairsSource, ScoresSource
     from napari_tissue_dynamics.travlr.compat.fitting import Bar
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.design import Modulators
     from napari_tissue_dynamics.travlr.nets.cell_type_network import Network
     from napari_tissue_dynamics.travlr.nets.cnn import Activation
     from napari_tissue_dynamics.travlr.nets.spatial_maps import MapKind
@@ -190,7 +192,7 @@ class SpatialCellularProgramsEstimator:
         self._everywhere = tuple(extra_regulators or ())
         self._begin(candidates, source.labels)
 
-    def _begin(self, candidates: Candidates, labels: tuple[Label, ...]) -> None:
+    def _begin(self, candidates: Modulators, labels: tuple[Label, ...]) -> None:
         self._candidates = candidates
         self._data: Data | None = None
         self._fitted: Data | None = None
@@ -204,11 +206,11 @@ class SpatialCellularProgramsEstimator:
         self.loss_dict: dict[Label, list[float]] = {}
         self._adopt(candidates)
 
-    def _adopt(self, candidates: Candidates) -> None:
+    def _adopt(self, candidates: Modulators) -> None:
         """Show the modulators as lists."""
-        base = candidates.base
+        base = candidates
         self.regulators = list(base.regulators)
-        self.lr: pd.DataFrame = candidates.pair_table(self.radius, self.contact_distance)
+        self.lr: pd.DataFrame = pair_table(candidates, self.radius, self.contact_distance)
         self.lr_pairs: pd.Series[str] = self.lr["pairs"]
         self.ligands, self.receptors = self.lr["ligand"].tolist(), self.lr["receptor"].tolist()
         self.tfl_pairs = [f"{pair.ligand}#{pair.tf}" for pair in base.tf_ligands]
@@ -216,7 +218,7 @@ class SpatialCellularProgramsEstimator:
         self.tfl_regulators = [pair.tf for pair in base.tf_ligands]
         self.extra_modulators = list(candidates.extra)
         self.modulators = list(candidates.names)
-        self.modulators_genes = candidates.modulator_genes
+        self.modulators_genes = genes_of(candidates)
 
     @cached_property
     def device(self) -> torch.device:
@@ -275,8 +277,8 @@ class SpatialCellularProgramsEstimator:
         (cells,).
         """
         self._data = data = self._build(self._trained if self._loaded else None)
-        self._adopt(data.features.candidates)
-        self.celltypes_order = data.places.source.labels
+        self._adopt(data.modulators)
+        self.celltypes_order = data.source.labels
         return data.spatial_maps, data.Xn, data.yn, data.cluster_labels
 
     def fit(  # noqa: PLR0913, PLR0917  # the arguments of the API page
@@ -319,11 +321,8 @@ class SpatialCellularProgramsEstimator:
         DataError
             If a setting is not known, or a transformer is asked for 3-D positions.
         """
-        config = fit_config(
-            self.profile,
-            (self.radius, self.contact_distance),
+        config = self._config(
             vision_model=vision_model,
-            spatial_dim=self.spatial_dim,
             epochs=num_epochs,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -338,8 +337,9 @@ class SpatialCellularProgramsEstimator:
         self._loaded = False  # a fit looks at the cells anew
         self.init_data()
         data = self._ready()
-        found, source = data.features.candidates, data.places.source
-        allowed = regulators_by_type(source, found, self.grn, self._everywhere) if self.cluster_masks else {}
+        allowed: dict[Label, NDArray[np.bool_]] = {}
+        if self.cluster_masks:
+            allowed = regulators_by_type(data.source, data.modulators, self.grn, self._everywhere)
         trained = fit_types(data, allowed, config, self.profile, self.device, skip=tuple(skip_clusters or ()), bar=pbar)
         self._fitted = data
         self._show(trained)
@@ -360,12 +360,10 @@ class SpatialCellularProgramsEstimator:
         import pandas as pd
 
         trained = self._require_trained("get_betas")
-        places = self._fitted_data().places
-        values = betas_of_types(
-            self.models, places, len(trained.candidates.names), self.profile.batch_norm, self.device
-        )
+        data = self._fitted_data()
+        values = betas_of_types(self.models, data, self.profile.batch_norm, self.device)
         columns = ["beta0", *(f"beta_{name}" for name in trained.candidates.names)]
-        return pd.DataFrame(values, index=places.source.cells, columns=columns)
+        return pd.DataFrame(values, index=data.source.cells, columns=columns)
 
     def predict(self, cluster: Label | None = None, adata: AnnData | None = None) -> pd.Series[float]:
         """Return the predicted expression of the target.
@@ -387,7 +385,7 @@ class SpatialCellularProgramsEstimator:
         data = self._fitted_data()
         betas = self.get_betas().to_numpy()
         values = betas[:, 0] + (betas[:, 1:] * data.Xn).sum(axis=1)
-        found = pd.Series(values, index=data.places.source.cells, name=self.target_gene)
+        found = pd.Series(values, index=data.source.cells, name=self.target_gene)
         return found if cluster is None else found[data.cluster_labels == cluster]
 
     def plot_modulators(self, use_expression: bool = True, *, show: bool = True) -> Figure | None:
@@ -468,9 +466,13 @@ class SpatialCellularProgramsEstimator:
 
     def _build(self, trained: Trained | None) -> Data:
         """Return columns and places; those of a fit have its modulators, types, maps and ranges."""
-        source, radii = Source.of(self.adata, self.layer, self.cluster_annot), (self.radius, self.contact_distance)
-        scale = float(self.scale_factor)
-        return build_data(source, self._candidates, self.profile, radii, scale, self.spatial_dim, trained)
+        source = Source.of(self.adata, self.layer, self.cluster_annot)
+        return build_data(source, self._candidates, self.profile, self._config(), trained)
+
+    def _config(self, **chosen: Any) -> TravlrConfig:
+        """Return the settings of this estimator, and of a fit."""
+        reach = {"radius": self.radius, "contact_distance": self.contact_distance, "spatial_dim": self.spatial_dim}
+        return fit_config(self.profile, float(self.scale_factor), **reach, **chosen)
 
     def _show(self, trained: Trained) -> None:
         """Take over what a fit has found."""

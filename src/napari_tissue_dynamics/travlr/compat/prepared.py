@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tissue_dynamics.travlr.compat.design_table import Reach, build_features
-from napari_tissue_dynamics.travlr.compat.spatial_features import build_places
+from napari_tissue_dynamics.travlr.compat.anndata_cache import Mirror, digest
+from napari_tissue_dynamics.travlr.compat.design_table import build_features, neighbor_counts
+from napari_tissue_dynamics.travlr.compat.trained import Frame
+from napari_tissue_dynamics.travlr.nets.spatial_maps import MapGrid, MinMax
+from napari_tissue_dynamics.travlr.nets.type_maps import MaskedDistance, SpatialMaps, type_maps
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.travlr.compat.anndata_input import Source
-    from napari_tissue_dynamics.travlr.compat.candidates import Candidates
-    from napari_tissue_dynamics.travlr.compat.design_table import Features
-    from napari_tissue_dynamics.travlr.compat.spatial_features import Places
     from napari_tissue_dynamics.travlr.compat.trained import Trained
-    from napari_tissue_dynamics.travlr.nets.type_maps import SpatialMaps
+    from napari_tissue_dynamics.travlr.config import TravlrConfig
+    from napari_tissue_dynamics.travlr.design import Modulators
+    from napari_tissue_dynamics.travlr.nets.spatial_maps import MapKind, Maps
     from napari_tissue_dynamics.travlr.versions import CompatibilityProfile
 
 # What an estimator shows of its data; built when one of them is first asked for.
@@ -42,58 +44,60 @@ class Data:
 
     Parameters
     ----------
-    features
-        Its columns.
-    places
-        Where the cells sit.
+    source
+        The cells.
+    modulators
+        Those that have a column.
+    train_df
+        (cells, 1 + modulators) float32 target and columns.
+    spatial_features
+        (cells, types) counts of neighbors as the network sees them, columns ``<label>_within``.
+    maps
+        What the network sees of the cells of each type.
+    spatial_maps
+        (cells, types, pixels, pixels[, pixels]) maps, drawn where they are looked at; ``np.asarray`` draws all.
+    frame
+        What other cells are seen with.
     """
 
-    features: Features
-    places: Places
-
-    @property
-    def spatial_maps(self) -> SpatialMaps:
-        """(cells, types, pixels, pixels[, pixels]) maps, drawn where they are looked at; ``np.asarray`` draws all."""
-        return self.places.lazy
-
-    @property
-    def spatial_features(self) -> pd.DataFrame:
-        """(cells, types) counts of neighbors, each column scaled to 0 ... 1."""
-        return self.places.neighbors
-
-    @property
-    def train_df(self) -> pd.DataFrame:
-        """(cells, 1 + modulators) target and columns."""
-        return self.features.table
+    source: Source
+    modulators: Modulators
+    train_df: pd.DataFrame
+    spatial_features: pd.DataFrame
+    maps: tuple[Maps, ...]
+    spatial_maps: SpatialMaps
+    frame: Frame
 
     @property
     def Xn(self) -> NDArray[np.float32]:  # name of the original
         """(cells, modulators) columns."""
-        return self.features.x
+        values: NDArray[np.float32] = self.train_df.to_numpy()
+        return values[:, 1:]
 
     @property
     def yn(self) -> NDArray[np.float32]:
         """(cells,) expression of the target."""
-        return self.features.y
+        values: NDArray[np.float32] = self.train_df.to_numpy()
+        return values[:, 0]
 
     @property
     def xy(self) -> NDArray[np.float64]:
         """(cells, 2 or 3) positions."""
-        return self.places.source.positions
+        return self.source.positions
 
     @property
     def xy_df(self) -> pd.DataFrame:
         """The positions as a table with columns ``x``, ``y`` (and ``z``)."""
         import pandas as pd
 
-        return pd.DataFrame(self.xy, index=self.places.source.cells, columns=list("xyz"[: self.xy.shape[1]]))
+        return pd.DataFrame(self.xy, index=self.source.cells, columns=list("xyz"[: self.xy.shape[1]]))
 
     @property
     def cluster_labels(self) -> NDArray[Any]:
         """(cells,) cell type as it is in the table, -1 for none."""
-        source = self.places.source
-        whole = all(isinstance(label, int) for label in source.labels)
-        return np.array([*source.labels, -1], dtype=np.int64 if whole else object)[source.codes]
+        labels = self.source.labels
+        whole = all(isinstance(label, int) for label in labels)
+        return np.array([*labels, -1], dtype=np.int64 if whole else object)[self.source.codes]
 
     @property
     def cell_indices(self) -> NDArray[np.intp]:
@@ -103,44 +107,54 @@ class Data:
 
 def build_data(
     source: Source,
-    candidates: Candidates,
+    modulators: Modulators,
     profile: CompatibilityProfile,
-    radii: tuple[float, float],
-    scale_factor: float,
-    pixels: int,
+    config: TravlrConfig,
     trained: Trained | None = None,
 ) -> Data:
-    """Build columns and places and store them in the AnnData.
+    """Build columns, maps and counts of neighbors and store them in the AnnData as SpaceTravLR's API page says.
 
     Parameters
     ----------
     source
         The cells.
-    candidates
+    modulators
         What may regulate the target.
     profile
         Switches of a version of SpaceTravLR.
-    radii
-        Radius and contact distance.
-    scale_factor
-        As the person set it; where it is the 1 of the API page, the profile's own counts.
-    pixels
-        Side of the maps.
+    config
+        How ligands travel, and the side of the maps.
     trained
         A fit whose modulators, types, maps and ranges are to be kept.
     """
-    scale = scale_factor if profile.scale_used else 1.0
-    reach = Reach(
-        radius=radii[0],
-        contact_distance=radii[1],
-        kernel=profile.kernel,
-        scale_factor=profile.default_scale if scale == 1 else scale,
-        diffusion=profile.diffusion,
-    )
-    keep, frame = profile.keep_constant_pairs, None
+    import pandas as pd
+
+    keep, frame, kind = profile.keep_constant_pairs, None, profile.maps
     if trained is not None:
-        source, candidates, frame, keep = source.with_labels(trained.labels), trained.candidates, trained.frame, True
-    features = build_features(source, candidates, reach, keep_constant_pairs=keep)
-    scaled = profile.scale_neighbors
-    places = build_places(source, profile.maps, pixels, radii[0], scale_neighbors=scaled, frame=frame)
-    return Data(features, places)
+        source, modulators, frame, keep = source.with_labels(trained.labels), trained.candidates, trained.frame, True
+    modulators, columns = build_features(source, modulators, config, keep_constant_pairs=keep)
+    counts = neighbor_counts(source, config.radius)
+    raw = counts.to_numpy()
+    if frame is None:
+        frame = Frame(MapGrid.over(source.positions, config.spatial_dim), MinMax.of(raw))
+    maps, frame = _maps(source, kind, config, frame)
+    lazy = SpatialMaps(source.positions, source.codes, maps, own_only=kind == "inverse_distance")
+    reach = config.radius if kind == "density" else 0.0
+    corners = [float(end) for centers in frame.grid.centers for end in (centers[0], centers[-1])]
+    inputs = digest(source.positions, source.codes, [kind, config.spatial_dim, reach, corners])
+    Mirror(source.adata).store_maps(inputs, lazy)
+    values = frame.neighbors.scaled(raw) if profile.scale_neighbors else raw.astype(np.float32)
+    table = pd.DataFrame(values, index=source.cells, columns=counts.columns)
+    return Data(source, modulators, columns, table, maps, lazy, frame)
+
+
+def _maps(source: Source, kind: MapKind, config: TravlrConfig, frame: Frame) -> tuple[tuple[Maps, ...], Frame]:
+    """Return what a network sees of each type, and the frame with where the tissue has cells of it."""
+    if frame.occupied is not None:
+        return tuple(MaskedDistance(frame.grid, seen) for seen in frame.occupied), frame
+    place, n_types = source.positions, len(source.labels)
+    maps = type_maps(kind, place, source.codes, n_types, config.spatial_dim, config.radius, frame.grid)
+    if kind == "masked_distance":
+        occupied = np.stack([seen.occupied for seen in maps if isinstance(seen, MaskedDistance)])
+        frame = Frame(frame.grid, frame.neighbors, occupied)
+    return maps, frame

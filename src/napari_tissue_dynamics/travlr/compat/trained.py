@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,7 @@ import numpy as np
 from napari_tissue_dynamics.descriptions import setting_values, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.compat.anndata_cache import digest
-from napari_tissue_dynamics.travlr.compat.candidates import Candidates
 from napari_tissue_dynamics.travlr.compat.estimator_file import read_estimator, write_estimator
-from napari_tissue_dynamics.travlr.compat.spatial_features import Frame
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.travlr.design import Modulators
 from napari_tissue_dynamics.travlr.nets.cell_type_network import new_network
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_tissue_dynamics.travlr.compat.anndata_input import Source
@@ -34,6 +33,25 @@ if TYPE_CHECKING:
 
 # Scores and losses of the cell types, in a file under these names.
 NUMBERS = ("scores", "seed_scores", "held_out_scores", "losses")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """What a trained network takes for granted, also when it sees other cells.
+
+    Parameters
+    ----------
+    grid
+        Pixels of the maps.
+    neighbors
+        Range of the counts of neighbors.
+    occupied
+        (types, pixels, pixels[, pixels]) where the tissue has cells of each type; None where maps do not depend on it.
+    """
+
+    grid: MapGrid
+    neighbors: MinMax
+    occupied: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +77,7 @@ class Trained:
     """
 
     labels: tuple[Label, ...]
-    candidates: Candidates
+    candidates: Modulators
     frame: Frame
     config: TravlrConfig
     fingerprint: str
@@ -91,7 +109,7 @@ def save_trained(path: Path, trained: Trained, settings: Mapping[str, Any]) -> N
         "version": __version__,
         "settings": dict(settings),
         "labels": list(trained.labels),
-        "candidates": _candidates_to_json(trained.candidates),
+        "candidates": asdict(trained.candidates),
         "config": setting_values(trained.config),
         "fingerprint": trained.fingerprint,
         "fitted": fitted,
@@ -139,28 +157,11 @@ def load_trained(path: str | Path, device: torch.device) -> tuple[Trained, dict[
     return trained, header["settings"]
 
 
-def _candidates_to_json(candidates: Candidates) -> dict[str, Any]:
-    base = candidates.base
-    return {
-        "target": base.target,
-        "regulators": list(base.regulators),
-        "pairs": [list(pair) for pair in base.pairs],
-        "tf_ligands": [list(pair) for pair in base.tf_ligands],
-        "secreted": dict(base.secreted),
-        "extra": list(candidates.extra),
-        "by_pair": candidates.by_pair,
-    }
-
-
-def _candidates_from_json(values: Mapping[str, Any]) -> Candidates:
-    base = Modulators(
-        values["target"],
-        tuple(values["regulators"]),
-        tuple(LigandReceptor(*pair) for pair in values["pairs"]),
-        tuple(TfLigand(*pair) for pair in values["tf_ligands"]),
-        values["secreted"],
-    )
-    return Candidates(base, tuple(values["extra"]), values["by_pair"])
+def _candidates_from_json(values: Mapping[str, Any]) -> Modulators:
+    parts = {name: tuple(values[name]) for name in ("regulators", "extra")}
+    parts["pairs"] = tuple(LigandReceptor(*pair) for pair in values["pairs"])
+    parts["tf_ligands"] = tuple(TfLigand(*pair) for pair in values["tf_ligands"])
+    return Modulators(**{**values, **parts})
 
 
 def _frame_to_tensors(frame: Frame) -> dict[str, Tensor]:
