@@ -34,13 +34,7 @@ TIP = "Click a line, or go to it with Up and Down, to see it in the viewer."
 
 
 class FateList(QListWidget):
-    """What can be shown of fates: all of them mixed, the terminal states, and each fate with its cells.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """What can be shown of fates: all of them mixed, the terminal states, and each fate with its cells."""
 
     chosen = Signal(str)
 

@@ -24,13 +24,6 @@ class LegendDock(QWidget):
     """Shows the legend of the active layer when it can be seen and has one, else of the topmost visible one with one.
 
     Cells come before lines that are drawn on them.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:

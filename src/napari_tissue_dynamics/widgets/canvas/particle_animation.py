@@ -40,8 +40,6 @@ class ParticleFilm(QWidget):
     ----------
     viewer, workspace
         Where the particles move, and the velocity they follow.
-    parent
-        The Qt parent.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, workspace: Workspace, parent: QWidget | None = None) -> None:

@@ -32,8 +32,6 @@ class Player(QWidget):
         How long the film lasts at normal speed.
     loop
         Whether it begins again at its end; the place is then not shown.
-    parent
-        The Qt parent.
     """
 
     moved = Signal(float)

@@ -32,8 +32,6 @@ class TimeFilm(QWidget):
     ----------
     viewer, workspace
         Where the cells are, and whose time counts.
-    parent
-        The Qt parent.
     """
 
     at = Signal(float)

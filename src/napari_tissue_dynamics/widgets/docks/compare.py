@@ -43,8 +43,6 @@ class Numbers(QTreeWidget):
         Titles of the columns, that of the names first.
     tooltip
         What the table shows.
-    parent
-        The Qt parent.
     """
 
     def __init__(self, headers: tuple[str, ...], tooltip: str, parent: QWidget | None = None) -> None:
@@ -78,15 +76,7 @@ class _Row(QTreeWidgetItem):
 
 
 class CompareDock(Dock):
-    """Compares two runs of the workspace cell by cell and gene by gene.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Compares two runs of the workspace cell by cell and gene by gene."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

@@ -37,13 +37,7 @@ TIP = (
 
 
 class OrderForm(QWidget):
-    """What a person knows of the order of the cells: types with arrows between them, or a column of stages.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """What a person knows of the order of the cells: types with arrows between them, or a column of stages."""
 
     entered = Signal()
 
@@ -106,13 +100,7 @@ class OrderForm(QWidget):
 
 
 class EdgeTable(QTreeWidget):
-    """One row for every two groups that follow each other: score of velocities, of arrows, and cells.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """One row for every two groups that follow each other: score of velocities, of arrows, and cells."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -139,15 +127,7 @@ class EdgeTable(QTreeWidget):
 
 
 class DirectionDock(Dock):
-    """Asks for an order of the cells and says whether velocities and arrows follow it.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Asks for an order of the cells and says whether velocities and arrows follow it."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

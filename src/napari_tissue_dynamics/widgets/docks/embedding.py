@@ -38,15 +38,7 @@ ABOUT = "Cells that express alike lie side by side in an embedding. 'Show embedd
 
 
 class EmbeddingDock(Dock):
-    """Shows cells in an embedding with the colors, the selection and the current cell of the tissue.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Shows cells in an embedding with the colors, the selection and the current cell of the tissue."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: Any = None) -> None:
         super().__init__(viewer, parent)

@@ -40,15 +40,7 @@ RESULTS = ("result", "velocity", "beta")
 
 
 class ExploreDock(Dock):
-    """Joins the search, the legends that can be changed, and one layer of cells that is recolored in place.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Joins the search, the legends that can be changed, and one layer of cells that is recolored in place."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

@@ -49,15 +49,7 @@ NO_VELOCITY = "Fit a velocity first, in the Velocity dock."
 
 
 class FateDock(Dock):
-    """Joins the choice of terminal states, one running computation and the viewer.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Joins the choice of terminal states, one running computation and the viewer."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

@@ -32,15 +32,7 @@ DRAW_EXPERTS = {"expert": expert_points, BLEND: blend_points, ENTROPY: entropy_p
 
 
 class FlowDock(Dock):
-    """Chooses how the velocity of the workspace is drawn, and plays it.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Chooses how the velocity of the workspace is drawn, and plays it."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

@@ -37,15 +37,7 @@ RNA, VELOCITY = "smoothed spliced RNA", "velocity"
 
 
 class GeneTrendsDock(Dock):
-    """Lists the genes that time explains best as a heat map; a clicked gene colors the cells.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Lists the genes that time explains best as a heat map; a clicked gene colors the cells."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

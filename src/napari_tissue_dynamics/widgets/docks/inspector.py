@@ -60,15 +60,7 @@ GENE_COLUMNS = (
 
 
 class InspectorDock(Dock):
-    """Follows the current cell of the workspace: type, time, experts, fates, genes that change, and betas.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Follows the current cell of the workspace: type, time, experts, fates, genes that change, and betas."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

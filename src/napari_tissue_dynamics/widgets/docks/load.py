@@ -49,15 +49,7 @@ REPORT_HEIGHT = 200
 
 
 class LoadDock(Dock):
-    """Opens an .h5ad file, colors the cells and writes results.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Opens an .h5ad file, colors the cells and writes results."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

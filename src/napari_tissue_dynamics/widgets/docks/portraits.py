@@ -13,15 +13,7 @@ if TYPE_CHECKING:
 
 
 class PortraitDock(Dock):
-    """Shows unspliced over spliced RNA of a gene in every cell, with what the model fitted to it.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Shows unspliced over spliced RNA of a gene in every cell, with what the model fitted to it."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

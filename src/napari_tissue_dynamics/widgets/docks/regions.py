@@ -56,15 +56,7 @@ TABLE_TIP = "Click a title to sort, or press the digit of its column; Enter or a
 
 
 class RegionsDock(Dock):
-    """Joins the list of regions, one running comparison, its tables and the viewer.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Joins the list of regions, one running comparison, its tables and the viewer."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

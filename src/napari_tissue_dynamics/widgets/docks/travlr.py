@@ -62,15 +62,7 @@ NOT_TESTED = "The modulators of this gene were not tested; fit with the smooth e
 
 
 class TravlrDock(Dock):
-    """Joins the SpaceTravLR forms, one running fit and the viewer.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Joins the SpaceTravLR forms, one running fit and the viewer."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

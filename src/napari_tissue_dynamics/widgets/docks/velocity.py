@@ -57,15 +57,7 @@ USE_STORED = "Take back what the file holds and draw it; nothing is fitted."
 
 
 class VelocityDock(Dock):
-    """Joins the forms of the velocity models, one running fit and the viewer.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Joins the forms of the velocity models, one running fit and the viewer."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

@@ -23,8 +23,6 @@ class FileEdit(QWidget):
         What the file is, for the dialog and for screen readers.
     pattern
         Filter of the dialog, ``"AnnData (*.h5ad)"``; empty to ask for a folder.
-    parent
-        The Qt parent.
     """
 
     chosen = Signal()

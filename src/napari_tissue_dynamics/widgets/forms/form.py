@@ -64,8 +64,6 @@ class Form(QWidget, Generic[Settings]):
         The dataclass.
     essential
         Names of the fields that are always in sight, in order.
-    parent
-        The Qt parent.
     """
 
     changed = Signal()

@@ -38,13 +38,7 @@ OF_LINES = ("extremes", "quantile", "fit_offset")
 
 
 class ModelForm(QWidget):
-    """Chooses STEER or a kinetic model and shows the settings of the chosen one.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Chooses STEER or a kinetic model and shows the settings of the chosen one."""
 
     changed = Signal()
 

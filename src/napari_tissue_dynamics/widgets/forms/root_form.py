@@ -28,13 +28,7 @@ STOPPED = "as in the stopped run"
 
 
 class OriginForm(QWidget):
-    """Chooses cells, a cell type or a column of stages with which latent time begins.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Chooses cells, a cell type or a column of stages with which latent time begins."""
 
     selection_requested = Signal()
 

@@ -25,13 +25,7 @@ ROWS_SHOWN = 7
 
 
 class TerminalForm(QWidget):
-    """Chooses how terminal states are known.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Chooses how terminal states are known."""
 
     selection_requested = Signal()
     column_chosen = Signal(str)

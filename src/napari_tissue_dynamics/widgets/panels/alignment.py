@@ -35,8 +35,6 @@ class AlignmentPanel(QWidget):
         Where the images are drawn.
     workspace
         Whose images they are.
-    parent
-        The Qt parent.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, workspace: Workspace, parent: QWidget | None = None) -> None:

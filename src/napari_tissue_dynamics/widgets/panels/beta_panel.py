@@ -48,13 +48,7 @@ TABLE_TIP = (
 
 
 class BetaPanel(QWidget):
-    """Target, filters, the table of betas and buttons for the chosen row.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Target, filters, the table of betas and buttons for the chosen row."""
 
     target_changed = Signal(str)
     map_requested = Signal(str)

@@ -36,8 +36,6 @@ class CellSource(QObject):
     ----------
     workspace
         Tissue and results.
-    parent
-        The Qt parent.
     """
 
     ready = Signal()

@@ -26,13 +26,7 @@ TIP = "Genes whose expression goes with the fate. Enter or a double click colors
 
 
 class DriverPanel(QWidget):
-    """A fate to choose and the table of its genes.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """A fate to choose and the table of its genes."""
 
     gene_chosen = Signal(str)
     export_requested = Signal()

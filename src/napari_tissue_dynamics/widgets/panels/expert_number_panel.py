@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExpertNumberPanel(QWidget):
-    """A button that estimates the number of experts, what came out and the curves behind it.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """A button that estimates the number of experts, what came out and the curves behind it."""
 
     chosen = Signal(int)
 

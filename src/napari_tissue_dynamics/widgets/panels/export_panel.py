@@ -21,13 +21,7 @@ TIP = "Write tables (.csv) and a page for any browser into a folder; fates too w
 
 
 class ExportPanel(QWidget):
-    """Settings of an export, a button that asks for a folder, and one that opens the page that was written.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Settings of an export, a button that asks for a folder, and one that opens the page that was written."""
 
     requested = Signal(object)
 

@@ -41,8 +41,6 @@ class PortraitPanel(QWidget):
     ----------
     viewer
         The viewer whose cells are shown; a click in the plot picks a cell there.
-    parent
-        The Qt parent.
     """
 
     failed = Signal(str)

@@ -46,8 +46,6 @@ class RegionList(QWidget):
     ----------
     viewer
         Where regions are drawn.
-    parent
-        The Qt parent.
     """
 
     changed = Signal()

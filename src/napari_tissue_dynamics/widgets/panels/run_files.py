@@ -30,8 +30,6 @@ class RunFiles(QWidget):
     ----------
     workspace
         What is loaded and fitted.
-    parent
-        The Qt parent.
     """
 
     save_requested = Signal(object)

@@ -23,8 +23,6 @@ class RunHistory(QWidget):
         Whose runs are listed.
     kind
         Which of them.
-    parent
-        The Qt parent.
     """
 
     chosen = Signal(object)

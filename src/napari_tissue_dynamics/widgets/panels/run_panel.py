@@ -27,8 +27,6 @@ class RunPanel(QWidget):
         Text of the button while nothing runs.
     tooltip
         What the button does.
-    parent
-        The Qt parent.
     """
 
     run_requested = Signal()

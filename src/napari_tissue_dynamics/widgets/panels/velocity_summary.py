@@ -21,13 +21,7 @@ TIP = (
 
 
 class ExpertTable(QTreeWidget):
-    """One entry per expert; below it cell types, order of time and the genes with kinetics of their own.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """One entry per expert; below it cell types, order of time and the genes with kinetics of their own."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

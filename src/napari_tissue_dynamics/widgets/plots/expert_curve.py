@@ -50,13 +50,7 @@ class Curve:
 
 
 class ExpertCurve(QWidget):
-    """Three small plots over the number of experts, one below the other.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Three small plots over the number of experts, one below the other."""
 
     chosen = Signal(int)
 

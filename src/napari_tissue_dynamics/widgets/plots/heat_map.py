@@ -21,13 +21,7 @@ TIP = "Click a gene to color the cells by it; Up and Down choose another one, En
 
 
 class HeatMap(QWidget):
-    """One row per gene, one column per step of time, dark where the gene is lowest and bright where it is highest.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """One row per gene, one column per step of time, dark where the gene is lowest and bright where it is highest."""
 
     chosen = Signal(str)
 

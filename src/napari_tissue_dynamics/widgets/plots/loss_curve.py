@@ -13,13 +13,7 @@ MOST = 400
 
 
 class LossCurve(QWidget):
-    """A curve that grows with a run; each phase has its own, for their losses cannot be compared.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """A curve that grows with a run; each phase has its own, for their losses cannot be compared."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

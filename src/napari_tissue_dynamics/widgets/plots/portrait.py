@@ -40,11 +40,6 @@ class PortraitCanvas(QWidget):
     """Cells of one gene in the plane of spliced and unspliced RNA, the curve of the model and marked cells.
 
     The cells are drawn once into a picture, which is kept until gene, colors or size change.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
     """
 
     cell_clicked = Signal(int)

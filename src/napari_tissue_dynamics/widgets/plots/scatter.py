@@ -38,13 +38,7 @@ TIP = (
 
 
 class ScatterCanvas(QWidget):
-    """Cells as discs in a plane with arrows over them.
-
-    Parameters
-    ----------
-    parent
-        The Qt parent.
-    """
+    """Cells as discs in a plane with arrows over them."""
 
     picked = Signal(object)
     """The cell that was clicked, None beside all cells."""

@@ -58,8 +58,6 @@ class ShareBars(QWidget):
     ----------
     name
         Accessible name.
-    parent
-        The Qt parent.
     """
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:

@@ -139,8 +139,6 @@ class ValueTable(QTableView):
         What it shows.
     tooltip
         What it is for.
-    parent
-        The Qt parent.
     """
 
     chosen = Signal(tuple)

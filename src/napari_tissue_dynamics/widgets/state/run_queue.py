@@ -89,8 +89,6 @@ class QueueList(QWidget):
     ----------
     queue
         The runs.
-    parent
-        The Qt parent.
     """
 
     def __init__(self, queue: RunQueue, parent: QWidget | None = None) -> None:
