@@ -192,7 +192,7 @@ class _Replay:
         network = build_network(
             tissue.genes,
             targets,
-            regulators=tuple(choice.get("regulators", ())),
+            regulators=choice.get("regulators") or (),
             links=_path(choice.get("links")),
             pairs=choice.get("pairs", "bundled"),
             tf_ligands=_path(choice.get("tf_ligands")),
