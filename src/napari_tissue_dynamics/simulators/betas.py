@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.simulators.regulation import SIGNALING, received
+from napari_tissue_dynamics.simulators.requests import check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Pattern: TypeAlias = "Callable[[Floats, np.random.Generator], Floats]"
 
-FEWEST_CELLS = 50
 # A cell for every square of this side, in um.
 SPACING = 10.0
 REGIONS_PER_TYPE = 3
@@ -331,10 +331,7 @@ def _target(
 
 
 def _check(n_cells: int, settings: BetaSettings) -> None:
-    if n_cells < FEWEST_CELLS:
-        raise DataError(
-            f"{n_cells} cells were asked for; a simulated tissue has at least {FEWEST_CELLS}. Ask for more."
-        )
+    check_request("simulated tissue", n_cells, n_genes=1, fewest_genes=1)
     ligands = min(len({ligand for ligand, _ in _pairs(settings)}), LIGANDS_PER_FACTOR)
     if settings.n_tf_ligands > ligands * settings.n_factors:
         raise DataError(

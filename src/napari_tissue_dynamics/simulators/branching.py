@@ -20,16 +20,16 @@ import numpy as np
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.closed_form import evolve
+from napari_tissue_dynamics.simulators.genes import Kinetics
 from napari_tissue_dynamics.simulators.noise import Noise, measure
-from napari_tissue_dynamics.simulators.velocity_kinetics import GROUP_COLORS, principal_plane
+from napari_tissue_dynamics.simulators.requests import check_request
+from napari_tissue_dynamics.simulators.velocity_kinetics import group_colors, principal_plane
 from napari_tissue_dynamics.simulators.velocity_truth import VelocityTruth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-FEWEST_CELLS = 50
-FEWEST_GENES = 10
 # Time that a cell spends in a segment of the tree.
 SEGMENT = 3.0
 # Switches happen before this share of the segment is over.
@@ -133,16 +133,12 @@ def simulate_branching(
     unspliced, spliced = measure(u, s, places, noise, noise_rng)
     state, fate = _states_and_fates(parent, segment)
     names = tuple(f"segment {index + 1}" for index in range(len(parent)))
-    truth = VelocityTruth(
+    beta, gamma = (np.broadcast_to(rate, u.shape) for rate in (genes.beta, genes.gamma))
+    truth = VelocityTruth.of(
+        Kinetics(u, s, alpha, beta, gamma),
         time=time,
         spatial_velocity=None,
-        velocity=genes.beta * u - genes.gamma * s,
-        alpha=alpha,
-        beta=np.broadcast_to(genes.beta, u.shape),
-        gamma=np.broadcast_to(genes.gamma, u.shape),
-        unspliced=u,
-        spliced=s,
-        regime=Labels("regime", segment, names, _colors(len(names))),
+        regime=Labels("regime", segment, names, group_colors(len(names))),
         programme=tuple(np.where(genes.switched.any(axis=0), "switched", "steady").tolist()),
     )
     tissue = Tissue(
@@ -256,7 +252,7 @@ def _states_and_fates(parent: NDArray[np.int32], segment: NDArray[np.int32]) -> 
         fate[parent[last]] += fate[last] / np.count_nonzero(parent == parent[last])
     state = np.where(np.isin(np.arange(number), ends), np.searchsorted(ends, np.arange(number)) + 1, 0)
     names = ("progenitor", *(f"end {index + 1}" for index in range(len(ends))))
-    return Labels("state", state[segment].astype(np.int32), names, _colors(len(names))), fate[segment]
+    return Labels("state", state[segment].astype(np.int32), names, group_colors(len(names))), fate[segment]
 
 
 def _scaled(counts: sparse.csr_array) -> NDArray[np.float64]:
@@ -266,17 +262,8 @@ def _scaled(counts: sparse.csr_array) -> NDArray[np.float64]:
     return values * (np.median(size) / size)
 
 
-def _colors(number: int) -> tuple[str, ...]:
-    return tuple(GROUP_COLORS[index % len(GROUP_COLORS)] for index in range(number))
-
-
 def _check_request(n_cells: int, n_genes: int, seed: int, n_states: int, n_branch_points: int) -> None:
-    if n_cells < FEWEST_CELLS:
-        raise DataError(f"{n_cells} cells were asked for; a lineage tree has at least {FEWEST_CELLS}. Ask for more.")
-    if n_genes < FEWEST_GENES:
-        raise DataError(f"{n_genes} genes were asked for; a lineage tree has at least {FEWEST_GENES}. Ask for more.")
-    if seed < 0:
-        raise DataError(f"A seed of {seed} was given; it must be at least 0. Choose 0, say.")
+    check_request("lineage tree", n_cells, n_genes, seed)
     if n_branch_points < 0:
         raise DataError(f"{n_branch_points} branch points were asked for; there can be none or more. Choose 3, say.")
     fewest = n_branch_points + 2

@@ -84,7 +84,7 @@ def transcribe(growth: Growth, n_genes: int, depth: float, rng: np.random.Genera
     rng
         Random numbers.
     """
-    alpha, beta, gamma = _rates(n_genes, rng)
+    alpha, beta, gamma = draw_rates(n_genes, LOG_MEDIANS, LOG_SPREADS, rng)
     kind = _kinds(n_genes, rng)
     on, off = _switches(kind, rng)
     change = np.exp(rng.normal(0.0, 0.5, (len(ARMS), n_genes)))
@@ -128,11 +128,14 @@ def count(
     return sparse.csr_array(counts.astype(np.float32))
 
 
-def _rates(n_genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def draw_rates(
+    n_genes: int, medians: NDArray[np.float64], spreads: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return log-normal alpha, beta and gamma, (3, genes), from medians and spreads of their logarithms, (3,)."""
     correlation = np.full((3, 3), RATE_CORRELATION)
     np.fill_diagonal(correlation, 1.0)
-    covariance = correlation * np.outer(LOG_SPREADS, LOG_SPREADS)
-    rates: NDArray[np.float64] = np.exp(rng.multivariate_normal(LOG_MEDIANS, covariance, n_genes)).T
+    covariance = correlation * np.outer(spreads, spreads)
+    rates: NDArray[np.float64] = np.exp(rng.multivariate_normal(medians, covariance, n_genes)).T
     return rates
 
 

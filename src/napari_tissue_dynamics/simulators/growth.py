@@ -80,7 +80,7 @@ def grow(n_cells: int, rng: np.random.Generator) -> Growth:
         positions[here], velocity[here] = flow(travelled[here], across[here], arm, half_width)
     jittered = np.abs(travelled + rng.normal(0.0, TIME_JITTER, n_cells))
     time = T_MAX * (1.0 - np.abs(1.0 - jittered))
-    positions, velocity = _turned(positions), _turned(velocity)
+    positions, velocity = turned(positions, ROTATION), turned(velocity, ROTATION)
     return Growth(positions - positions.min(axis=0) + ORIGIN, velocity, time, side)
 
 
@@ -133,6 +133,7 @@ def _even_places(
     return np.interp(even[:, 0] * area[-1], area, axis), 2 * even[:, 1] - 1
 
 
-def _turned(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    cos, sin = np.cos(ROTATION), np.sin(ROTATION)
+def turned(xy: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+    """Turn points (points, 2) by an angle in radians about the origin."""
+    cos, sin = np.cos(angle), np.sin(angle)
     return xy @ np.array([[cos, sin], [-sin, cos]])

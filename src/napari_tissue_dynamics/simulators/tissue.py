@@ -31,6 +31,8 @@ from napari_tissue_dynamics.simulators.regulation import (
     regulate,
     regulator_genes,
 )
+from napari_tissue_dynamics.simulators.requests import check_request
+from napari_tissue_dynamics.simulators.velocity_truth import make_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.simulators.growth import Growth
 
 REGIME_COLORS = ("#7f7f7f", "#d55e00", "#56b4e9")
-FEWEST_CELLS = 50
 FEWEST_KINETIC_GENES = 10
 STEADY_BETA = 0.35
 STEADY_UNSPLICED = 0.3
@@ -101,12 +102,9 @@ class Truth:
     landmark: tuple[float, float]
 
     def __post_init__(self) -> None:
-        arrays = [getattr(self, field.name) for field in fields(self)]
-        arrays += [beta for betas in self.betas.values() for beta in betas.values()]
-        arrays += self.intercepts.values()
-        for array in arrays:
-            if isinstance(array, np.ndarray):
-                array.flags.writeable = False
+        make_read_only(getattr(self, field.name) for field in fields(self))
+        make_read_only(beta for betas in self.betas.values() for beta in betas.values())
+        make_read_only(self.intercepts.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,13 +223,7 @@ def _log_normalized(counts: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _check_request(n_cells: int, n_genes: int, n_steady: int, depth: float, dropout: float) -> None:
-    fewest = n_steady + FEWEST_KINETIC_GENES
-    if n_cells < FEWEST_CELLS:
-        raise DataError(
-            f"{n_cells} cells were asked for; a simulated tissue has at least {FEWEST_CELLS}. Ask for more."
-        )
-    if n_genes < fewest:
-        raise DataError(f"{n_genes} genes were asked for; a simulated tissue has at least {fewest}. Ask for more.")
+    check_request("simulated tissue", n_cells, n_genes, fewest_genes=n_steady + FEWEST_KINETIC_GENES)
     if not (np.isfinite(depth) and depth > 0):
         raise DataError(f"A depth of {depth} counts was asked for; it must be above 0. Choose 5000, say.")
     if not 0 <= dropout < 1:

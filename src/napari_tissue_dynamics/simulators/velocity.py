@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.simulators.noise import Noise, measure
+from napari_tissue_dynamics.simulators.requests import check_request
 from napari_tissue_dynamics.simulators.velocity_genes import (
     SHARES,
     KineticsKind,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.simulators.velocity_genes import Programmes
-    from napari_tissue_dynamics.simulators.velocity_growth import GrownTissue
 
 __all__ = [
     "Noise",
@@ -36,8 +36,6 @@ __all__ = [
     "simulate_multiradial",
 ]
 
-FEWEST_CELLS = 50
-FEWEST_GENES = 10
 GENE_SEED = 42
 REGION_COLORS = ("#d55e00", "#56b4e9", "#009e73", "#cc79a7")
 
@@ -86,13 +84,7 @@ def simulate_bilinear(
     DataError
         If a number is out of its range or the kinetics are unknown.
     """
-    _check_request(n_cells, n_genes, (seed, gene_seed), kinetics)
-    growth_rng, noise_rng = np.random.default_rng(seed).spawn(2)
-    gene_rng = np.random.default_rng(gene_seed)
-    grown = grow_bilinear(n_cells, growth_rng)
-    factor = bilinear_factor(grown.local, n_genes, gene_rng)
-    programmes = draw_programmes(n_genes, 2, kinetics, gene_rng)
-    return _assembled("bilinear", "half", grown, factor, programmes, noise, noise_rng)
+    return _simulated("bilinear", n_cells, n_genes, (seed, gene_seed), kinetics, noise)
 
 
 def simulate_multiradial(
@@ -108,54 +100,33 @@ def simulate_multiradial(
 
     Families of cells found by 400 roots (per 12000 cells) travel one unit of length outwards in 20 units of
     time, at constant acceleration, and walk around the center. Transcription of each gene peaks at one place
-    of each disk. Formulas and numbers are those of the public TopoVelo simulation, which the STEER benchmark
-    uses; the random numbers are our own, so the tissue is alike, not equal.
-
-    Parameters
-    ----------
-    n_cells
-        Number of cells, at least 50; more cells make a denser tissue with more roots.
-    n_genes
-        Number of genes, at least 10.
-    seed
-        Seed of the growth and of the noise; the global random state is neither read nor changed.
-    kinetics
-        As for :func:`simulate_bilinear`; the regime of a cell with ``"mixed"`` kinetics is its disk.
-    noise
-        How the RNA is measured.
-    gene_seed
-        Seed of rates, switching times, programmes and peaks, which stay the same when ``seed`` changes.
-
-    Returns
-    -------
-    The tissue and what is true in it.
-
-    Raises
-    ------
-    DataError
-        If a number is out of its range or the kinetics are unknown.
+    of each disk. Source, parameters and result are as for :func:`simulate_bilinear`; the regime of a cell with
+    ``"mixed"`` kinetics is its disk.
     """
-    _check_request(n_cells, n_genes, (seed, gene_seed), kinetics)
-    growth_rng, noise_rng = np.random.default_rng(seed).spawn(2)
-    gene_rng = np.random.default_rng(gene_seed)
-    grown = grow_multiradial(n_cells, growth_rng)
-    factor = multiradial_factor(grown, n_genes, gene_rng)
-    programmes = draw_programmes(n_genes, 4, kinetics, gene_rng)
-    return _assembled("multiradial", "disk", grown, factor, programmes, noise, noise_rng)
+    return _simulated("multiradial", n_cells, n_genes, (seed, gene_seed), kinetics, noise)
 
 
-def _assembled(
-    name: str,
-    region: str,
-    grown: GrownTissue,
-    factor: NDArray[np.float64],
-    programmes: Programmes,
+def _simulated(
+    name: Literal["bilinear", "multiradial"],
+    n_cells: int,
+    n_genes: int,
+    seeds: tuple[int, int],
+    kind: KineticsKind,
     noise: Noise,
-    rng: np.random.Generator,
 ) -> SimulatedVelocity:
+    check_request("simulated tissue", n_cells, n_genes, min(seeds))
+    if kind not in SHARES:
+        raise DataError(f"The kinetics {kind!r} are unknown; {' or '.join(map(repr, SHARES))} was expected.")
+    (growth_rng, rng), gene_rng = np.random.default_rng(seeds[0]).spawn(2), np.random.default_rng(seeds[1])
+    if name == "bilinear":
+        region, n_regions, grown = "half", 2, grow_bilinear(n_cells, growth_rng)
+        factor = bilinear_factor(grown.local, n_genes, gene_rng)
+    else:
+        region, n_regions, grown = "disk", 4, grow_multiradial(n_cells, growth_rng)
+        factor = multiradial_factor(grown, n_genes, gene_rng)
+    programmes = draw_programmes(n_genes, n_regions, kind, gene_rng)
     kinetics = transcribe(grown.time, grown.region, factor, programmes)
     unspliced, spliced = measure(kinetics.unspliced, kinetics.spliced, grown.positions, noise, rng)
-    n_cells, n_genes = factor.shape
     tissue = Tissue(
         cells=tuple(f"cell_{i:05d}" for i in range(n_cells)),
         genes=tuple(f"gene_{i:03d}" for i in range(n_genes)),
@@ -165,15 +136,10 @@ def _assembled(
         unit="pixel",
         source=f"simulated {name} tissue",
     )
-    truth = VelocityTruth(
+    truth = VelocityTruth.of(
+        kinetics,
         time=grown.time,
         spatial_velocity=grown.velocity,
-        velocity=kinetics.velocity,
-        alpha=kinetics.alpha,
-        beta=kinetics.beta,
-        gamma=kinetics.gamma,
-        unspliced=kinetics.unspliced,
-        spliced=kinetics.spliced,
         regime=_regime(grown.region, region, programmes),
         programme=programmes.names,
     )
@@ -186,18 +152,3 @@ def _regime(region: NDArray[np.int32], name: str, programmes: Programmes) -> Lab
         return Labels("regime", np.zeros_like(region), ("all cells",), REGION_COLORS[:1])
     categories = tuple(f"{name} {i + 1}" for i in range(len(programmes.rates)))
     return Labels("regime", region, categories, REGION_COLORS[: len(categories)])
-
-
-def _check_request(n_cells: int, n_genes: int, seeds: tuple[int, int], kinetics: str) -> None:
-    if n_cells < FEWEST_CELLS:
-        raise DataError(
-            f"{n_cells} cells were asked for; a simulated tissue has at least {FEWEST_CELLS}. Ask for more."
-        )
-    if n_genes < FEWEST_GENES:
-        raise DataError(
-            f"{n_genes} genes were asked for; a simulated tissue has at least {FEWEST_GENES}. Ask for more."
-        )
-    if min(seeds) < 0:
-        raise DataError(f"A seed of {min(seeds)} was given; it must be at least 0. Choose 0, say.")
-    if kinetics not in SHARES:
-        raise DataError(f"The kinetics {kinetics!r} are unknown; {' or '.join(map(repr, SHARES))} was expected.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from napari_tissue_dynamics.kinetics.closed_form import evolve
-from napari_tissue_dynamics.simulators.genes import Kinetics
+from napari_tissue_dynamics.simulators.genes import Kinetics, draw_rates
 from napari_tissue_dynamics.simulators.velocity_growth import T_MAX
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ SHARES: dict[KineticsKind, dict[str, float]] = {
 }
 """Share of the genes with each programme; all others are induced and repressed."""
 
-LOG_RATES = (1.0, 0.0, 0.0)
-RATE_CORRELATION = 0.05
+LOG_RATES = np.array([1.0, 0.0, 0.0])
 ON = (0.0, 0.1 * T_MAX)
 OFF = (0.3 * T_MAX, T_MAX)
 BOOST_TIME = (0.5 * T_MAX, 0.8 * T_MAX)
@@ -70,12 +69,12 @@ class Programmes:
 
 def draw_programmes(n_genes: int, n_regions: int, kind: KineticsKind, rng: np.random.Generator) -> Programmes:
     """Draw rates, switching times and programmes; both kinds of kinetics share what they have in common."""
-    rates = _draw_rates(n_genes, rng)
+    rates = draw_rates(n_genes, LOG_RATES, np.ones(3), rng)
     on, off = rng.uniform(*ON, n_genes), rng.uniform(*OFF, n_genes)
     names = _draw_names(n_genes, SHARES[kind], rng)
     boost, again = rng.uniform(*BOOST_TIME, n_genes), rng.uniform(*REACTIVATION_TIME, n_genes)
     factor = rng.uniform(*BOOST_FACTOR, n_genes)
-    regional = np.stack([_draw_rates(n_genes, rng) for _ in range(n_regions)])
+    regional = np.stack([draw_rates(n_genes, LOG_RATES, np.ones(3), rng) for _ in range(n_regions)])
     rates = np.where(names == MULTI_KINETIC, regional, rates)
     zero, one = np.zeros(n_genes), np.ones(n_genes)
     phases = {
@@ -166,14 +165,6 @@ def _spread(rates: NDArray[np.float64], region: NDArray[np.int32]) -> NDArray[np
     if (rates == rates[0]).all():
         return np.broadcast_to(rates[0], (len(region), rates.shape[1]))
     return rates[region]
-
-
-def _draw_rates(n_genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return alpha, beta and gamma, (3, genes)."""
-    covariance = np.full((3, 3), RATE_CORRELATION)
-    np.fill_diagonal(covariance, 1.0)
-    rates: NDArray[np.float64] = np.exp(rng.multivariate_normal(LOG_RATES, covariance, n_genes)).T
-    return rates
 
 
 def _draw_names(n_genes: int, shares: dict[str, float], rng: np.random.Generator) -> NDArray[np.object_]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.simulators.growth import turned
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -76,7 +78,7 @@ def grow_bilinear(n_cells: int, rng: np.random.Generator) -> GrownTissue:
     sign = np.where(families.region == 0, 1.0, -1.0)[:, None]
     local = sign * np.column_stack([outwards, families.across])
     velocity = sign * np.column_stack([speed, families.side_speed])
-    return GrownTissue(turned(local), turned(velocity), families.time, families.region, local)
+    return GrownTissue(turned(local, ANGLE), turned(velocity, ANGLE), families.time, families.region, local)
 
 
 def grow_multiradial(n_cells: int, rng: np.random.Generator) -> GrownTissue:
@@ -94,12 +96,6 @@ def grow_multiradial(n_cells: int, rng: np.random.Generator) -> GrownTissue:
 def travelled(time: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far cells have moved outwards at constant acceleration, (cells,), and how fast they are."""
     return 0.5 * ACCELERATION * time**2 + START_SPEED * time, ACCELERATION * time + START_SPEED
-
-
-def turned(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn points (points, 2) by 45 degrees about the origin."""
-    cos, sin = np.cos(ANGLE), np.sin(ANGLE)
-    return xy @ np.array([[cos, sin], [-sin, cos]])
 
 
 def birth_times(n_cells: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -20,6 +20,8 @@ from scipy.linalg import eigh
 
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.simulators.genes import Kinetics
+from napari_tissue_dynamics.simulators.requests import check_request
 from napari_tissue_dynamics.simulators.velocity_truth import SimulatedVelocity, VelocityTruth
 
 if TYPE_CHECKING:
@@ -76,8 +78,6 @@ NOISE_QUANTILE = 0.99
 NOISE_UNIT = 1 / 20
 TOLERANCE = 1e-6
 MOST_TURNOVERS = 5000.0
-FEWEST_CELLS = 50
-FEWEST_GENES = 10
 GROUP_COLORS = ("#d55e00", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#0072b2", "#f0e442", "#7f7f7f")
 
 
@@ -152,16 +152,11 @@ def simulate_kinetics(
     u, s = _integrate(groups, times, spans, mode)
     alpha, beta, gamma = (_rates_of_cells([courses[i] for courses in groups], times) for i in range(3))
     categories = tuple(f"group {index + 1}" for index in range(len(spans)))
-    truth = VelocityTruth(
+    truth = VelocityTruth.of(
+        Kinetics(u, s, alpha, beta, gamma),
         time=np.concatenate(times),
         spatial_velocity=None,
-        velocity=beta * u - gamma * s,
-        alpha=alpha,
-        beta=beta,
-        gamma=gamma,
-        unspliced=u,
-        spliced=s,
-        regime=Labels("regime", group, categories, _colors(len(spans))),
+        regime=Labels("regime", group, categories, group_colors(len(spans))),
         programme=names,
     )
     return SimulatedVelocity(_tissue(u, s, noise_level, rng), truth)
@@ -251,17 +246,13 @@ def principal_plane(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return scores
 
 
-def _colors(n_groups: int) -> tuple[str, ...]:
+def group_colors(n_groups: int) -> tuple[str, ...]:
+    """Return a color for each group."""
     return tuple(GROUP_COLORS[index % len(GROUP_COLORS)] for index in range(n_groups))
 
 
 def _check_request(n_cells: int, n_genes: int, seed: int, mode: str, noise_level: float) -> None:
-    if n_cells < FEWEST_CELLS:
-        raise DataError(f"{n_cells} cells were asked for; a simulation has at least {FEWEST_CELLS}. Ask for more.")
-    if n_genes < FEWEST_GENES:
-        raise DataError(f"{n_genes} genes were asked for; a simulation has at least {FEWEST_GENES}. Ask for more.")
-    if seed < 0:
-        raise DataError(f"A seed of {seed} was given; it must be at least 0. Choose 0, say.")
+    check_request("simulation", n_cells, n_genes, seed)
     if mode not in MODES:
         raise DataError(f"The mode {mode!r} is unknown; {' or '.join(map(repr, MODES))} was expected.")
     if not (np.isfinite(noise_level) and noise_level >= 0):

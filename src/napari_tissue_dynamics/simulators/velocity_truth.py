@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.tissue import Labels, Tissue
+    from napari_tissue_dynamics.simulators.genes import Kinetics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +56,20 @@ class VelocityTruth:
     programme: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+        make_read_only(getattr(self, field.name) for field in fields(self))
+
+    @classmethod
+    def of(cls, kinetics: Kinetics, **others: Any) -> VelocityTruth:
+        """Return the truth of cells with this RNA and these rates; ``others`` are the other fields."""
+        names = ("velocity", "alpha", "beta", "gamma", "unspliced", "spliced")
+        return cls(**{name: getattr(kinetics, name) for name in names}, **others)
+
+
+def make_read_only(values: Iterable[Any]) -> None:
+    """Forbid changes of the arrays among the values."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

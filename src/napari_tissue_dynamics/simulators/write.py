@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,30 +17,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.tissue import Labels, Tissue
-
-
-class _Truth(Protocol):
-    """What all simulations know of their cells."""
-
-    @property
-    def time(self) -> NDArray[np.float64]: ...
-    @property
-    def regime(self) -> Labels: ...
-    @property
-    def spatial_velocity(self) -> NDArray[np.float64] | None: ...
-    @property
-    def velocity(self) -> NDArray[np.float64]: ...
-    @property
-    def alpha(self) -> NDArray[np.float64]: ...
-    @property
-    def beta(self) -> NDArray[np.float64]: ...
-    @property
-    def gamma(self) -> NDArray[np.float64]: ...
+    from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.simulators.tissue import Truth
+    from napari_tissue_dynamics.simulators.velocity_truth import VelocityTruth
 
 
 def simulated_anndata(
-    tissue: Tissue, truth: _Truth, *, fates: Mapping[str, NDArray[np.floating]] | None = None
+    tissue: Tissue, truth: Truth | VelocityTruth, *, fates: Mapping[str, NDArray[np.floating]] | None = None
 ) -> AnnData:
     """Return a simulated tissue as AnnData, and what is true in it.
 
@@ -79,7 +62,7 @@ def simulated_anndata(
 def write_simulated(
     path: str | os.PathLike[str],
     tissue: Tissue,
-    truth: _Truth,
+    truth: Truth | VelocityTruth,
     *,
     fates: Mapping[str, NDArray[np.floating]] | None = None,
 ) -> None:

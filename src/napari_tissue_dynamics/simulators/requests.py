@@ -1,0 +1,22 @@
+"""What every simulation checks of the numbers it was asked for."""
+
+from __future__ import annotations
+
+from napari_tissue_dynamics.errors import DataError
+
+FEWEST_CELLS, FEWEST_GENES = 50, 10
+
+
+def check_request(what: str, n_cells: int, n_genes: int, seed: int = 0, fewest_genes: int = FEWEST_GENES) -> None:
+    """Check the size of a simulation and its seed.
+
+    Raises
+    ------
+    DataError
+        If a number is too small.
+    """
+    for name, asked, fewest in (("cells", n_cells, FEWEST_CELLS), ("genes", n_genes, fewest_genes)):
+        if asked < fewest:
+            raise DataError(f"{asked} {name} were asked for; a {what} has at least {fewest}. Ask for more.")
+    if seed < 0:
+        raise DataError(f"A seed of {seed} was given; it must be at least 0. Choose 0, say.")
