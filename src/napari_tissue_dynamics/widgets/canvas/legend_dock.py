@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Points
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_tissue_dynamics.widgets.forms.fields import stacked
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel, arrow_color_of, arrow_key_of, legend_of
 from napari_tissue_dynamics.widgets.state.connect import listen
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
@@ -35,9 +36,7 @@ class LegendDock(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setMinimumHeight(LEAST_HEIGHT)
         body = QWidget()
-        inside = QVBoxLayout(body)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.panel)
+        inside = stacked(body, self.panel)
         inside.addStretch()
         scroll.setWidget(body)
         layout = QVBoxLayout(self)

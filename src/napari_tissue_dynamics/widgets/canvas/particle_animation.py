@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_tissue_dynamics.analysis.arrows.particles import particles
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.streams import particle_frame, particle_points
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.playback import Player, repaint
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
 from napari_tissue_dynamics.widgets.forms.number_box import NumberBox
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class ParticleFilm(QWidget):
         self.number.setValue(NUMBER)
         fields = rows()
         add_row(fields, "Particles", self.number, "How many particles drift at a time.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.player)
-        layout.addLayout(fields)
+        stacked(self, self.player, fields)
         self.player.moved.connect(self._show)
         self.number.valueChanged.connect(self._another)
 

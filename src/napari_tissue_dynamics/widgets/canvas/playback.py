@@ -6,7 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QWidget
+
+from napari_tissue_dynamics.widgets.forms.fields import stacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +63,7 @@ class Player(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.button)
         row.addWidget(self.speed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addWidget(self.slider)
+        stacked(self, row, self.slider)
         self.button.clicked.connect(self.toggle)
         self.slider.valueChanged.connect(self._slid)
         self._refresh()

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.layers.time_animation import FILM, film_points, lit_colors, time_colors
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.playback import Player, repaint
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.legend import legend_of
 
 if TYPE_CHECKING:
@@ -48,12 +48,7 @@ class TimeFilm(QWidget):
         self.all_button = push_button("Show all cells again", "End the film and show the cells as they were.")
         fields = rows()
         add_row(fields, "Cells lit", self.lit, "Whether cells stay lit when their time is over, or fade.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.player)
-        layout.addWidget(self.now)
-        layout.addLayout(fields)
-        layout.addWidget(self.all_button)
+        stacked(self, self.player, self.now, fields, self.all_button)
         self.all_button.setEnabled(False)
         self.player.moved.connect(self._show)
         self.lit.currentTextChanged.connect(lambda *_: self._base is not None and self._show(self.player.place))

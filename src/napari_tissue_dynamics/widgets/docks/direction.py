@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHeaderView, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHeaderView, QLineEdit, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.progress import Progress
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -61,9 +61,7 @@ class OrderForm(QWidget):
         for combo in (self.kind, self.stage, self.add_type):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._fields)
+        stacked(self, self._fields)
         self.kind.currentTextChanged.connect(self._refresh)
         self.add_type.activated.connect(self._add)
         self.types.returnPressed.connect(self.entered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QWidget
 
 from napari_tissue_dynamics.analysis.arrows.streamlines import streamlines
 from napari_tissue_dynamics.layers.expert_blend import BLEND, ENTROPY, blend_points, entropy_points
@@ -14,7 +14,7 @@ from napari_tissue_dynamics.layers.vectors import arrow_length_words, grid_vecto
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.particle_animation import ParticleFilm
 from napari_tissue_dynamics.widgets.canvas.time_animation import TimeFilm
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -98,21 +98,15 @@ class FlowDock(Dock):
 
     def _arrange(self) -> None:
         drawn, films, moving, experts = (QWidget() for _ in range(4))
-        column = _column(drawn)
-        for widget in (*self.boxes.values(), self.faded):
-            column.addWidget(widget)
-        column = _column(moving)
-        column.addWidget(self.particles)
-        column.addWidget(self.clear_particles)
-        _column(films).addWidget(self.time)
-        column = _column(experts)
+        stacked(drawn, *self.boxes.values(), self.faded)
+        stacked(moving, self.particles, self.clear_particles)
+        stacked(films, self.time)
         fields = rows()
         self.experts.addItems(list(EXPERTS))
         add_row(fields, "Experts as", self.experts, "How the cells show which experts describe them.")
         self.show_experts.setToolTip("Color the cells by the experts.")
         self.show_experts.setAccessibleName("Show experts")
-        column.addLayout(fields)
-        column.addWidget(self.show_experts)
+        stacked(experts, fields, self.show_experts)
         self.sections = {
             "drawn": Section("Arrows and lines", drawn, "Show or hide what can be drawn of the velocity."),
             "particles": Section("Moving particles", moving, "Show or hide particles that drift with the velocity."),
@@ -182,9 +176,3 @@ def _box(text: str, tooltip: str) -> QCheckBox:
     box.setAccessibleName(text)
     box.setAccessibleDescription(tooltip)
     return box
-
-
-def _column(widget: QWidget) -> QVBoxLayout:
-    layout = QVBoxLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    return layout

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from napari_tissue_dynamics.analysis.cells.regions import REST, compare_steps, result_columns
 from napari_tissue_dynamics.data.io.write import replacing
@@ -19,7 +19,7 @@ from napari_tissue_dynamics.travlr.expression import expression_of_genes
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
 from napari_tissue_dynamics.widgets.canvas.selection_view import show_selections
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.panels.cell_source import fates_of
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.region_list import RegionList
@@ -121,11 +121,7 @@ class RegionsDock(Dock):
         self.search.setClearButtonEnabled(True)
         self.save_button.setToolTip("Write the rows that are shown to a table, with all digits.")
         self.save_button.setAccessibleName("Save CSV")
-        results = QVBoxLayout(self.results)
-        results.setContentsMargins(0, 0, 0, 0)
-        results.addWidget(self.words)
-        results.addLayout(fields)
-        results.addWidget(self.table)
+        results = stacked(self.results, self.words, fields, self.table)
         buttons = QHBoxLayout()
         buttons.addWidget(self.save_button)
         results.addLayout(buttons)

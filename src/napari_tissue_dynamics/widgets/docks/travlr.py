@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_tissue_dynamics.data.io.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, LayerKey, RegulationField
@@ -19,7 +19,7 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
 from napari_tissue_dynamics.widgets.forms.batch_form import ManyForm
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.regulators_form import NetworkForm
 from napari_tissue_dynamics.widgets.forms.section import Section
@@ -168,8 +168,7 @@ class TravlrDock(Dock):
         many = Section("Many genes", self.many, tip)
         runs = Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue.")
         self.results = QWidget()
-        result = QVBoxLayout(self.results)
-        result.setContentsMargins(0, 0, 0, 0)
+        result = stacked(self.results)
         choice = rows()
         add_row(choice, "Show target", self.target, "A fitted gene.")
         add_row(choice, "Show modulator", self.modulator, "Whose coefficients are drawn in the tissue.")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QSpinBox, QWidget
 
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
 
 if TYPE_CHECKING:
@@ -72,11 +72,7 @@ class ManyForm(QWidget):
         add_row(fields, "Processes", self.processes, "Genes that are fitted at the same time on this machine.")
         tip = "Address of a Dask scheduler: the genes are fitted by its workers. Empty fits on this machine."
         add_row(fields, "Dask scheduler", self.scheduler, tip)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.all_genes)
-        layout.addLayout(fields)
-        layout.addWidget(self.open_button)
+        stacked(self, self.all_genes, fields, self.open_button)
         self.open_button.clicked.connect(self._ask_what_to_open)
 
     def value(self) -> ManyChoice:

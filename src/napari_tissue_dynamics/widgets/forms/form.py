@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, ge
 from annotated_types import Ge, Gt, Interval, Le, Lt
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from napari_tissue_dynamics.descriptions import groups_of, parameter_texts, setting_types, setting_values, with_settings
 from napari_tissue_dynamics.widgets.forms.device_choice import DeviceChoice
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, stacked
 from napari_tissue_dynamics.widgets.forms.number_box import IntBox, NumberBox
 from napari_tissue_dynamics.widgets.forms.section import Section
 
@@ -90,9 +90,7 @@ class Form(QWidget, Generic[Settings]):
         if DEVICE in self._editors and isinstance(self.editor(DEVICE), QComboBox):
             DeviceChoice(self.editor(DEVICE))
         self.changed.connect(self._name_preset)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(basic)
+        layout = stacked(self, basic)
         self.defaults = push_button(
             "Back to the defaults", "Give every setting of this form the value it has at first."
         )

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
 from napari_tissue_dynamics.steer.config import SteerConfig
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.state.preferences import Preferences, preferences, with_preferences
 from napari_tissue_dynamics.widgets.state.remembered import keep, keep_settings, last, last_settings
@@ -59,11 +59,7 @@ class ModelForm(QWidget):
         self.model.setCurrentIndex(max(0, self.model.findData(first)))
         fields = rows()
         add_row(fields, "Model", self.model, "How velocities are estimated from unspliced and spliced RNA.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(fields)
-        for widget in (self.about, self.steer, self.kinetics):
-            layout.addWidget(widget)
+        stacked(self, fields, self.about, self.steer, self.kinetics)
         self.model.currentIndexChanged.connect(self._chosen)
         for form in (self.steer, self.kinetics):
             form.changed.connect(self.changed)

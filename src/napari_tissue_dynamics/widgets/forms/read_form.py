@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.data.io import ReadOptions
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
 from napari_tissue_dynamics.widgets.forms.number_box import NumberBox
 
@@ -53,9 +53,7 @@ class ReadForm(QWidget):
         add_row(fields, "Image pixel", self.image_pixel_size, tooltip)
         tooltip = "Micrometers per unit of the coordinates; 0 leaves the unit as it is."
         add_row(fields, "µm per unit", self.pixel_size_um, tooltip)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(fields)
+        stacked(self, fields)
         self.clear()
 
     def clear(self) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.data.io.action_log import plain
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
 from napari_tissue_dynamics.widgets.forms.target_edit import GenesEdit
 from napari_tissue_dynamics.widgets.state.remembered import keep, last
@@ -86,9 +86,7 @@ class NetworkForm(QWidget):
         add_row(fields, "Pairs file", self.pairs_file.line, tip, inside=self.pairs_file)
         tip = "Matrix of ligand-target scores for ligand-TF pairs; may stay empty."
         add_row(fields, "Ligand-TF scores", self.tf_ligands.line, tip, inside=self.tf_ligands)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(fields)
+        stacked(self, fields)
         self.pairs.currentTextChanged.connect(self._pairs_changed)
         self._take_last_files()
         self._pairs_changed(self.pairs.currentText())

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
-from qtpy.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QSizePolicy, QWidget
 
 from napari_tissue_dynamics.layers.colorable import GROUPS, Catalogue, Entry
+from napari_tissue_dynamics.widgets.forms.fields import stacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +59,7 @@ class SearchBox(QWidget):
         self.count.setWordWrap(True)
         self.count.setAccessibleName("Number of entries that fit")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.line, self.list, self.count):
-            layout.addWidget(widget)
+        stacked(self, self.line, self.list, self.count)
         self.line.textChanged.connect(self._refresh)
         self.list.itemClicked.connect(self._choose)
         self.list.itemActivated.connect(self._choose)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem, QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,11 +55,7 @@ class TerminalForm(QWidget):
         add_row(self._fields, "Ends", self.types, "Tick the categories that are ends; Space ticks the current one.")
         add_row(self._fields, "Name", self.name, "How the state is called whose cells you have selected.")
         add_row(self._fields, "States", self.states, "The states picked so far.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._fields)
-        for widget in (self.add_button, self.remove_button, self.words):
-            layout.addWidget(widget)
+        stacked(self, self._fields, self.add_button, self.remove_button, self.words)
         self.kind.currentTextChanged.connect(self._refresh)
         self.name.returnPressed.connect(self.selection_requested)
         self.add_button.clicked.connect(self.selection_requested)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QGridLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.layers.images import histology_image
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.number_box import NumberBox
 from napari_tissue_dynamics.widgets.state.connect import listen
 
@@ -139,10 +139,7 @@ class AlignmentPanel(QWidget):
         self.scale.setAccessibleDescription(tooltip)
         fields = rows()
         add_row(fields, "Image", self.library, "Which image the buttons move.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(fields)
-        layout.addLayout(grid)
+        stacked(self, fields, grid)
 
 
 def _move(

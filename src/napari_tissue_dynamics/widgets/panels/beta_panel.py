@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
 
 from napari_tissue_dynamics.analysis.regulation.interactions import LIGAND_RECEPTOR, LIGAND_TF, TF
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel
 from napari_tissue_dynamics.widgets.plots.table import Column, ValueTable, percent, plain, signed
 
@@ -120,8 +120,7 @@ class BetaPanel(QWidget):
         self.legend.setVisible(legend is not None)
 
     def _arrange(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout = stacked(self)
         fields = rows()
         add_row(fields, "Target", self.target, "A fitted gene.")
         add_row(fields, "Kind", self.kind, "Which kind of modulators the table shows.")

@@ -13,13 +13,12 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_tissue_dynamics.layers.colors import UNASSIGNED, palette
 from napari_tissue_dynamics.layers.legend import largest
-from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences
+from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,11 +72,7 @@ class CategoryPanel(QWidget):
         for button in (self.only, self.all, self.color):
             buttons.addWidget(button)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.tree)
-        layout.addWidget(self.more)
-        layout.addLayout(buttons)
+        stacked(self, self.tree, self.more, buttons)
         self.tree.installEventFilter(self)
         self.tree.itemChanged.connect(self._checked)
         self.tree.itemDoubleClicked.connect(lambda item: self.isolate(item))

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_tissue_dynamics.errors import TissueDynamicsError
 from napari_tissue_dynamics.widgets.canvas.open_tissue import opening, show_tissue, shown_source
-from napari_tissue_dynamics.widgets.forms.fields import push_button
+from napari_tissue_dynamics.widgets.forms.fields import push_button, stacked
 from napari_tissue_dynamics.widgets.panels.activity import ActivityBar
 from napari_tissue_dynamics.widgets.panels.tabs import JoinTabs
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -75,8 +75,7 @@ class Dock(QWidget):
             "Use the shown tissue", "Work with the file that was dropped on the viewer, or with the sample."
         )
         self.take_shown.clicked.connect(self.use_shown)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout = stacked(self)
         above = QVBoxLayout()
         above.setContentsMargins(8, 6, 8, 0)
         above.addWidget(self.take_shown)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QWidget
 
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.table import Column, ValueTable, plain, signed
 
 if TYPE_CHECKING:
@@ -43,11 +43,7 @@ class DriverPanel(QWidget):
         self.export_button.setAccessibleName("Export driver genes")
         fields = rows()
         add_row(fields, "Fate", self.fate, "Whose genes are listed.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(fields)
-        for widget in (self.table, self.words, self.export_button):
-            layout.addWidget(widget)
+        stacked(self, fields, self.table, self.words, self.export_button)
         self.fate.currentTextChanged.connect(self._list)
         self.table.chosen.connect(lambda row: self.gene_chosen.emit(row[0]))
         self.table.clicked.connect(lambda _: self._clicked())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_tissue_dynamics.widgets.forms.fields import sentences
+from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.plots.expert_curve import NAMES, TIP, ExpertCurve, experts
 
@@ -26,10 +26,7 @@ class ExpertNumberPanel(QWidget):
         self.words = sentences("Estimated number of experts")
         self.curve = ExpertCurve()
         self.curve.chosen.connect(self.chosen.emit)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.run_panel, self.words, self.curve):
-            layout.addWidget(widget)
+        stacked(self, self.run_panel, self.words, self.curve)
         self.show_result(None)
 
     def show_result(self, result: ExpertNumber | None) -> None:

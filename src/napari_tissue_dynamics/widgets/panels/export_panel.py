@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_tissue_dynamics.export import ExportConfig
-from napari_tissue_dynamics.widgets.forms.fields import sentences
+from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
 from napari_tissue_dynamics.widgets.forms.form import Form
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ class ExportPanel(QWidget):
         self.open_button.setAccessibleName("Open the page")
         self.open_button.setToolTip("Open the page that was written in the browser.")
         self.words = sentences("Where the export went")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.form, self.button, self.words, self.open_button):
-            layout.addWidget(widget)
+        stacked(self, self.form, self.button, self.words, self.open_button)
         self.button.clicked.connect(self._ask)
         self.open_button.clicked.connect(self._open)
         self.show_written(())

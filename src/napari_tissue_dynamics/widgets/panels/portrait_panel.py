@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.analysis.genes.portrait import portrait_of, ranked_genes
 from napari_tissue_dynamics.errors import DataError
@@ -13,7 +13,7 @@ from napari_tissue_dynamics.layers.cell_colors import cell_colors, color_choices
 from napari_tissue_dynamics.widgets.canvas.picking import picker_of
 from napari_tissue_dynamics.widgets.canvas.viewer import whole_tissue
 from napari_tissue_dynamics.widgets.forms.color_box import ColorBox
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel
 from napari_tissue_dynamics.widgets.plots.portrait import PortraitCanvas
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -99,8 +99,7 @@ class PortraitPanel(QWidget):
         self.gene_changed.emit(portrait.gene)
 
     def _arrange(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout = stacked(self)
         fields = rows()
         add_row(fields, "Gene", self.picker, GENE_TIP)
         add_row(fields, "Color by", self.color, COLOR_TIP)

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QListWidgetItem,
     QPushButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,7 +23,7 @@ from napari_tissue_dynamics.layers.axes import about, axes
 from napari_tissue_dynamics.layers.rings import REGIONS
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.velocity_view import selected_cells
-from napari_tissue_dynamics.widgets.forms.fields import sentences
+from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 if TYPE_CHECKING:
@@ -66,11 +65,7 @@ class RegionList(QWidget):
             button.setToolTip(tip)
             button.setAccessibleName(button.text())
             buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(buttons)
-        layout.addWidget(self.words)
-        layout.addWidget(self.names)
+        stacked(self, buttons, self.words, self.names)
         self.draw_button.clicked.connect(self.draw)
         self.take_button.clicked.connect(self.take)
         self.names.currentRowChanged.connect(self._select)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import sentences
+from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
 
 if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
@@ -43,10 +43,7 @@ class RunFiles(QWidget):
         self.keep.setChecked(True)
         self.words = sentences("Where the state of the run is kept")
         self.save_button, self.apply_button = _button("Save model as …"), _button("Apply model …")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.keep, self.words, self.save_button, self.apply_button):
-            layout.addWidget(widget)
+        stacked(self, self.keep, self.words, self.save_button, self.apply_button)
         self.keep.toggled.connect(self.refresh)
         self.save_button.clicked.connect(self._ask_where_to_save)
         self.apply_button.clicked.connect(self._ask_what_to_apply)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QWidget
 
+from napari_tissue_dynamics.widgets.forms.fields import stacked
 from napari_tissue_dynamics.widgets.state.connect import listen
 
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ class RunHistory(QWidget):
         self.list.setMaximumHeight(140)
         self.words = QLabel("No run has ended yet.")
         self.words.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.words)
-        layout.addWidget(self.list)
+        stacked(self, self.words, self.list)
         self.list.itemClicked.connect(self._choose)
         self.list.itemActivated.connect(self._choose)
         listen(self, workspace.runs_changed, self.refresh)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from napari_tissue_dynamics.layers.coloring import CLIP
 from napari_tissue_dynamics.layers.colors import MAPS, MISSING_COLOR, color_table
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.color_range import ColorRange
 
 if TYPE_CHECKING:
@@ -127,12 +127,7 @@ class ValuePanel(QWidget):
         explained.addWidget(self.missing, 0, Qt.AlignmentFlag.AlignTop)
         explained.addWidget(self.note, 1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.range)
-        layout.addLayout(beside)
-        layout.addLayout(fields)
-        layout.addLayout(explained)
+        stacked(self, self.range, beside, fields, explained)
 
 
 def _decimals(span: float) -> int:
