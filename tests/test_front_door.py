@@ -109,6 +109,45 @@ def td_parameters(function):
     return set(parameter_texts(function))
 
 
+def arrays_in(value, where=""):
+    """Yield every array below an AnnData, with its place."""
+    if isinstance(value, anndata.AnnData):
+        for group in ("layers", "obsm", "obsp", "varm", "uns"):
+            yield from arrays_in(dict(getattr(value, group)), group)
+        yield from arrays_in({name: value.obs[name].to_numpy() for name in value.obs}, "obs")
+        yield from arrays_in({"X": value.X}, "")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from arrays_in(each, f"{where}/{key}")
+    elif hasattr(value, "indptr"):
+        yield f"{where}/data", value.data
+    elif isinstance(value, np.ndarray):
+        yield where, value
+
+
+def test_what_is_in_an_anndata_can_still_be_changed_in_place(simulated, viewer_model):
+    """Tissues and results are frozen; an AnnData shares no memory with them."""
+    adata = simulated.copy()
+    adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    td.velocity(adata, "steady_state", **FEW)
+    td.fate(adata, "cell_type", drivers=False)
+    td.regulation(adata, "Axin2", permutations=0, **offered(adata))
+    td.view(adata, viewer_model)
+    frozen = {place for place, array in arrays_in(adata) if not array.flags.writeable}
+    frozen -= {place for place in frozen if place.startswith("obs/")}  # pandas hands out read-only copies
+    assert not frozen
+    assert {
+        place for place, array in arrays_in(simulated) if not array.flags.writeable and "obs/" not in place
+    } == set()
+
+
+@pytest.fixture
+def viewer_model(qapp):
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
 def test_velocities_are_those_of_the_workflow_and_lie_where_a_file_has_them(adata, tmp_path):
     tissue = from_anndata(adata)
     expected = workflow.kinetics(tissue, td.KineticsConfig(model="stochastic", **FEW))

@@ -44,7 +44,7 @@ def simulated_anndata(
     """
     import pandas as pd
 
-    adata = new_anndata(tissue)
+    adata = new_anndata(tissue).copy()  # the arrays of a tissue are frozen
     adata.obs["true_time"] = np.array(truth.time)
     names = list(truth.regime.categories)
     adata.obs["true_regime"] = pd.Categorical.from_codes(truth.regime.codes, pd.Index(names))
