@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
 
+# Neighbors of a cell in the graph of scVelo, by default.
 CANDIDATES = 30
 # Bootstrap and null take this many cells × candidates × genes in full (20 000 × 30 × 1000, half a minute); of larger
 # tissues fewer candidates and genes are taken, but not fewer than these.

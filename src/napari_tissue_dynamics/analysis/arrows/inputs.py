@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
 
+# As many as the moments of scVelo take by default.
 COMPONENTS = 30
 
 

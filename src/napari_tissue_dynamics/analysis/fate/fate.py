@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Where the parts of the work end, as shares of the whole.
 TERMINAL, INITIAL, ABSORBED = 0.4, 0.7, 0.9
+# Most states that are looked for where their number is not given.
 MOST_STATES = 15
 
 

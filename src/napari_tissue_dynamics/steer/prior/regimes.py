@@ -18,6 +18,9 @@ ROUNDS = 20
 LEAST_VARIANCE = 1e-4
 FLOOR = 0.1
 MOST_REGIMES = 10
+# The variances of the components of the residuals drop after the last one that tells regimes apart: by this ratio at
+# least, and the last drop counts that is this share of the largest, both as logarithms. The rule was chosen on the
+# simulated tissues of docs/velocity-benchmark.md, not on real ones.
 LEAST_DROP = 2.2
 SHARE_OF_DROP = 0.42
 RIDGE = 1e-5
