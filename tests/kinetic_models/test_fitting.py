@@ -14,7 +14,7 @@ from napari_tissue_dynamics.data.io.write import write_h5ad
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit, fit_steps
 from napari_tissue_dynamics.kinetic_models.backend import Backend
-from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, fit_curves
+from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, fit_curves_steps
 from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
@@ -238,7 +238,8 @@ def test_curves_of_known_genes_are_found():
     u, s, _ = evolve(time, starts, alphas, (beta, gamma), (np.zeros(number), np.zeros(number)))
     unknown = ExpectedSlope(np.zeros(number), np.ones(number))
     moments = [each.astype(np.float32) for each in (u, s)]
-    curves = fit_curves(*moments, unknown, KineticsConfig(max_iter=20), Backend.of("cpu"))
+    steps = fit_curves_steps(*moments, unknown, KineticsConfig(max_iter=20), Backend.of("cpu"))
+    curves = run_to_end(steps)
     assert_allclose(np.median(np.abs(curves.ratio / gamma - 1)), 0, atol=0.05)
     assert_allclose(np.median(np.abs(curves.switch / end - 1)), 0, atol=0.05)
     assert_allclose(np.median(np.abs(curves.top * curves.slope / alpha - 1)), 0, atol=0.05)

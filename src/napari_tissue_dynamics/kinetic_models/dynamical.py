@@ -17,7 +17,7 @@ import numpy as np
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.kinetic_models.phase_curve import Shape, curve
 from napari_tissue_dynamics.kinetic_models.portraits import Portraits
-from napari_tissue_dynamics.progress import Progress, run_to_end, stopped
+from napari_tissue_dynamics.progress import Progress, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -116,17 +116,6 @@ class CellPlaces:
     induction: NDArray[np.float32]
     likelihood: NDArray[np.float64]
     r2: NDArray[np.float64]
-
-
-def fit_curves(
-    u: NDArray[np.float32],
-    s: NDArray[np.float32],
-    expected: ExpectedSlope,
-    config: KineticsConfig,
-    backend: Backend,
-) -> Curves:
-    """Fit the curve of every gene; see :func:`fit_curves_steps`."""
-    return run_to_end(fit_curves_steps(u, s, expected, config, backend))
 
 
 def fit_curves_steps(

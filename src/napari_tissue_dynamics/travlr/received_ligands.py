@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.travlr.grid_diffusion import Grid, diffuse_steps
 
 if TYPE_CHECKING:
@@ -74,13 +75,7 @@ def received(
     diffusion: Diffusion = "auto",
 ) -> NDArray[np.float32]:
     """Run :func:`received_steps` to the end."""
-    steps = received_steps(positions, ligands, radii, kernel, scale_factor, diffusion)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: NDArray[np.float32] = end.value
-            return result
+    return drained(received_steps(positions, ligands, radii, kernel, scale_factor, diffusion))
 
 
 def received_steps(

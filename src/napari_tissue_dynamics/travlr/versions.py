@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from napari_tissue_dynamics.errors import DataError
@@ -81,37 +81,23 @@ class CompatibilityProfile:
 
 
 DOC = CompatibilityProfile()
+PYTHON = CompatibilityProfile(
+    diffusion="exact",
+    seed_gate=0.15,
+    below_gate="zero",
+    seed_without_epochs=False,
+    solver="path",
+    standardize=False,
+    rotate_maps=True,
+    batch_norm="batch",
+    keep_constant_pairs=True,
+)
+"""What the published versions in Python have in common."""
 
 PROFILES: Mapping[ProfileName, CompatibilityProfile] = {
     "doc": DOC,
-    "0.1.21": CompatibilityProfile(
-        diffusion="exact",
-        default_scale=100.0,
-        filter_receptors=True,
-        seed_gate=0.15,
-        below_gate="zero",
-        seed_without_epochs=False,
-        solver="path",
-        activation="identity",
-        standardize=False,
-        rotate_maps=True,
-        batch_norm="batch",
-        keep_constant_pairs=True,
-    ),
-    "0.1.16": CompatibilityProfile(
-        kernel="truncated",
-        diffusion="exact",
-        scale_used=False,
-        seed_gate=0.15,
-        below_gate="zero",
-        seed_without_epochs=False,
-        solver="path",
-        activation="sigmoid",
-        standardize=False,
-        rotate_maps=True,
-        batch_norm="batch",
-        keep_constant_pairs=True,
-    ),
+    "0.1.21": replace(PYTHON, default_scale=100.0, filter_receptors=True, activation="identity"),
+    "0.1.16": replace(PYTHON, kernel="truncated", scale_used=False, activation="sigmoid"),
     "rust": CompatibilityProfile(
         diffusion="exact",
         below_gate="zero",

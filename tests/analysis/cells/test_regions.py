@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.stats import false_discovery_control, fisher_exact, mannwhitneyu
 
 from napari_tissue_dynamics.analysis.cells.rank_sum import rank_sums
-from napari_tissue_dynamics.analysis.cells.regions import Region, compare, compare_steps
+from napari_tissue_dynamics.analysis.cells.regions import Region, compare_steps
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -15,6 +15,10 @@ from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import run_to_end
 
 N = 120
+
+
+def compare(*given, **more):
+    return run_to_end(compare_steps(*given, **more))
 
 
 def values_of(rng, n=N):

@@ -2,10 +2,15 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows import transitions
-from napari_tissue_dynamics.analysis.validation.compare_velocities import compare_velocities
+from napari_tissue_dynamics.analysis.validation.compare_velocities import compare_velocities_steps
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import run_to_end
+
+
+def compare_velocities(first, second):
+    return run_to_end(compare_velocities_steps(first, second))
 
 
 def field(velocity, moments, genes, time=None):

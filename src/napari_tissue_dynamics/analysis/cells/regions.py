@@ -15,7 +15,7 @@ import numpy as np
 from napari_tissue_dynamics.analysis.cells.rank_sum import RankSums, rank_sum_steps, rank_sums
 from napari_tissue_dynamics.data.regulation_field import LayerKey
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import Progress, Throttle, run_to_end, stopped
+from napari_tissue_dynamics.progress import Progress, Throttle, stopped
 from napari_tissue_dynamics.travlr.expression import expression_of
 
 if TYPE_CHECKING:
@@ -134,21 +134,6 @@ class RegionComparison:
     genes: Differences | None
     results: Differences
     betas: Differences | None
-
-
-def compare(
-    tissue: Tissue,
-    a: Region,
-    b: Region | None = None,
-    *,
-    velocity: VelocityField | None = None,
-    regulation: RegulationField | None = None,
-    further: Mapping[str, NDArray[np.floating[Any]]] | None = None,
-) -> RegionComparison:
-    """Run :func:`compare_steps` to the end."""
-    found = run_to_end(compare_steps(tissue, a, b, velocity=velocity, regulation=regulation, further=further))
-    assert found is not None  # nothing can stop it
-    return found
 
 
 def compare_steps(

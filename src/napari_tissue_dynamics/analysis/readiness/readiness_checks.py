@@ -27,10 +27,8 @@ Fit = Literal["opening", "velocity", "regulation"]
 NEIGHBORS = 8
 """Neighbours of the spatial graph, as in the settings of STEER."""
 
-FEWEST_NEIGHBORS = 10
-"""A part of the tissue with fewer cells than this has hardly neighbours to smooth over."""
-
 FEWEST_IN_PART = 30
+"""A part of the tissue with fewer cells than this has hardly neighbours to smooth over."""
 FEWEST_OF_TYPE = 20
 ENOUGH_MOLECULES = 20
 """Of both kinds; the settings of velocity fits ask for as many."""

@@ -10,7 +10,7 @@ import numpy as np
 from napari_tissue_dynamics.analysis.arrows.transitions import blocks
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import time_agreement
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import Progress, run_to_end
+from napari_tissue_dynamics.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -79,11 +79,6 @@ class VelocityComparison:
         if self.time is not None:
             text += f" Latent times: rank correlation {self.time:.2f}."
         return text
-
-
-def compare_velocities(first: VelocityField, second: VelocityField, *, seed: int = 0) -> VelocityComparison:
-    """Compare two velocities; see :func:`compare_velocities_steps`."""
-    return run_to_end(compare_velocities_steps(first, second, seed=seed))
 
 
 def compare_velocities_steps(

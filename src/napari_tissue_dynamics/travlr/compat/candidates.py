@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.travlr.design import Modulators
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.travlr.design import Modulators, select_modulators
 from napari_tissue_dynamics.travlr.priors.factory import RegulatoryFactory
 from napari_tissue_dynamics.travlr.priors.nichenet import nichenet_scores
 from napari_tissue_dynamics.travlr.priors.pairs import (
@@ -21,10 +22,11 @@ from napari_tissue_dynamics.travlr.priors.pairs import (
     read_pairs,
     select_pairs,
 )
-from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigandScores, select_tf_ligands
+from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
+from napari_tissue_dynamics.travlr.priors.tf_ligands import TfLigandScores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -221,17 +223,13 @@ def candidates(
 
     Loops are left out where a network says which genes regulate a ligand; an explicit list of regulators does not.
     """
-    secreted: dict[str, bool] = {}
-    for pair in pairs:
-        secreted.setdefault(pair.ligand, pair.signaling == SECRETED)
-    if scores is None:
-        return Modulators(target, regulators, pairs, (), secreted)
-    known: Mapping[str, tuple[str, ...]] = {}
-    if grn is not None:
-        ligands = set(scores.ligands)
-        known = {name: tuple(grn.get_regulators(source.adata, name)) for name in secreted if name in ligands}
-    found = select_tf_ligands(scores, target, tfs=regulators, ligands=secreted, cutoff=cutoff, regulators=known)
-    return Modulators(target, regulators, pairs, found, secreted)
+    known: dict[str, tuple[str, ...]] = {}
+    if grn is not None and scores is not None:
+        ligands = {pair.ligand for pair in pairs} & set(scores.ligands)
+        known = {name: tuple(grn.get_regulators(source.adata, name)) for name in ligands}
+    network = RegulatoryNetwork({**known, target: regulators}, pairs, scores, exclude_loops=grn is not None)
+    config = TravlrConfig(tf_ligand_cutoff=cutoff, max_pairs=0)
+    return select_modulators(target, network, tuple(source.adata.var_names), {}, config)
 
 
 def extra_modulators(source: Source, base: Modulators, extra: Sequence[str] | None) -> tuple[str, ...]:

@@ -208,14 +208,13 @@ class SpatialCellularProgramsEstimator:
 
     def _adopt(self, candidates: Modulators) -> None:
         """Show the modulators as lists."""
-        base = candidates
-        self.regulators = list(base.regulators)
+        self.regulators = list(candidates.regulators)
         self.lr: pd.DataFrame = pair_table(candidates, self.radius, self.contact_distance)
         self.lr_pairs: pd.Series[str] = self.lr["pairs"]
         self.ligands, self.receptors = self.lr["ligand"].tolist(), self.lr["receptor"].tolist()
-        self.tfl_pairs = [f"{pair.ligand}#{pair.tf}" for pair in base.tf_ligands]
-        self.tfl_ligands = [pair.ligand for pair in base.tf_ligands]
-        self.tfl_regulators = [pair.tf for pair in base.tf_ligands]
+        self.tfl_pairs = [f"{pair.ligand}#{pair.tf}" for pair in candidates.tf_ligands]
+        self.tfl_ligands = [pair.ligand for pair in candidates.tf_ligands]
+        self.tfl_regulators = [pair.tf for pair in candidates.tf_ligands]
         self.extra_modulators = list(candidates.extra)
         self.modulators = list(candidates.names)
         self.modulators_genes = genes_of(candidates)

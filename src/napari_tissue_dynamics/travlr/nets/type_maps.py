@@ -24,7 +24,24 @@ DRAWN = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MaskedDistance:
+class _OneImage:
+    """Maps of one image per cell, on a grid."""
+
+    grid: MapGrid
+
+    @property
+    def channels(self) -> int:
+        """One image per cell."""
+        return 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return self.grid.shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedDistance(_OneImage):
     """The distance to each pixel that holds a cell of one type, 0 elsewhere, scaled to 0 ... 1.
 
     Parameters
@@ -35,7 +52,6 @@ class MaskedDistance:
         (pixels, pixels[, pixels]) True where the tissue has cells of the type.
     """
 
-    grid: MapGrid
     occupied: NDArray[np.bool_]
 
     @classmethod
@@ -45,36 +61,14 @@ class MaskedDistance:
         occupied[grid.pixel_of(members)] = True
         return cls(grid, occupied)
 
-    @property
-    def channels(self) -> int:
-        """One image per cell."""
-        return 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels along each axis."""
-        return self.grid.shape
-
     def images(self, positions: Floats) -> NDArray[np.float32]:
         """Return (cells, 1, pixels, pixels[, pixels])."""
         return scaled_images(self.grid.distances(positions) * self.occupied)[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InverseDistance:
+class InverseDistance(_OneImage):
     """One over the distance to each pixel, as the Rust version of SpaceTravLR draws it."""
-
-    grid: MapGrid
-
-    @property
-    def channels(self) -> int:
-        """One image per cell."""
-        return 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels along each axis."""
-        return self.grid.shape
 
     def images(self, positions: Floats) -> NDArray[np.float32]:
         """Return (cells, 1, pixels, pixels[, pixels])."""
