@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import napari_tissue_dynamics as td
 from napari_tissue_dynamics import workflow
-from napari_tissue_dynamics.data.io import from_anndata, read_h5ad
+from napari_tissue_dynamics.data.io import contents, from_anndata, read_h5ad
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
 
@@ -365,6 +365,9 @@ def test_reading_puts_what_was_chosen_where_it_is_looked_for(adata, tmp_path):
         assert_allclose([one.pixel_size, *one.origin], [other.pixel_size, *other.origin])
     again = from_anndata(td.read(td.save(tmp_path / "out.h5ad", td.read(tmp_path / "in.h5ad", **options))))
     assert again.cell_types.categories == ("early", "late")
+    assert contents(tmp_path / "out.h5ad").cell_type == "other_type"
+    without = td.read(tmp_path / "in.h5ad", cell_type="")
+    assert from_anndata(without).cell_types is None
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

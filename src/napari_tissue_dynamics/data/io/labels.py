@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_tissue_dynamics.data import keys
+from napari_tissue_dynamics.data.io.table import noted
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 
@@ -111,7 +112,10 @@ def cell_types_of(table: Table, name: str | None) -> Labels | None:
 
 
 def guess_type_column(table: Table) -> str | None:
-    """Return the obs column that most likely holds the cell types, None if none looks like it."""
+    """Return the obs column that is noted as, or most likely holds, the cell types; None if there is none."""
+    chosen = noted(table, "cell_type")
+    if chosen is not None:
+        return chosen or None
     by_lower = {column.lower(): column for column in reversed(table.keys("obs"))}
     exact = [by_lower[name] for name in TYPE_COLUMNS if name in by_lower]
     similar = [by_lower[name] for name in sorted(by_lower) if any(word in name for word in TYPE_WORDS)]

@@ -20,7 +20,7 @@ from napari_tissue_dynamics.data.io.images import (
 from napari_tissue_dynamics.data.io.labels import cell_types_of, column_of
 from napari_tissue_dynamics.data.io.positions import find_positions, offset_of
 from napari_tissue_dynamics.data.io.sections import only, sections_of, side_by_side
-from napari_tissue_dynamics.data.io.table import MemoryTable, X, open_table, reading
+from napari_tissue_dynamics.data.io.table import MemoryTable, X, noted, open_table, reading
 from napari_tissue_dynamics.data.tissue import Histology, Tissue
 from napari_tissue_dynamics.errors import DataError
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Counts
 
 EXPRESSION_LAYERS = ("imputed_count", "normalized_count", "logcounts")
-NOTED = ("expression", "cell_type", "sections")
-"""Choices that an AnnData keeps in ``uns``, because they cannot be seen from where things lie in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +167,6 @@ def as_counts(matrix: Any, name: str, *, counts: bool = True) -> Counts:
 
 
 def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissue:
-    options = _as_noted(table, options)
     n_cells, n_genes = table.shape
     if not n_cells or not n_genes:
         raise DataError(f"{table.source} is empty: it has {n_cells} cells and {n_genes} genes. Choose another file.")
@@ -201,19 +198,6 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
         tissue = only(tissue.with_(sections=sections), column_of(table, options.only[0]), options.only[1])
         sections = tissue.sections
     return tissue if sections is None else side_by_side(tissue, sections)
-
-
-def _as_noted(table: Table, options: ReadOptions) -> ReadOptions:
-    """Return options with the choices that an AnnData notes where none are made, if what they name is still there."""
-    groups: dict[str, tuple[str, ...]] = {"expression": ("", X, *table.keys("layers"))}
-    noted: dict[str, Any] = {
-        name: str(value)
-        for name in NOTED
-        if getattr(options, name) is None
-        and (value := table.uns(keys.READ_AS, name)) is not None
-        and value in groups.get(name, ("", *table.keys("obs")))
-    }
-    return replace(options, **noted) if noted else options
 
 
 def _micrometres(table: Table, options: ReadOptions, unit: str) -> tuple[float, str]:
@@ -309,6 +293,7 @@ def _layer(table: Table, key: str, optional: str = "") -> str:
 
 
 def _expression(table: Table, key: str | None) -> str:
+    key = noted(table, "expression") if key is None else key
     if key is not None:
         return _layer(table, key)
     layers = table.keys("layers")

@@ -11,7 +11,7 @@ from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.io.images import companion_image
 from napari_tissue_dynamics.data.io.new_anndata import new_anndata
 from napari_tissue_dynamics.data.io.positions import OFFSET
-from napari_tissue_dynamics.data.io.read import NOTED, ReadOptions, from_anndata
+from napari_tissue_dynamics.data.io.read import ReadOptions, from_anndata
 from napari_tissue_dynamics.data.io.table import open_table, reading
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from napari_tissue_dynamics.data.tissue import Tissue
+
+
+NOTED = ("cell_type", "expression", "sections")
+"""Choices that are kept in ``uns``, because they cannot be seen from where things lie; see :func:`.table.noted`."""
 
 
 def read_anndata(path: str | os.PathLike[str], options: ReadOptions = ReadOptions()) -> AnnData:

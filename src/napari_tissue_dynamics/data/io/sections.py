@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.data.io.labels import column_of, kind_of
+from napari_tissue_dynamics.data.io.table import noted
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
 
@@ -75,6 +76,7 @@ def sections_of(table: Table, name: str | None) -> Labels | None:
     DataError
         If there is no such column, or it does not hold categories.
     """
+    name = noted(table, "sections") if name is None else name
     if name == "":
         return None
     for column in sample_columns(table) if name is None else (name,):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -79,6 +80,16 @@ class Table(Protocol):
     def uns_keys(self, *path: str) -> tuple[str, ...]:
         """Return the keys of the mapping under ``path`` in uns, none if there is no mapping."""
         ...
+
+
+def noted(table: Table, what: str) -> str | None:
+    """Return what an AnnData notes as its ``cell_type``, ``expression`` or ``sections``: a column or a layer.
+
+    ``""`` is a choice, too: none. The answer is None if nothing is noted, or what is noted is no longer there.
+    """
+    value = table.uns(keys.READ_AS, what)
+    there = (X, *table.keys("layers")) if what == "expression" else table.keys("obs")
+    return str(value) if value is not None and str(value) in ("", *there) else None
 
 
 class MemoryTable:
