@@ -8,6 +8,7 @@ import numpy as np
 from training_options import EpochClock, add_training_options
 
 from napari_tissue_dynamics.data.io.read import read_h5ad
+from napari_tissue_dynamics.descriptions import with_settings
 from napari_tissue_dynamics.steer import SteerConfig, fit
 from napari_tissue_dynamics.steer.config import Profile, Schedule
 
@@ -20,14 +21,14 @@ def settings(options):
     if options.epochs:
         names = ("autoencoder_epochs", "cluster_epochs", "time_epochs", "warm_up_epochs", "velocity_epochs")
         changes |= dict(zip(names, options.epochs, strict=True))
-    return replace(
+    config = replace(
         config,
         n_experts=options.experts,
         min_shared_counts=options.min_shared_counts,
         device="cpu",
         seed=options.seed,
-        **{name: value for name, value in changes.items() if value is not None},
     )
+    return with_settings(config, {name: value for name, value in changes.items() if value is not None})
 
 
 def phases_of_last_stage(config):

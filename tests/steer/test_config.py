@@ -40,5 +40,15 @@ def test_schedules_differ_in_what_the_publication_says():
     assert SteerConfig.schedule("quick") == SteerConfig()
     assert SteerConfig.schedule("quick", "faithful") == SteerConfig(profile="faithful")
     fast, full = SteerConfig.schedule("fast"), SteerConfig.schedule("full")
-    assert (fast.expert_size, fast.velocity_batch, fast.patience, fast.min_improvement) == ("slim", 2048, 200, 1e-3)
-    assert (full.expert_size, full.velocity_batch, full.patience, full.min_improvement) == ("original", 0, 1000, 1e-3)
+    assert (fast.published.expert_size, fast.velocity_batch, fast.patience, fast.min_improvement) == (
+        "slim",
+        2048,
+        200,
+        1e-3,
+    )
+    assert (full.published.expert_size, full.velocity_batch, full.patience, full.min_improvement) == (
+        "original",
+        0,
+        1000,
+        1e-3,
+    )

@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from napari_tissue_dynamics.descriptions import with_settings
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.simulators.tissue import SimulatedTissue, simulate_tissue
 from napari_tissue_dynamics.steer import training
@@ -208,7 +209,7 @@ def test_fewer_genes_enter_the_last_stage(small, config):
 
 @pytest.mark.parametrize("source", ["spliced", "both"])
 def test_time_of_the_faithful_profile_may_follow_other_rna(small, faithful_field, source):
-    field = fit(small.tissue, replace(FAITHFUL, time_from=source))
+    field = fit(small.tissue, with_settings(FAITHFUL, {"time_from": source}))
     assert np.abs(field.time - faithful_field.time).max() > 1e-3
 
 

@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
+from napari_tissue_dynamics.descriptions import with_settings
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.losses import LOSSES, time_order_loss
 from napari_tissue_dynamics.steer.preprocessing import Prepared
@@ -30,7 +31,7 @@ def seen() -> Prepared:
 
 
 def make(seen: Prepared, *, priors: bool = True, **settings) -> Stage:
-    config = SteerConfig(hidden_size=16, latent_size=4, device="cpu", **settings)
+    config = with_settings(SteerConfig(hidden_size=16, latent_size=4, device="cpu"), settings)
     rng = np.random.default_rng(1)
     more = {"clusters": CLUSTERS, "prior": np.sign(rng.normal(size=(3, G)))} if priors else {}
     if priors and not config.faithful:
