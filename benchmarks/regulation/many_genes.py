@@ -1,8 +1,8 @@
 """Time and memory of many genes: ``python many_genes.py --genes 60 --cells 5000 --processes 2``; Linux only.
 
-Fits the genes with ``travlr.many.fit_genes`` into a directory that is removed afterwards and prints one line of JSON:
-wall and CPU seconds of all processes together, the same per gene, what they come to for ``--of`` genes, and the
-largest memory of all processes together (shared pages counted once).
+Fits the genes with ``travlr.batch.batch_fit.fit_genes`` into a directory that is removed afterwards and prints one
+line of JSON: wall and CPU seconds of all processes together, the same per gene, what they come to for ``--of`` genes,
+and the largest memory of all processes together (shared pages counted once).
 """
 
 import argparse

@@ -12,12 +12,13 @@ from scipy import sparse
 from torch.nn import functional
 
 from napari_tissue_dynamics.descriptions import with_settings
+from napari_tissue_dynamics.steer.best_state import Keeper
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.losses import LOSSES, time_order_loss
 from napari_tissue_dynamics.steer.preprocessing import Prepared
 from napari_tissue_dynamics.steer.prior.kinetic_prior import Known
 from napari_tissue_dynamics.steer.schedule import first_stage, second_stage
-from napari_tissue_dynamics.steer.training_loop import Keeper, Stage, step_length
+from napari_tissue_dynamics.steer.training_loop import Stage, step_length
 
 N, G, CLUSTERS = 40, 6, np.repeat([0, 1, 2], [20, 13, 7])
 

@@ -20,7 +20,7 @@ from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.forms.model_form import STEER, ModelForm
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 from napari_tissue_dynamics.workflow.replay import replay_steps
 
 LIGHT = {"n_top_genes": 40, "min_shared_counts": 0}

@@ -24,7 +24,7 @@ from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.forms.root_form import CELLS, NOTHING, STAGE, TYPE
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.plots.legend import ArrowKeyView, arrow_key_of
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 from napari_tissue_dynamics.workflow import VelocityPreview, velocity
 
 

@@ -15,6 +15,7 @@ from napari_tissue_dynamics.compute import seeded_initialisation, torch_generato
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.batches import Communities
+from napari_tissue_dynamics.steer.best_state import Keeper
 from napari_tissue_dynamics.steer.checkpoint import named
 from napari_tissue_dynamics.steer.exact_knn import nearest
 from napari_tissue_dynamics.steer.losses import LOSSES, Anchors, Problem, State, Trends
@@ -369,60 +370,3 @@ def _report(
     seen = None if look is None else journey.preview(look)
     if seen is not None or journey.due():
         yield journey.at(phase.name, epoch, phase.epochs, loss, seen)
-
-
-class Keeper:
-    """Remembers the best state of a network and when it was reached.
-
-    Parameters
-    ----------
-    network
-        The network.
-    config
-        ``patience`` and ``min_improvement`` are used.
-    batches
-        Over about how many epochs the loss is averaged: in one epoch it is that of some cells only.
-
-    Attributes
-    ----------
-    level
-        The loss, averaged over the last epochs.
-    best
-        The least level so far.
-    waited
-        Epochs since.
-    state
-        The state of the network then; empty before the first epoch.
-    """
-
-    def __init__(self, network: nn.Module, config: SteerConfig, batches: int = 1) -> None:
-        self._network = network
-        self._config = config
-        self._share = 1 / batches
-        self.level = math.inf
-        self.best = math.inf
-        self.waited = 0
-        self.state: dict[str, Tensor] = {}
-
-    def enough(self, loss: float) -> bool:
-        """Take note of the loss of an epoch; return True if it has not improved for too long."""
-        self.level = loss if math.isinf(self.level) else self._share * loss + (1 - self._share) * self.level
-        if self.level < self.best - self._config.min_improvement:
-            self.best, self.waited = self.level, 0
-            self._copy()
-            return False
-        self.waited += 1
-        return self.waited >= self._config.patience
-
-    def restore(self) -> None:
-        """Give the network its best state back, if one was noted."""
-        if self.state:
-            self._network.load_state_dict(self.state)
-
-    def _copy(self) -> None:
-        """Copy the state of the network, into the memory of the last copy where there is one."""
-        for name, value in self._network.state_dict().items():
-            if name in self.state:
-                self.state[name].copy_(value)
-            else:
-                self.state[name] = value.detach().clone()

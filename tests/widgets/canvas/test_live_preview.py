@@ -11,7 +11,7 @@ from napari_tissue_dynamics.widgets.canvas.live_preview import LivePreview
 from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.plots.legend import arrow_color_of
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 from napari_tissue_dynamics.workflow import VelocityPreview
 
 FIRST_SEEN = ("velocity", "latent time")

@@ -10,7 +10,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.docks.direction import STAGE, DirectionDock
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 
 @pytest.fixture(scope="module")

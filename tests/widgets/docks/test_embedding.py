@@ -17,7 +17,7 @@ from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.canvas.playback import repaint
 from napari_tissue_dynamics.widgets.docks.embedding import EmbeddingDock
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 LEFT = Qt.MouseButton.LeftButton
 

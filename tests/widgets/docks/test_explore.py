@@ -23,7 +23,7 @@ from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
 from napari_tissue_dynamics.widgets.docks.explore import ExploreDock
 from napari_tissue_dynamics.widgets.forms.search_box import ENTRY
 from napari_tissue_dynamics.widgets.panels.category_panel import NAME
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 KEYS = {"down": Qt.Key.Key_Down, "up": Qt.Key.Key_Up, "enter": Qt.Key.Key_Return, "space": Qt.Key.Key_Space}
 

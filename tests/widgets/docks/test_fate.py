@@ -22,7 +22,7 @@ from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.fate import FateDock
 from napari_tissue_dynamics.widgets.docks.load import LoadDock
 from napari_tissue_dynamics.widgets.forms.terminal_form import PICKED, TYPES
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 
 @pytest.fixture(scope="module")

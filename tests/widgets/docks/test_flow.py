@@ -16,7 +16,7 @@ from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.canvas.playback import Player
 from napari_tissue_dynamics.widgets.docks.flow import FlowDock
 from napari_tissue_dynamics.widgets.plots.legend import legend_of
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 
 @pytest.fixture(scope="module")

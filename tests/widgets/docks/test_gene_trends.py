@@ -12,7 +12,7 @@ from napari_tissue_dynamics.layers.colors import color_table
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.gene_trends import VELOCITY, GeneTrendsDock
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 
 @pytest.fixture(scope="module")

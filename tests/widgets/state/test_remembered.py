@@ -21,7 +21,7 @@ from napari_tissue_dynamics.widgets.forms.read_form import NONE
 from napari_tissue_dynamics.widgets.forms.regulators_form import FROM_FILE
 from napari_tissue_dynamics.widgets.forms.root_form import CELLS, STOPPED
 from napari_tissue_dynamics.widgets.state import remembered as _last
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.samples import SAMPLE, sample
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 if TYPE_CHECKING:
     from collections.abc import Generator

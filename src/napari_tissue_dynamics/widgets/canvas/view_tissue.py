@@ -16,7 +16,8 @@ from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.widgets.canvas.fate_view import draw_fates
 from napari_tissue_dynamics.widgets.canvas.open_tissue import opening, show_tissue
 from napari_tissue_dynamics.widgets.canvas.velocity_view import draw_velocity
-from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue, workspace_of
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
+from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari

@@ -208,7 +208,7 @@ class Picture:
         """Show a tissue and its results, each with its settings, as the docks do."""
         from napari_tissue_dynamics.data.io.file_contents import contents
         from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
-        from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+        from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
         found = None if source is None else contents(source)
         show_tissue(self.viewer, self.load.workspace, OpenedTissue(tissue, source, found))

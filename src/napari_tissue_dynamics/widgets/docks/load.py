@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
     from napari_tissue_dynamics.progress import Steps, StopToken
-    from napari_tissue_dynamics.widgets.state.workspace import OpenedTissue
+    from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
 REPORT_HEIGHT = 200
 """Of the readiness report, in pixels; longer reports scroll."""

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from qtpy.QtCore import QTimer
 from napari_tissue_dynamics.data.io.action_log import IMAGE, LOAD, ActionLog
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.coloring import shown_cells
+from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 from napari_tissue_dynamics.widgets.state.run_queue import RunQueue
 from napari_tissue_dynamics.widgets.state.runs import Run, kept
 from napari_tissue_dynamics.widgets.state.undo import UndoStack
@@ -52,39 +53,6 @@ IN_MEMORY = "an AnnData in memory"
 
 Key: TypeAlias = "str | LayerKey"
 """What a layer of ours shows."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenedTissue:
-    """A tissue and what was found out when it was opened.
-
-    Parameters
-    ----------
-    tissue
-        The cells.
-    source
-        The file or AnnData it came from, None for a sample or a tissue in memory.
-    contents
-        What else is in the source, or None.
-    image_check
-        Where the images of the tissue show tissue, to judge how they lie, or None.
-    readiness
-        What the source holds for a fit and what stands in its way, or None.
-    options
-        Which parts of the source were read as what, None for the best guess.
-    """
-
-    tissue: Tissue
-    source: Source | None = None
-    contents: Contents | None = None
-    image_check: ImageCheck | None = None
-    readiness: Readiness | None = None
-    options: ReadOptions | None = None
-
-    @property
-    def path(self) -> Path | None:
-        """The file that the tissue came from, None where there is none."""
-        return self.source if isinstance(self.source, Path) else None
 
 
 class Workspace:
