@@ -101,3 +101,17 @@ def test_every_included_file_exists():
     ]
     assert included
     assert all((ROOT / name).is_file() for name in included)
+
+
+def test_the_tests_that_cover_complaints_exist():
+    text = (ROOT / "docs" / "developers" / "complaints.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)?(?:::(\w+))?`", text)
+    path, found = None, 0
+    for name, test in named:
+        path = ROOT / name if name else path
+        if test:
+            found += 1
+            assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{path}::{test}"
+        elif name:
+            assert path.is_file(), path
+    assert found > 10
