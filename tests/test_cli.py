@@ -186,7 +186,7 @@ def simulated_file(tmp_path_factory):
 
 def test_a_trained_network_is_applied_to_another_file(simulated_file, tmp_path, capsys):
     model, out, other = tmp_path / "model", tmp_path / "out.h5ad", tmp_path / "other.h5ad"
-    files = ["--model", str(model), "--out", str(out)]
+    files = ["--save-network", str(model), "--out", str(out)]
     arrows = ["--within", "cell type", "--neighbors", "expression"]
     assert main(["steer", str(simulated_file), *files, *arrows, *flags(TINY_STEER)]) == 0
     assert "2 kinetic regimes" in capsys.readouterr().out

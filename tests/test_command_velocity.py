@@ -18,7 +18,7 @@ from napari_tissue_dynamics.simulators.branching import simulate_branching
 from napari_tissue_dynamics.simulators.noise import Noise
 from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.steer import SteerConfig
-from napari_tissue_dynamics.workflow import kinetics
+from napari_tissue_dynamics.workflow import velocity
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_command_line_and_python_agree(file, tmp_path, capsys, model, columns):
     tissue = read_h5ad(file, ReadOptions(cell_type="state"))
     config = KineticsConfig(model=model, n_neighbors=20, smooth_components=10)
     origin = Origin(roots=np.flatnonzero(tissue.cell_types.values() == "progenitor"))
-    result = kinetics(tissue, config, origin=origin)
+    result = velocity(tissue, config, origin=origin)
     field, written = result.field, anndata.read_h5ad(out)
     of_genes = written[:, list(field.genes)]
     np.testing.assert_array_equal(of_genes.layers["velocity"], field.spliced)
@@ -86,8 +86,8 @@ def test_steer_is_that_of_its_own_command(file, monkeypatch):
         "--within",
         "expert",
     ]
-    assert main(["velocity", *given, "--model", "steer", "--network", "net", "--checkpoint", "state"]) == 2
-    assert main(["steer", *given, "--model", "net", "--checkpoint", "state"]) == 2
+    assert main(["velocity", *given, "--model", "steer", "--save-network", "net", "--checkpoint", "state"]) == 2
+    assert main(["steer", *given, "--save-network", "net", "--checkpoint", "state"]) == 2
     assert asked[0] == asked[1]
     assert asked[0][1] == replace(SteerConfig.schedule("full"), n_experts=2, device="cpu", seed=5)
 
@@ -95,11 +95,11 @@ def test_steer_is_that_of_its_own_command(file, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["--n-experts", "3"], "--n-experts belongs to STEER; the model is dynamical"),
-        (["--schedule", "full"], "--schedule belongs to STEER"),
-        (["--checkpoint", "state"], "--checkpoint belongs to STEER"),
-        (["--model", "steer", "--n-pcs", "5"], "--n-pcs belongs to the kinetic models; the model is steer"),
-        (["--device", "mps"], "--device cpu"),
+        (["--n-experts", "3"], "--n-experts belongs to the model steer; the model is dynamical"),
+        (["--schedule", "full"], "--schedule belongs to the model steer"),
+        (["--checkpoint", "state"], "--checkpoint belongs to the model steer"),
+        (["--model", "steer", "--n-pcs", "5"], "--n-pcs belongs to the model dynamical; the model is steer"),
+        (["--device", "mps"], "--device is 'mps'. Choose one of"),
         (["--quantile", "2"], "--quantile is 2.0; it must be below 1"),
         (["--cell-type", "state", "--root-type", "Nope"], "no cell type 'Nope'"),
         (["--within", "expert"], "no experts"),

@@ -150,7 +150,7 @@ def viewer_model(qapp):
 
 def test_velocities_are_those_of_the_workflow_and_lie_where_a_file_has_them(adata, tmp_path):
     tissue = from_anndata(adata)
-    expected = workflow.kinetics(tissue, td.KineticsConfig(model="stochastic", **FEW))
+    expected = workflow.velocity(tissue, td.KineticsConfig(model="stochastic", **FEW))
     before = keys_of(adata)
     result = td.velocity(adata, "stochastic", **FEW)
     assert isinstance(result, td.VelocityResult)
@@ -221,12 +221,12 @@ def test_progress_is_told(adata, capsys):
 @pytest.mark.parametrize(
     ("arguments", "settings", "words"),
     [
-        (("velvet",), {}, "dynamical, steer"),
+        (("velvet",), {}, "steer, dynamical"),
         (("dynamical",), {"n_top_gene": 20}, "Did you mean 'n_top_genes'"),
         (("dynamical",), {"min_r2": 3}, "at most 1"),
         (("dynamical",), {"n_top_genes": "many"}, "int"),
         (("dynamical",), {"moments": "rough"}, "'smooth', 'neighbors'"),
-        (("dynamical",), {"network": "a.safetensors"}, "Only the training of STEER"),
+        (("dynamical",), {"network": "a.safetensors"}, "dynamical model keeps no network"),
         (("dynamical",), {"root_type": "brain"}, "brain"),
         (("dynamical",), {"spliced": "counts"}, "no layer 'counts'"),
     ],
@@ -247,7 +247,7 @@ def test_fates_are_those_of_the_workflow(fitted):
     found = td.fate(fitted.copy(), ["epithelium", "neural"])
     direct = workflow.fate(
         from_anndata(fitted),
-        workflow.kinetics(from_anndata(fitted), td.KineticsConfig(model="stochastic", **FEW)),
+        workflow.velocity(from_anndata(fitted), td.KineticsConfig(model="stochastic", **FEW)),
         terminal=workflow.terminal_states(from_anndata(fitted), types=("epithelium", "neural")),
     )
     assert_allclose(found.probabilities, direct.probabilities, atol=1e-4)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import ReadOptions, write_h5ad
@@ -17,7 +18,7 @@ from napari_tissue_dynamics.kinetic_models import KineticsConfig
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
-from napari_tissue_dynamics.workflow import kinetics, origin_of, regulation_steps, save
+from napari_tissue_dynamics.workflow import origin_of, regulation_steps, save
 from napari_tissue_dynamics.workflow.replay import settings_from
 
 
@@ -44,7 +45,7 @@ def logged(file, simulated):
     log.add("load", path=file, options=ReadOptions(cell_type=tissue.cell_types.name), cells=200, genes=40)
     settings = KineticsConfig(model="stochastic", min_shared_counts=1, n_neighbors=15)
     begin = tissue.cell_types.categories[0]
-    velocity = kinetics(tissue, settings, origin=origin_of(tissue, root_type=begin))
+    velocity = workflow.velocity(tissue, settings, origin=origin_of(tissue, root_type=begin))
     log.add("velocity", settings=settings, projection=velocity.projection, origin={"root_type": begin})
     log.add("color", name="latent time")
     config = TravlrConfig(waves=2, permutations=10)
@@ -88,7 +89,7 @@ def test_a_result_says_how_it_was_made(simulated, file, tmp_path):
     from napari_tissue_dynamics.data.io.results import read_record
 
     settings = KineticsConfig(model="steady_state", min_shared_counts=1, n_neighbors=15, seed=3)
-    velocity = kinetics(simulated.tissue, settings)
+    velocity = workflow.velocity(simulated.tissue, settings)
     prints = []
     for name, tissue in (("a", simulated.tissue), ("b", simulated.tissue.with_(source="elsewhere"))):
         save(tmp_path / f"{name}.h5ad", tissue, source=file, velocity=velocity, settings=[settings])

@@ -305,10 +305,10 @@ def test_snapshots_become_previews_and_what_is_given_is_handed_on(tissue, field,
     monkeypatch.setattr(compute, "load_torch", lambda: None)
     reports = []
     origin = Origin(roots=np.arange(3))
-    files = {"checkpoint": tmp_path / "state", "model": tmp_path / "model"}
+    files = {"checkpoint": tmp_path / "state", "network": tmp_path / "model"}
     result = workflow.velocity(tissue, SteerConfig(), reports.append, origin=origin, **files)
     previews = [report.snapshot for report in reports if report.snapshot is not None]
-    assert fit.given == {"origin": origin, **files}
+    assert fit.given == {"origin": origin, "checkpoint": files["checkpoint"], "model": files["network"]}
     assert 2 <= len(previews) <= 4
     np.testing.assert_array_equal(previews[-1].arrows, result.arrows)  # drawn before they are checked
     assert all(isinstance(preview, VelocityPreview) for preview in previews)

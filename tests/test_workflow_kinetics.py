@@ -14,7 +14,7 @@ from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
 from napari_tissue_dynamics.simulators.noise import Noise
-from napari_tissue_dynamics.workflow import VelocityPreview, in_words, kinetics, kinetics_steps, save
+from napari_tissue_dynamics.workflow import VelocityPreview, in_words, save, velocity, velocity_steps
 
 MODELS = ("steady_state", "stochastic", "dynamical")
 
@@ -29,7 +29,7 @@ def simulated():
 def test_the_picture_is_that_of_the_fit(simulated, model):
     reports = []
     config = KineticsConfig(model=model)
-    result = kinetics(simulated.tissue, config, reports.append)
+    result = velocity(simulated.tissue, config, reports.append)
     np.testing.assert_array_equal(result.field.spliced, fit(simulated.tissue, config).spliced)
     assert [report.fraction for report in reports] == sorted(report.fraction for report in reports)
     previews = [report.snapshot for report in reports if report.snapshot is not None]
@@ -50,7 +50,7 @@ def test_settings_and_columns_of_the_fit_are_saved(simulated, tmp_path):
     import anndata
 
     config = KineticsConfig(n_neighbors=20)
-    result = kinetics(simulated.tissue, config, projection=ProjectionConfig(neighbors="expression"))
+    result = velocity(simulated.tissue, config, projection=ProjectionConfig(neighbors="expression"))
     path = save(tmp_path / "out.h5ad", simulated.tissue, velocity=result, settings=[config])
     written = anndata.read_h5ad(path)
     assert {"fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_likelihood", "velocity_genes"} <= set(written.var)
@@ -64,14 +64,14 @@ def test_settings_and_columns_of_the_fit_are_saved(simulated, tmp_path):
 def test_a_beginning_is_handed_on(simulated):
     config = KineticsConfig(model="steady_state")
     last = np.flatnonzero(simulated.truth.time > simulated.truth.time.max() - 0.3)
-    free, told = (kinetics(simulated.tissue, config, origin=each) for each in (None, Origin(roots=last)))
+    free, told = (velocity(simulated.tissue, config, origin=each) for each in (None, Origin(roots=last)))
     assert time_agreement(free.field.time, simulated.truth.time).overall > 0.9
     assert np.abs(told.field.time - free.field.time).max() > 1e-3
 
 
 def test_what_cannot_be_drawn_is_said_before_the_fit(simulated):
     for within, words in (("expert", "no experts"), ("cell type", "no cell types")):
-        steps = kinetics_steps(
+        steps = velocity_steps(
             simulated.tissue.with_(cell_types=None), KineticsConfig(), projection=ProjectionConfig(within=within)
         )
         with pytest.raises(DataError, match=words):
@@ -83,7 +83,7 @@ def test_stop_leaves_no_result(simulated, phase):
     stop = threading.Event()
     with pytest.raises(FitError, match="stopped"):
         run_to_end(
-            kinetics_steps(simulated.tissue, KineticsConfig(), stop),
+            velocity_steps(simulated.tissue, KineticsConfig(), stop),
             lambda report: stop.set() if report.phase == phase else None,
         )
     assert stop.is_set()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.clients
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("clients") / "tree.h5ad"
     tissue = simulate_branching(500, 200, 1, n_states=3, n_branch_points=1).tissue
-    velocity = workflow.kinetics(tissue, KineticsConfig(model="stochastic"))
+    velocity = workflow.velocity(tissue, KineticsConfig(model="stochastic"))
     return workflow.save(path, tissue, velocity=velocity, fate=workflow.fate(tissue, velocity))
 
 

@@ -18,7 +18,7 @@ from napari_tissue_dynamics.data.io.embeddings import Embedding
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.kinetic_models import KineticsConfig
 from napari_tissue_dynamics.simulators.branching import simulate_branching
-from napari_tissue_dynamics.workflow import kinetics
+from napari_tissue_dynamics.workflow import velocity
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def simulated():
 
 @pytest.fixture(scope="session")
 def result(simulated):
-    return kinetics(simulated.tissue, KineticsConfig(model="dynamical", min_shared_counts=0))
+    return velocity(simulated.tissue, KineticsConfig(model="dynamical", min_shared_counts=0))
 
 
 @pytest.fixture(scope="session")

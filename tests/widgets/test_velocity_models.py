@@ -19,7 +19,7 @@ from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
-from napari_tissue_dynamics.widgets.forms.model_form import STEER, ModelForm
+from napari_tissue_dynamics.widgets.forms.model_form import ModelForm
 from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 from napari_tissue_dynamics.workflow.replay import replay_steps
 
@@ -63,21 +63,21 @@ def test_form_gives_back_what_it_is_given(qtbot, config):
     qtbot.addWidget(form)
     form.set_value(config)
     assert form.value() == config
-    assert form.is_steer == isinstance(config, SteerConfig)
+    assert form.model_row.fits(config)
 
 
 def test_form_shows_the_settings_of_the_model(dock, qtbot):
     shown = {}
     for section in (dock.form.steer.advanced, dock.form.kinetics.advanced):
         section.expand(animate=False)
-    for model in (STEER, "dynamical", "steady_state"):
+    for model in ("steer", "dynamical", "steady_state"):
         pick(dock, model, qtbot)
         form = dock.form.kinetics
         shown[model] = {name for name in ("max_iter", "quantile", "model", "seed") if form.editor(name).isVisible()}
-        assert dock.form.steer.isVisible() == (model == STEER)
-        assert dock.experts_section.isVisible() == dock.files_section.isVisible() == (model == STEER)
+        assert dock.form.steer.isVisible() == (model == "steer")
+        assert dock.experts_section.isVisible() == dock.files_section.isVisible() == (model == "steer")
         assert dock.form.about.text()
-    assert shown == {STEER: set(), "dynamical": {"max_iter", "seed"}, "steady_state": {"quantile", "seed"}}
+    assert shown == {"steer": set(), "dynamical": {"max_iter", "seed"}, "steady_state": {"quantile", "seed"}}
 
 
 def test_every_model_gives_the_result_of_a_script(dock, viewer, workspace, tissue, qtbot, finish):
@@ -90,7 +90,7 @@ def test_every_model_gives_the_result_of_a_script(dock, viewer, workspace, tissu
         assert not dock.message.text()
         assert workspace.velocity_config == config
         np.testing.assert_allclose(
-            workspace.velocity.field.spliced, workflow.kinetics(tissue, config).field.spliced, rtol=1e-4, atol=1e-5
+            workspace.velocity.field.spliced, workflow.velocity(tissue, config).field.spliced, rtol=1e-4, atol=1e-5
         )
         assert {"velocity", "velocity grid", "latent time"} <= {layer.name for layer in viewer.layers}
         assert "genes" in dock.summary.text()
@@ -124,13 +124,13 @@ def test_experts_of_an_earlier_model_do_not_stay(dock, viewer, workspace, tissue
 
 def test_where_time_begins_reaches_a_kinetic_model(dock, workspace, tissue, qtbot, finish, monkeypatch):
     given = []
-    real = workflow.kinetics_steps
+    real = workflow.velocity_steps
 
     def spy(*args, **options):
         given.append(options["origin"])
         return real(*args, **options)
 
-    monkeypatch.setattr(workflow, "kinetics_steps", spy)
+    monkeypatch.setattr(workflow, "velocity_steps", spy)
     dock.form.set_value(KineticsConfig(model="steady_state", **LIGHT))
     dock.origin.kind.setCurrentText("selected cells")
     mask = np.zeros(tissue.n_cells, bool)
@@ -145,7 +145,7 @@ def test_where_time_begins_reaches_a_kinetic_model(dock, workspace, tissue, qtbo
 
 def test_velocities_of_the_file_are_taken_back(dock, viewer, workspace, tissue, file, tmp_path, qtbot, finish):
     assert not dock.stored_button.isVisible()  # there are none in it yet
-    fitted = workflow.kinetics(tissue, KineticsConfig(**LIGHT))
+    fitted = workflow.velocity(tissue, KineticsConfig(**LIGHT))
     saved = workflow.save(tmp_path / "saved.h5ad", tissue, source=file, velocity=fitted)
     show_tissue(viewer, workspace, OpenedTissue(tissue, saved, contents(saved)))
     assert dock.stored_button.isVisible()
@@ -159,7 +159,7 @@ def test_velocities_of_the_file_are_taken_back(dock, viewer, workspace, tissue, 
 
 
 def test_velocities_of_other_cells_are_refused(dock, viewer, workspace, tissue, file, tmp_path, qtbot, finish):
-    fitted = workflow.kinetics(tissue, KineticsConfig(model="steady_state", **LIGHT))
+    fitted = workflow.velocity(tissue, KineticsConfig(model="steady_state", **LIGHT))
     saved = workflow.save(tmp_path / "saved.h5ad", tissue, source=file, velocity=fitted)
     some = tissue.select_cells(np.arange(100))
     show_tissue(viewer, workspace, OpenedTissue(some, saved, contents(saved)))

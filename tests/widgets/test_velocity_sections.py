@@ -35,7 +35,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fitted(tissue, tiny_steer, model):
-    return velocity(tissue, tiny_steer, model=model)
+    return velocity(tissue, tiny_steer, network=model)
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import operator
-import sys
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from napari_tissue_dynamics.data.io.read import ReadOptions, from_anndata
 from napari_tissue_dynamics.data.tissue import Tissue
 from napari_tissue_dynamics.descriptions import setting_types, setting_values, with_settings
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.settings import check_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -18,17 +17,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from napari_tissue_dynamics.progress import Progress
+    from napari_tissue_dynamics.terminal import Style
 
 Result = TypeVar("Result")
 Report: TypeAlias = "bool | Callable[[Progress], None] | None"
 """What ``progress`` may be: a function that is told, True for a line in the terminal, None for one if it is seen."""
-
-LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "ge": ("at least", operator.ge),
-    "gt": ("above", operator.gt),
-    "le": ("at most", operator.le),
-    "lt": ("below", operator.lt),
-}
 
 
 class Input(NamedTuple):
@@ -86,7 +79,7 @@ def with_given(given: Mapping[str, Any], *settings: Any) -> tuple[Any, ...]:
         values = {name: value for name, value in given.items() if name in own}
         hints = setting_types(type(each)) if values else {}
         for name, value in values.items():
-            _check(name, value, hints[name])
+            check_setting(name, value, hints[name])
         changed.append(with_settings(each, values))
     return tuple(changed)
 
@@ -94,42 +87,16 @@ def with_given(given: Mapping[str, Any], *settings: Any) -> tuple[Any, ...]:
 def run(steps: Generator[Progress, None, Result], progress: Report) -> Result:
     """Run a fit to its end and report how far it is."""
     from napari_tissue_dynamics.progress import run_to_end
+    from napari_tissue_dynamics.terminal import TerminalProgress
 
     if callable(progress):
         return run_to_end(steps, progress)
-    if progress is False or (progress is None and not sys.stderr.isatty()):
-        return run_to_end(steps)
-    try:
-        return run_to_end(steps, _line)
-    finally:
-        sys.stderr.write("\r\x1b[K")
-
-
-def _line(progress: Progress) -> None:
-    sys.stderr.write(f"\r\x1b[K{progress.fraction:4.0%} {progress.phase}")
-    sys.stderr.flush()
+    style: Style = "auto" if progress is None else "bar" if progress else "quiet"
+    with TerminalProgress(style) as report:
+        return run_to_end(steps, report)
 
 
 def _unknown(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"There is no setting {name!r}.{hint} The settings are {', '.join(known)}."
-
-
-def _check(name: str, value: Any, hint: Any) -> None:
-    limits = getattr(hint, "__metadata__", ())
-    kind = get_args(hint)[0] if limits else hint
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise DataError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, get_args(kind)))}.")
-    elif kind in (int, float, bool, str):
-        fits = isinstance(value, (int, float) if kind is float else kind) and (
-            kind is bool or not isinstance(value, bool)
-        )
-        if not fits:
-            raise DataError(f"{name} is {value!r}; a value of type {kind.__name__} was expected.")
-    for limit in limits:
-        for key, (words, holds) in LIMITS.items():
-            bound = getattr(limit, key, None)
-            if bound is not None and not holds(value, bound):
-                raise DataError(f"{name} is {value}; it must be {words} {bound}.")

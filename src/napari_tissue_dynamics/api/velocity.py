@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
-
-from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
-from napari_tissue_dynamics.steer.config import SteerConfig
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +12,11 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.api.inputs import Report
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+    from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 Chosen: TypeAlias = "str | Path | SteerConfig | KineticsConfig"
-STEER = "steer"
 
 
 @overload
@@ -124,14 +121,13 @@ def velocity(  # the settings of a person, all by name
 
     start = _start(model)
     projection, options, *config = with_given(settings, ProjectionConfig(), ReadOptions(), *start)
-    files = _files(config, checkpoint=checkpoint, model=network)
     found = opened(data, options)
     target = found.stored_in(copy)
     if config:
         known: dict[str, Any] = {"root_type": root_type, "root_cells": root_cells, "stage": stage}
         origin = workflow.origin_of(found.tissue, source=found.adata, **known)
-        fit: Any = workflow.velocity_steps if isinstance(config[0], SteerConfig) else workflow.kinetics_steps
-        steps = fit(found.tissue, config[0], origin=origin, projection=projection, **files)
+        files: dict[str, Any] = {"checkpoint": _path(checkpoint), "network": _path(network)}
+        steps = workflow.velocity_steps(found.tissue, config[0], origin=origin, projection=projection, **files)
     else:
         steps = workflow.apply_steps(found.tissue, Path(str(model)), projection=projection)
     result: VelocityResult = run(steps, progress)
@@ -140,24 +136,14 @@ def velocity(  # the settings of a person, all by name
     return target if copy and target is not None else result
 
 
-def _start(model: Chosen) -> tuple[SteerConfig | KineticsConfig, ...]:
+def _start(model: Chosen) -> tuple[Any, ...]:
     """Return the settings that those given by name are put into; none for a network that is trained already."""
+    from napari_tissue_dynamics.workflow.models import model_named
+
     if isinstance(model, Path):
         return ()
-    if isinstance(model, (SteerConfig, KineticsConfig)):
-        return (model,)
-    kinetic = get_args(Model)
-    if model in kinetic:
-        return (KineticsConfig(model=model),)  # type: ignore[arg-type]
-    if model == STEER:
-        return (SteerConfig(),)
-    raise DataError(f"There is no velocity model {model!r}. Choose one of {', '.join((*kinetic, STEER))}.")
+    return (model_named(model).start() if isinstance(model, str) else model,)
 
 
-def _files(config: Sequence[Any], **files: str | Path | None) -> dict[str, Path]:
-    given = {name: Path(file) for name, file in files.items() if file is not None}
-    if given and not (config and isinstance(config[0], SteerConfig)):
-        raise DataError(
-            "Only the training of STEER keeps its state or a network. Leave the file out, or choose 'steer'."
-        )
-    return given
+def _path(file: str | Path | None) -> Path | None:
+    return None if file is None else Path(file)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.commands.options import add_reading, end_report, read, report
+from napari_tissue_dynamics.commands.options import add_reading, read
 
 if TYPE_CHECKING:
     import argparse
@@ -43,8 +43,8 @@ def run_direction(options: argparse.Namespace) -> None:
     field = read_velocity(options.file)
     order = workflow.named_order(tissue, types=options.order or "", stage=options.stage or "", source=options.file)
     steps = workflow.direction_steps(tissue, field, order, shuffles=options.shuffles, seed=options.seed)
-    check = run_to_end(steps, report)
-    end_report()
+    check = run_to_end(steps, options.report)
+    options.report.end()
     print(check.verdict)
     print(table(check))
 

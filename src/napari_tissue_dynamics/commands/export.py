@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.commands.options import add_reading, add_settings, end_report, read, report, settings_of
+from napari_tissue_dynamics.commands.options import add_reading, add_settings, read, settings_of
 from napari_tissue_dynamics.export.config import ExportConfig
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ def run_export(options: argparse.Namespace) -> None:
 
     config = settings_of(options, ExportConfig)
     tissue = read(options)
-    result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), report)
+    result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), options.report)
     fates = _stored_fates(options.file, tissue.n_cells)
     if fates is None and options.fates:
-        fates = fate(tissue, result, report=report)
+        fates = fate(tissue, result, report=options.report)
     embedding = stored_embedding(options.file)
     if embedding is not None and len(embedding.coordinates) != tissue.n_cells:
         embedding = None  # a part of the file was read
-    files = export(options.out, tissue, result, config, report, fates=fates, embedding=embedding)
-    end_report()
+    files = export(options.out, tissue, result, config, options.report, fates=fates, embedding=embedding)
+    options.report.end()
     for path in files:
         print(f"wrote {path}")
 

@@ -9,11 +9,9 @@ from napari_tissue_dynamics.commands.options import (
     add_files,
     add_reading,
     add_settings,
-    end_report,
     names,
     out,
     read,
-    report,
     settings_of,
 )
 from napari_tissue_dynamics.errors import DataError
@@ -72,15 +70,15 @@ def run_fate(options: argparse.Namespace) -> None:
     if options.model == STORED:
         field = read_velocity(options.file)
         found = workflow.fate(
-            tissue, field, config, report, terminal=terminal, graph=workflow.stored_graph(options.file)
+            tissue, field, config, options.report, terminal=terminal, graph=workflow.stored_graph(options.file)
         )
         velocity = None
     else:
         kinetics = KineticsConfig(model=options.model or KineticsConfig().model)
-        velocity = workflow.kinetics(tissue, kinetics, report)
-        found = workflow.fate(tissue, velocity, config, report, terminal=terminal)
+        velocity = workflow.velocity(tissue, kinetics, options.report)
+        found = workflow.fate(tissue, velocity, config, options.report, terminal=terminal)
         made.append(kinetics)
-    end_report()
+    options.report.end()
     print(workflow.fate_in_words(found))
     target = workflow.save(out(options), tissue, source=options.file, velocity=velocity, fate=found, settings=made)
     print(f"wrote {target}")

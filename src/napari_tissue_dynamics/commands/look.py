@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.commands.options import add_reading, end_report, read_options, report
+from napari_tissue_dynamics.commands.options import add_reading, read_options
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def look(options: argparse.Namespace) -> None:
     print(contents(options.file))
     for verdict in _alignments(options.file, wanted):
         print(f"image {verdict}")
-    ready = run_to_end(readiness_steps(options.file, wanted), report)
-    end_report()
+    ready = run_to_end(readiness_steps(options.file, wanted), options.report)
+    options.report.end()
     print("\n".join([ready.headline, *ready.facts[1:], *map(str, ready.problems)]))
 
 

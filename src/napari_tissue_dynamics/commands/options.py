@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import operator
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from napari_tissue_dynamics.descriptions import parameter_texts, setting_types, with_settings
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.settings import check_setting
 from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.terminal import TerminalProgress
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container
 
     from napari_tissue_dynamics.data.io import ReadOptions
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.progress import Progress
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
 """By settings: the option with their starting values, and the names of these."""
 
@@ -96,8 +96,7 @@ def settings_of(options: argparse.Namespace, settings: type[Any]) -> Any:
     given = {name: getattr(options, name) for name in hints}
     given = {name: value for name, value in given.items() if value is not None}
     for name, value in given.items():
-        for limit in getattr(hints[name], "__metadata__", ()):
-            _check_limit(name, value, limit)
+        check_setting("--" + name.replace("_", "-"), value, hints[name])
     if settings is SteerConfig:
         start: Any = SteerConfig.schedule(options.schedule, options.profile or SteerConfig().profile)
     elif settings is TravlrConfig:
@@ -105,19 +104,6 @@ def settings_of(options: argparse.Namespace, settings: type[Any]) -> Any:
     else:
         start = settings()
     return with_settings(start, given)
-
-
-def _check_limit(name: str, value: float, limit: Any) -> None:
-    checks: dict[str, tuple[str, Callable[[float, float], bool]]] = {
-        "ge": ("at least", operator.ge),
-        "gt": ("above", operator.gt),
-        "le": ("at most", operator.le),
-        "lt": ("below", operator.lt),
-    }
-    for key, (words, holds) in checks.items():
-        bound = getattr(limit, key, None)
-        if bound is not None and not holds(value, bound):
-            raise DataError(f"--{name.replace('_', '-')} is {value}; it must be {words} {bound}.")
 
 
 def read_options(options: argparse.Namespace) -> ReadOptions:
@@ -168,13 +154,13 @@ def out(options: argparse.Namespace) -> Path:
     return given if given is not None else options.file.with_name(f"{options.file.stem}_result.h5ad")
 
 
-def report(progress: Progress) -> None:
-    """Show how far the work is, in a terminal."""
-    if sys.stderr.isatty():
-        pass
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Add how progress is shown; :func:`progress_of` reads it."""
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--plain", action="store_true", help="show progress as plain lines, not as a bar")
+    how.add_argument("--quiet", action="store_true", help="show no progress")
 
 
-def end_report() -> None:
-    """Take the line of :func:`report` away."""
-    if sys.stderr.isatty():
-        pass
+def progress_of(options: argparse.Namespace) -> TerminalProgress:
+    """Return what shows progress on stderr: a bar on a terminal, plain lines, or nothing."""
+    return TerminalProgress("plain" if options.plain else "quiet" if options.quiet else "auto")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.commands.options import end_report, report
-
 if TYPE_CHECKING:
     import argparse
 
@@ -26,6 +24,6 @@ def run_replay(options: argparse.Namespace) -> None:
     from napari_tissue_dynamics.workflow.replay import replay_steps
 
     actions = read_log(options.log)
-    written = run_to_end(replay_steps(actions, options.out, source=options.file), report)
-    end_report()
+    written = run_to_end(replay_steps(actions, options.out, source=options.file), options.report)
+    options.report.end()
     print(f"Did {len(actions)} actions again and wrote {written}")

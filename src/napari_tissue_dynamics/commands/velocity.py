@@ -1,60 +1,61 @@
-"""``tissue-dynamics velocity``: any velocity model, from the kinetic ones to STEER."""
+"""``tissue-dynamics velocity`` and ``steer``: any velocity model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.commands.options import (
+    DEVICES,
     PRESETS,
     add_files,
     add_origin,
     add_reading,
     add_settings,
-    end_report,
     names,
     out,
     read,
-    report,
     settings_of,
 )
 from napari_tissue_dynamics.descriptions import setting_types
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
-from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.workflow.models import CHECKPOINT, MODELS, NETWORK
 
 if TYPE_CHECKING:
     import argparse
 
-STEER = "steer"
-MODELS = (*get_args(Model), STEER)
-DEVICES = ("auto", "cpu", "cuda", "mps")
-KINETIC_SETTINGS = frozenset(setting_types(KineticsConfig))
-STEER_SETTINGS = frozenset(setting_types(SteerConfig))
-STEER_FILES = ("checkpoint", "network")
-SCHEDULE_OPTION, SCHEDULES = PRESETS[SteerConfig]
+    from napari_tissue_dynamics.workflow.models import VelocityModel
+
+DEFAULT = "dynamical"
+FILES = {CHECKPOINT: "checkpoint", NETWORK: "save_network"}
+"""The option for each file that a model may keep."""
 
 
 def add_velocity(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command; a setting that several models have is one option."""
     add_files(parser)
-    parser.add_argument(
-        "--model",
-        choices=MODELS,
-        default=KineticsConfig().model,
-        help="the model; 'steer' is that of the command 'steer' (default: %(default)s)",
-    )
-    add_reading(parser)
-    add_origin(parser)
-    add_settings(parser, ProjectionConfig, "arrows")
-    parser.add_argument("--device", choices=DEVICES, help="where to compute; kinetic models on the CPU if left out")
-    add_settings(parser, KineticsConfig, "settings of the kinetic models", without={"model", "device"})
-    add_settings(parser, SteerConfig, "settings of STEER", without=KINETIC_SETTINGS)
-    files = parser.add_argument_group("files of STEER")
-    files.add_argument("--checkpoint", type=Path, help="file that the state of the run is kept in")
-    files.add_argument("--network", type=Path, help="file to write the trained network to, for 'apply'")
-    parser.set_defaults(run=run_velocity)
+    text = "the velocity model (default: %(default)s)"
+    parser.add_argument("--model", choices=list(MODELS), default=DEFAULT, help=text)
+    _add_common(parser)
+    parser.add_argument("--device", choices=DEVICES, help="where to compute; by default as the model prefers")
+    there = {"model", "device"}
+    first = MODELS[DEFAULT].settings
+    for settings in dict.fromkeys((first, *(row.settings for row in MODELS.values()))):
+        labels = [row.label for row in MODELS.values() if row.settings is settings]
+        add_settings(parser, settings, f"settings of {', '.join(labels)}", without=there)
+        there |= set(setting_types(settings))
+    _add_kept(parser, {name for row in MODELS.values() for name in row.files})
+
+
+def add_steer(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command that is short for ``velocity --model steer``."""
+    row = MODELS["steer"]
+    add_files(parser)
+    _add_common(parser)
+    add_settings(parser, row.settings)
+    _add_kept(parser, set(row.files))
+    parser.set_defaults(model=row.name)
 
 
 def run_velocity(options: argparse.Namespace) -> None:
@@ -65,13 +66,13 @@ def run_velocity(options: argparse.Namespace) -> None:
     DataError
         If the input cannot be used, or a setting belongs to another model.
     FitError
-        If the fit did not come to an end.
+        If the fit was stopped or failed.
     """
     from napari_tissue_dynamics import workflow
 
-    _refuse_settings_of_others(options)
-    projection = settings_of(options, ProjectionConfig)
-    config = settings_of(options, SteerConfig if options.model == STEER else KineticsConfig)
+    row = MODELS[options.model]
+    _refuse_settings_of_others(row, options)
+    projection, config = settings_of(options, ProjectionConfig), _config(row, options)
     tissue = read(options)
     origin = workflow.origin_of(
         tissue,
@@ -80,37 +81,49 @@ def run_velocity(options: argparse.Namespace) -> None:
         stage=options.stage,
         source=options.file,
     )
-    if options.model == STEER:
-        result = workflow.velocity(
-            tissue,
-            config,
-            report,
-            origin=origin,
-            projection=projection,
-            checkpoint=options.checkpoint,
-            model=options.network,
-        )
-    else:
-        result = workflow.kinetics(tissue, config, report, origin=origin, projection=projection)
-    end_report()
+    files = {name: getattr(options, option) for name, option in FILES.items()}
+    result = workflow.velocity(tissue, config, options.report, origin=origin, projection=projection, **files)
+    options.report.end()
     print(workflow.in_words(result, config))
     print(f"wrote {workflow.save(out(options), tissue, source=options.file, velocity=result, settings=[config])}")
 
 
-def _refuse_settings_of_others(options: argparse.Namespace) -> None:
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add_reading(parser)
+    add_origin(parser)
+    add_settings(parser, ProjectionConfig, "arrows")
+    parser.set_defaults(run=run_velocity)
+
+
+def _add_kept(parser: argparse.ArgumentParser, files: set[str]) -> None:
+    group = parser.add_argument_group("files of a run")
+    if CHECKPOINT in files:
+        text = "file for the state of the run, written every half minute; an interrupted run resumes from it"
+        group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
+    if NETWORK in files:
+        text = "file to write the trained network to, for 'apply'"
+        group.add_argument("--save-network", type=Path, metavar="FILE", help=text)
+
+
+def _config(row: VelocityModel, options: argparse.Namespace) -> Any:
+    from dataclasses import replace
+
+    return replace(settings_of(options, row.settings), **row.chosen)
+
+
+def _refuse_settings_of_others(row: VelocityModel, options: argparse.Namespace) -> None:
     """Raise DataError if a setting was given that the model does not have."""
-    kinetic = options.model != STEER
-    if kinetic:
-        others, owner, instead = (STEER_SETTINGS - KINETIC_SETTINGS).union(STEER_FILES), "STEER", STEER
-    else:
-        others, owner, instead = KINETIC_SETTINGS - STEER_SETTINGS - {"model"}, "the kinetic models", "dynamical"
-    given = sorted(name for name in others if getattr(options, name) is not None)
-    if kinetic and options.schedule != SCHEDULES[0]:
-        given.append(SCHEDULE_OPTION.removeprefix("--"))
-    if given:
-        raise DataError(
-            f"--{given[0].replace('_', '-')} belongs to {owner}; the model is {options.model}. "
-            f"Leave it out, or give --model {instead}."
-        )
-    if kinetic and options.device == "mps":
-        raise DataError("Kinetic models do not run on 'mps'. Choose --device cpu, auto or cuda.")
+    own = set(setting_types(row.settings)) | {FILES[name] for name in row.files}
+    for other in MODELS.values():
+        theirs = [*setting_types(other.settings), *(FILES[name] for name in other.files)]
+        given = [name for name in theirs if name not in own and getattr(options, name, None) is not None]
+        if other.settings in PRESETS and other.settings is not row.settings:
+            option, starts = PRESETS[other.settings]
+            name = option.removeprefix("--")
+            given += [name] if getattr(options, name, starts[0]) != starts[0] else []
+        given = [name for name in given if name != "model"]
+        if given:
+            raise DataError(
+                f"--{given[0].replace('_', '-')} belongs to the model {other.name}; the model is {row.name}. "
+                f"Leave it out, or give --model {other.name}."
+            )

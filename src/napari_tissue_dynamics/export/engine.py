@@ -73,14 +73,14 @@ def run_velocity_engine(
     from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
     from napari_tissue_dynamics.simulators.branching import simulate_branching
     from napari_tissue_dynamics.workflow.cell_fate import fate
-    from napari_tissue_dynamics.workflow.kinetic_models import kinetics
+    from napari_tissue_dynamics.workflow.velocity import velocity
 
     if model not in get_args(Model):
         raise DataError(f"There is no model {model!r}; choose one of {', '.join(get_args(Model))}.")
     branch_points = max(0, min(BRANCH_POINTS, n_states - 2))
     simulated = simulate_branching(n_cells, n_genes, seed, n_states=n_states, n_branch_points=branch_points)
     start = time.perf_counter()
-    result = kinetics(simulated.tissue, KineticsConfig(model=model, seed=seed), report)
+    result = velocity(simulated.tissue, KineticsConfig(model=model, seed=seed), report)
     seconds = time.perf_counter() - start
     fates = fate(simulated.tissue, result, report=report) if run_fate else None
     files = export(Path(out_dir), simulated.tissue, result, config, report, fates=fates)

@@ -10,7 +10,7 @@ from napari_tissue_dynamics.workflow.cell_fate import (
 from napari_tissue_dynamics.workflow.direction import direction_steps, named_order
 from napari_tissue_dynamics.workflow.embedding import EmbeddingPicture, embedding_grid, embedding_picture_steps
 from napari_tissue_dynamics.workflow.files import checks_of, in_words, put, save
-from napari_tissue_dynamics.workflow.kinetic_models import kinetics, kinetics_steps
+from napari_tissue_dynamics.workflow.origin import origin_of
 from napari_tissue_dynamics.workflow.picture import picture_steps
 from napari_tissue_dynamics.workflow.regulation import (
     betas_table,
@@ -20,8 +20,9 @@ from napari_tissue_dynamics.workflow.regulation import (
     regulation_steps,
 )
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
-from napari_tissue_dynamics.workflow.steer import apply, apply_steps, origin_of, velocity, velocity_steps
 from napari_tissue_dynamics.workflow.stored import stored_fate_steps, stored_graph, stored_steps
+from napari_tissue_dynamics.workflow.trained_network import apply, apply_steps
+from napari_tissue_dynamics.workflow.velocity import velocity, velocity_steps
 
 __all__ = [
     "PROJECTION",
@@ -40,8 +41,6 @@ __all__ = [
     "fate_in_words",
     "fate_steps",
     "in_words",
-    "kinetics",
-    "kinetics_steps",
     "many_genes_steps",
     "named_order",
     "open_betas",

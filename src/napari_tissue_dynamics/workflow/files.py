@@ -11,22 +11,19 @@ import numpy as np
 from napari_tissue_dynamics.data.fingerprint import fingerprint, installed
 from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
 from napari_tissue_dynamics.descriptions import setting_values
+from napari_tissue_dynamics.workflow.models import model_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
 
-    from napari_tissue_dynamics.analysis.fate.fate import FateConfig
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.action_log import Action
     from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
-    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
-    from napari_tissue_dynamics.steer.config import SteerConfig
-    from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 
@@ -38,7 +35,7 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
     fate: FateResult | None = None,
-    settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig | FateConfig] = (),
+    settings: Sequence[Any] = (),
     actions: Sequence[Action] = (),
     palettes: Mapping[str, Mapping[str, str]] | None = None,
     overwrite_source: bool = False,
@@ -99,7 +96,7 @@ def put(
     velocity: VelocityResult | None = None,
     regulation: RegulationField | None = None,
     fate: FateResult | None = None,
-    settings: Sequence[SteerConfig | TravlrConfig | KineticsConfig | FateConfig] = (),
+    settings: Sequence[Any] = (),
 ) -> None:
     """Put results into an AnnData in memory, under the keys that :func:`save` gives them in a file.
 
@@ -147,7 +144,7 @@ def _provenance(
     }
 
 
-def in_words(result: VelocityResult, config: SteerConfig | KineticsConfig | None = None) -> str:
+def in_words(result: VelocityResult, config: Any = None) -> str:
     """Return in a few sentences what a velocity is and how far it can be trusted.
 
     Parameters
@@ -157,15 +154,12 @@ def in_words(result: VelocityResult, config: SteerConfig | KineticsConfig | None
     config
         Settings of the fit, if there was one.
     """
-    from napari_tissue_dynamics.steer.config import SteerConfig
-
     field = result.field
     said = []
     if field.expert_probability is not None and field.expert is not None:
         number = field.expert_probability.shape[1]
-        steer = config if isinstance(config, SteerConfig) else None
-        found = steer is not None and not steer.n_experts
-        noun = "expert" if steer is None or steer.faithful else "kinetic regime"
+        regimes = None if config is None else model_of(config).regimes
+        noun, found = ("expert", False) if regimes is None else regimes(config)
         used = len(np.unique(field.expert))
         empty = f", {number - used} of them with no cells" if used < number else ""
         said.append(f"{number} {noun}{'' if number == 1 else 's'}{' found' if found else ''}{empty}.")

@@ -10,16 +10,16 @@ from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.data.io.action_log import ARROWS, IMAGE, LOAD, REGULATION, VELOCITY
 from napari_tissue_dynamics.descriptions import groups_of, with_settings
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.progress import Progress, part_of
-from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.workflow.files import save
-from napari_tissue_dynamics.workflow.kinetic_models import kinetics_steps
+from napari_tissue_dynamics.workflow.models import settings_classes
+from napari_tissue_dynamics.workflow.origin import origin_of
 from napari_tissue_dynamics.workflow.regulation import many_genes_steps, regulation_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION
-from napari_tissue_dynamics.workflow.steer import apply_steps, origin_of, velocity_steps
 from napari_tissue_dynamics.workflow.stored import stored_steps
+from napari_tissue_dynamics.workflow.trained_network import apply_steps
+from napari_tissue_dynamics.workflow.velocity import velocity_steps
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
-
-SETTINGS: dict[str, type[Any]] = {
-    each.__name__: each for each in (SteerConfig, KineticsConfig, TravlrConfig, ProjectionConfig)
-}
 
 
 def replay_steps(
@@ -173,12 +169,9 @@ class _Replay:
             return
         known = details.get("origin") or {}
         origin = origin_of(tissue, source=self._source, **known)
-        if isinstance(config, KineticsConfig):
-            steps = kinetics_steps(tissue, config, stop, origin=origin, projection=projection)
-        elif isinstance(config, SteerConfig):
-            steps = velocity_steps(tissue, config, stop, origin=origin, projection=projection)
-        else:
+        if config is None:
             raise DataError("The log has a velocity without the settings of its model; it cannot be fitted again.")
+        steps = velocity_steps(tissue, config, stop, origin=origin, projection=projection)
         self._velocity, self._settings["velocity"] = (yield from steps), config
 
     def _fit_regulation(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
@@ -217,7 +210,8 @@ def settings_from(saved: Mapping[str, Any] | None) -> Any:
     """
     if saved is None:
         return None
-    kind = SETTINGS.get(str(saved.get("type")))
+    kinds = {each.__name__: each for each in (*settings_classes(), TravlrConfig, ProjectionConfig)}
+    kind = kinds.get(str(saved.get("type")))
     values = saved.get("values", {})
     if kind is None:
         raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not know.")

@@ -1,13 +1,12 @@
 """What a person keeps in napari's Preferences is what new docks begin with."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from npe2 import PluginManifest
 
 import napari_tissue_dynamics
-from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
+from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import MAPS
 from napari_tissue_dynamics.steer.config import SteerConfig
@@ -17,6 +16,7 @@ from napari_tissue_dynamics.widgets.docks.travlr import TravlrDock
 from napari_tissue_dynamics.widgets.docks.velocity import VelocityDock
 from napari_tissue_dynamics.widgets.state import preferences as _preferences
 from napari_tissue_dynamics.widgets.state.preferences import SECTIONS, Preferences, preferences, with_preferences
+from napari_tissue_dynamics.workflow.models import MODELS
 
 YAML = Path(napari_tissue_dynamics.__file__).parent / "napari.yaml"
 
@@ -40,7 +40,7 @@ def test_manifest_and_code_have_the_same_defaults(kept):
             assert found.description
     looking, models = declared["looking"].properties, declared["models"].properties
     assert {*looking["values_map"].enum, *looking["signed_map"].enum} == set(MAPS)
-    assert set(models["velocity_model"].enum) == {"STEER", *get_args(Model)}
+    assert set(models["velocity_model"].enum) == set(MODELS)
 
 
 def test_docks_begin_with_what_is_kept(kept, open_dock):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.terminal import TerminalProgress
     from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
     from napari_tissue_dynamics.workflow import VelocityResult
 
@@ -34,8 +35,9 @@ WINDOW_SIZE = (1440, 900)
 class Steps:
     """Prints one line per step with its time and keeps the lines for a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, report: TerminalProgress | None = None) -> None:
         self.path = path
+        self.report = report
         self.lines: list[str] = []
 
     @contextmanager
@@ -47,6 +49,8 @@ class Steps:
 
     def say(self, line: str) -> None:
         """Print a line and write all lines so far."""
+        if self.report is not None:
+            self.report.end()
         self.lines.append(line)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -62,6 +66,7 @@ def run_demo(
     network: RegulatoryNetwork | None = None,
     small_types: SmallTypes = "refuse",
     window: bool = True,
+    report: TerminalProgress | None = None,
 ) -> None:
     """Read, train, fit, draw and save.
 
@@ -78,6 +83,8 @@ def run_demo(
         What to do about cell types of a single cell.
     window
         Keep the viewer open at the end when there is a screen.
+    report
+        What shows the progress of the fits.
 
     Raises
     ------
@@ -87,7 +94,7 @@ def run_demo(
     from napari_tissue_dynamics.workflow import save
 
     out.mkdir(parents=True, exist_ok=True)
-    steps = Steps(out / "steps.txt")
+    steps = Steps(out / "steps.txt", report)
     if tissue is None:
         with steps.step("simulate a tissue, write and read it"):
             tissue, source, targets, network = _simulated(out)
@@ -131,7 +138,7 @@ def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResu
     if tissue.counts_meaning:
         steps.say(f"mind what the counts mean: {tissue.counts_meaning}")
     with steps.step(f"train STEER ({tissue.n_cells} cells)"):
-        return velocity(tissue, config)
+        return velocity(tissue, config, steps.report)
 
 
 def _regulation(
@@ -147,7 +154,7 @@ def _regulation(
         steps.say("SpaceTravLR left out: no target genes were named (--targets, --regulators or --links)")
         return None
     with steps.step(f"fit SpaceTravLR ({', '.join(targets)})"):
-        return fit(tissue, targets, network, config)
+        return fit(tissue, targets, network, config, steps.report)
 
 
 def _show(

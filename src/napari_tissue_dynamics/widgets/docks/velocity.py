@@ -14,7 +14,6 @@ from napari_tissue_dynamics.data.io.action_log import ARROWS, VELOCITY
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
 from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
-from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.prior.n_experts import tissue_expert_number_steps
 from napari_tissue_dynamics.steer.resume_state import kept_state
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
@@ -22,7 +21,7 @@ from napari_tissue_dynamics.widgets.canvas.live_preview import LivePreview
 from napari_tissue_dynamics.widgets.canvas.velocity_view import FIRST_SEEN, draw_velocity, selected_cells
 from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences
 from napari_tissue_dynamics.widgets.forms.form import Form
-from napari_tissue_dynamics.widgets.forms.model_form import SPOKEN, ModelForm
+from napari_tissue_dynamics.widgets.forms.model_form import ModelForm
 from napari_tissue_dynamics.widgets.forms.root_form import OriginForm
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.panels.dock import Dock
@@ -32,11 +31,12 @@ from napari_tissue_dynamics.widgets.panels.run_files import RunFiles
 from napari_tissue_dynamics.widgets.panels.run_history import RunHistory
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.panels.tabs import open_portraits
-from napari_tissue_dynamics.widgets.panels.velocity_jobs import export_job, kinetic_job, needs_torch, steer_job
+from napari_tissue_dynamics.widgets.panels.velocity_jobs import export_job, needs_torch, velocity_job
 from napari_tissue_dynamics.widgets.panels.velocity_summary import ExpertTable
 from napari_tissue_dynamics.widgets.state.connect import listen
 from napari_tissue_dynamics.widgets.state.memory_advice import advised, said_before, velocity_estimate, velocity_remedy
 from napari_tissue_dynamics.widgets.state.preferences import threads
+from napari_tissue_dynamics.workflow.models import CHECKPOINT, NETWORK, model_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,10 +47,8 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import Steps
-    from napari_tissue_dynamics.widgets.forms.model_form import Settings
 
 
-NO_ORIGIN = "Only the improved profile can use where time begins."
 STORED = frozenset({keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED})
 """Layers of a file whose velocities can be taken back."""
 USE_STORED = "Take back what the file holds and draw it; nothing is fitted."
@@ -89,7 +87,7 @@ class VelocityDock(Dock):
 
     def start(self) -> None:
         """Fit with the settings of the form, in a worker; a run of STEER that was stopped before is given up."""
-        kept = self.files.kept() if self.form.is_steer else None
+        kept = self.files.kept() if self.form.model_row.files else None
         if kept is not None:
             if not self._may_begin_anew(kept):
                 return
@@ -198,7 +196,7 @@ class VelocityDock(Dock):
     def show_result(
         self,
         result: workflow.VelocityResult,
-        config: Settings | None = None,
+        config: Any = None,
         model: Path | None = None,
         *,
         arrows_only: bool = False,
@@ -274,23 +272,19 @@ class VelocityDock(Dock):
             self.show_error(str(error))
             return
         self.form.keep()
-        if isinstance(config, SteerConfig):
-            model = self.workspace.new_model()
-            steps = steer_job(tissue, config, known, self.arrows.value(), (self.files.state(), model))
-            what = "Training STEER"
-        else:
-            model = None
-            steps = kinetic_job(tissue, config, known, self.arrows.value())
-            what = f"Fitting the {SPOKEN[config.model]} model"
+        row = model_of(config)
+        model = self.workspace.new_model() if NETWORK in row.files else None
+        files = {CHECKPOINT: self.files.state() if CHECKPOINT in row.files else None, NETWORK: model}
+        steps = velocity_job(tissue, config, known, self.arrows.value(), files)
         done = {"settings": config, "origin": self.origin.in_words(tissue)}
-        self._run_with_picture(what, tissue, steps, config, model, logged=done)
+        self._run_with_picture(row.doing, tissue, steps, config, model, logged=done)
 
     def _run_with_picture(
         self,
         what: str,
         tissue: Tissue,
         steps: Steps,
-        config: Settings | None,
+        config: Any,
         model: Path | None,
         *,
         logged: Mapping[str, Any],
@@ -351,7 +345,7 @@ class VelocityDock(Dock):
             panel.block(reason, waits=bool(self.workspace.running) and self.workspace.tissue is not None)
         self._estimate()
         self.files.refresh()
-        self.resume_button.setVisible(self.form.is_steer and not reason and self.files.kept() is not None)
+        self.resume_button.setVisible(bool(self.form.model_row.files) and not reason and self.files.kept() is not None)
         contents = self.workspace.contents
         stored = contents is not None and self.workspace.source is not None and set(contents.layers) >= STORED
         self.stored_button.setVisible(stored)
@@ -377,14 +371,14 @@ class VelocityDock(Dock):
 
     def _model_changed(self) -> None:
         """Show what the chosen model can use."""
-        for section in (self.experts_section, self.files_section):
-            section.setVisible(self.form.is_steer)
+        self.experts_section.setVisible(self.form.model_row.regimes is not None)
+        self.files_section.setVisible(bool(self.form.model_row.files))
         self._block_origin()
         self._refresh()
 
     def _block_origin(self) -> None:
         config = self.form.value()
-        self.origin.block(NO_ORIGIN if isinstance(config, SteerConfig) and config.faithful else "")
+        self.origin.block(model_of(config).refuses_roots(config))
 
     def _use_experts(self, number: int) -> None:
         self.form.set_value(replace(self.form.steer.value(), n_experts=number))

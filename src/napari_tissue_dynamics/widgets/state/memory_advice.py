@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from napari_tissue_dynamics.analysis.readiness.run_cost import Cost, duration, size, steer_cost
-from napari_tissue_dynamics.descriptions import setting_values
+from napari_tissue_dynamics.analysis.readiness.run_cost import Cost, duration, size
 from napari_tissue_dynamics.errors import FitError
-from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
-from napari_tissue_dynamics.steer.config import SteerConfig
+from napari_tissue_dynamics.workflow.models import model_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,8 +22,6 @@ ANY = "Choose smaller batches, fewer genes or the device 'cpu', and start again.
 _SAID = re.compile(r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|bad_alloc", re.I)
 _ON_CARD = re.compile(r"\b(cuda|gpu|mps|hip)\b", re.I)
 _WANTED = re.compile(r"(?:allocate|tried to allocate) ([\d.]+) ?([KMGTPE]iB|[MG]B|bytes)", re.I)
-_FEWEST_CELLS, _FEWEST_GENES = 1000, 100
-_TIMED = ("profile", "expert_size", "autoencoder_epochs", "time_epochs", "velocity_epochs", "velocity_batch")
 
 
 def is_short(error: BaseException) -> bool:
@@ -56,14 +52,9 @@ def advised(make_steps: Steps, remedy: str) -> Steps:
     return steps
 
 
-def velocity_remedy(config: SteerConfig | KineticsConfig, n_cells: int) -> str:
+def velocity_remedy(config: Any, n_cells: int) -> str:
     """Return which settings of a velocity model make it smaller, with values to try."""
-    if isinstance(config, KineticsConfig):
-        choices = [f"'Number of top genes' {_half(config.n_top_genes, _FEWEST_GENES)}"]
-    else:
-        batch = min(config.cell_batch or n_cells, n_cells)
-        choices = [f"'Cell batch' {_half(batch, _FEWEST_CELLS)}"] if batch > _FEWEST_CELLS else []
-        choices.append(f"'Number of genes' {_half(config.n_genes, _FEWEST_GENES)}")
+    choices = [f"'{label}' {value}" for label, value in model_of(config).smaller(config, n_cells)]
     return _sentence(choices, config.device)
 
 
@@ -77,18 +68,12 @@ def regulation_remedy(config: TravlrConfig, n_targets: int, processes: int) -> s
     return _sentence(choices, config.device, fewer=n_targets // 2)
 
 
-def velocity_estimate(config: SteerConfig | KineticsConfig, report: Readiness | None) -> Cost | None:
-    """Return what a fit takes with these settings; None for models whose cost was not measured.
-
-    The seconds are 0 where they are not known, for other than the quick schedule.
-    """
-    if report is None or report.steer is None or not isinstance(config, SteerConfig):
+def velocity_estimate(config: Any, report: Readiness | None) -> Cost | None:
+    """Return what a fit takes with these settings; None for models whose cost was not measured."""
+    if report is None or report.steer is None:
         return None
-    spliced, unspliced = (report.matrices[name].n_bytes for name in ("spliced", "unspliced"))
-    cost = steer_cost(report.n_cells, min(report.n_shared_genes, config.n_genes), spliced + unspliced)
-    shown, usual = setting_values(config), setting_values(SteerConfig())
-    quick = all(shown[name] == usual[name] for name in _TIMED)
-    return cost if quick else Cost(0.0, cost.memory)
+    n_bytes = sum(report.matrices[name].n_bytes for name in ("spliced", "unspliced"))
+    return model_of(config).cost(config, report.n_cells, report.n_shared_genes, n_bytes)
 
 
 def regulation_estimate(config: TravlrConfig, report: Readiness | None, n_targets: int, processes: int) -> Cost | None:

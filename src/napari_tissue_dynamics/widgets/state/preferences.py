@@ -31,7 +31,7 @@ class Preferences:
     threads
         Threads of a fit; 0 leaves one core to the window.
     velocity_model
-        ``STEER`` or a kinetic model.
+        Name of a velocity model, see :data:`.workflow.models.MODELS`.
     estimator
         Of regulation: ``smooth`` or ``network``.
     values_map, signed_map
@@ -42,7 +42,7 @@ class Preferences:
 
     device: str = OWN_DEVICE
     threads: int = 0
-    velocity_model: str = "STEER"
+    velocity_model: str = "steer"
     estimator: str = "smooth"
     values_map: MapName = "dusk"
     signed_map: MapName = "balance"

@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import LayerKey, RegulationField
     from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
-    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
     from napari_tissue_dynamics.layers.coloring import Coloring
-    from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.widgets.state.runs import Kind
     from napari_tissue_dynamics.workflow import VelocityResult
@@ -131,7 +129,7 @@ class Workspace:
         self.readiness: Readiness | None = None
         self.read_options: ReadOptions | None = None
         self.velocity: VelocityResult | None = None
-        self.velocity_config: SteerConfig | KineticsConfig | None = None
+        self.velocity_config: Any = None
         self.velocity_model: Path | None = None
         self.fate: FateResult | None = None
         self.fate_config: FateConfig | None = None
@@ -195,7 +193,7 @@ class Workspace:
     def set_velocity(
         self,
         velocity: VelocityResult,
-        config: SteerConfig | KineticsConfig | None = None,
+        config: Any = None,
         model: Path | None = None,
     ) -> None:
         """Replace the velocity of the tissue; fates are dropped unless the same velocities were only drawn anew."""

@@ -1,0 +1,107 @@
+"""How far a run is, shown in a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tqdm import tqdm
+
+    from napari_tissue_dynamics.progress import Progress
+
+Style: TypeAlias = Literal["auto", "bar", "plain", "quiet"]
+COLUMNS, ROWS = 80, 24
+"""Size of a terminal that does not know its own, such as that of a log."""
+STEP = 0.1
+"""Share of a run after which a plain line is repeated within one phase."""
+
+
+class TerminalProgress:
+    """Shows progress on stderr; a context, and a function that is called with every report.
+
+    Parameters
+    ----------
+    style
+        ``bar``: phase, bar and time left on one line. ``plain``: a line for every phase and every tenth of the run.
+        ``quiet``: nothing. ``auto``: the bar on a terminal, nothing elsewhere.
+    stream
+        Where to write; stderr if None.
+
+    Examples
+    --------
+    >>> from napari_tissue_dynamics.progress import Progress
+    >>> with TerminalProgress("plain", sys.stdout) as report:
+    ...     report(Progress("reading", 0, 1, 0.0))
+      0% reading
+    """
+
+    def __init__(self, style: Style = "auto", stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._style = ("bar" if self._stream.isatty() else "quiet") if style == "auto" else style
+        self._bar: tqdm[None] | None = None
+        self._said: tuple[str, float] = ("", -1.0)
+        self._start = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one report."""
+        if self._style == "bar":
+            self._show_bar(progress)
+        elif self._style == "plain":
+            self._write_line(progress)
+
+    def __enter__(self) -> TerminalProgress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the bar, whatever happened."""
+        self.end()
+
+    def end(self) -> None:
+        """Remove the bar, so that what is written next begins on a clean line."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._said, self._start = ("", -1.0), time.monotonic()
+
+    def _show_bar(self, progress: Progress) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            sized = _has_size(self._stream)
+            self._bar = tqdm(
+                total=1.0,
+                initial=progress.fraction,  # a resumed run does not begin at 0; its rate is that of the rest
+                file=self._stream,
+                leave=False,
+                dynamic_ncols=sized,
+                ncols=None if sized else COLUMNS,
+                nrows=None if sized else ROWS,  # tqdm hides a bar on a terminal of no height
+                bar_format="{percentage:3.0f}% |{bar}| {desc}, {remaining} left",
+            )
+        self._bar.set_description_str(progress.phase, refresh=False)
+        self._bar.update(max(0.0, progress.fraction - self._bar.n))
+
+    def _write_line(self, progress: Progress) -> None:
+        phase, fraction = self._said
+        if progress.phase == phase and progress.fraction < fraction + STEP - 1e-9:
+            return
+        self._said = progress.phase, progress.fraction
+        elapsed = time.monotonic() - self._start
+        left = f", {elapsed * (1 / progress.fraction - 1):.0f} s left" if progress.fraction > STEP else ""
+        self._stream.write(f"{progress.fraction:4.0%} {progress.phase}{left}\n")
+        self._stream.flush()
+
+
+def _has_size(stream: TextIO) -> bool:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, AttributeError, ValueError):
+        return False
