@@ -9,15 +9,30 @@ os.environ["NAPARI_CONFIG"] = ""  # no test reads or writes the settings of the 
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
+
+# A condition comes true or it does not; how soon is the affair of the machine. Waits end after ten minutes.
+CEILING_MS = 600_000
+for waits in (QtBot.waitUntil, QtBot.waitSignal):
+    waits.__kwdefaults__["timeout"] = CEILING_MS
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that read real data, and skip them where there is none before any fixture opens a window."""
+    absent = pytest.mark.skip(reason=f"no real data sets in {SHARED_DATA}")
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.shared_data)
+            if not SHARED_DATA.is_dir():
+                item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of the real data sets, beside the repository; tests that need it are skipped where it is absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no real data sets in {folder}")
-    return folder
+    """Folder of the real data sets, beside the repository."""
+    return SHARED_DATA
 
 
 @pytest.fixture

@@ -56,10 +56,8 @@ def test_background_call_hands_on_its_result_and_its_error():
 def test_background_call_lets_its_caller_go():
     release = threading.Event()
     steps = in_background(release.wait)
-    start = time.monotonic()
     next(steps)
-    next(steps)
-    assert time.monotonic() - start < 1
+    next(steps)  # the call is still waiting, and its caller is here
     release.set()
     assert result_of(steps) is True
 
@@ -80,12 +78,12 @@ def test_stop_before_the_fit_begins(kind):
 
 def test_stop_is_seen_while_torch_loads():
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from napari_tissue_dynamics.compute import loading\n"
-        "steps = loading(None); next(steps); start = time.monotonic()\n"
+        "steps = loading(None); next(steps)\n"
         "looks = 1 + sum(1 for _ in steps)\n"
         "assert 'torch' in sys.modules\n"
-        "print(looks, time.monotonic() - start)"
+        "print(looks)"
     )
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert int(answer[0]) >= 2  # loading takes seconds in a fresh process, and it was looked at meanwhile

@@ -68,8 +68,8 @@ def opened(tmp_path):
     return lambda address: opened_in(program, tmp_path / "profile", address)
 
 
-STARTS = 60.0
-ANSWERS = 60.0
+STARTS = 600.0
+ANSWERS = 600.0
 
 
 class Chromium:
@@ -102,6 +102,16 @@ class Chromium:
             assert time.monotonic() < end, f"never true: {script}"
             await asyncio.sleep(0.05)
 
+    async def take_width(self, width):
+        """Give the page a width; asked again until it has it, as a browser that is just drawing forgets the wish."""
+        end = time.monotonic() + ANSWERS
+        while await self.value("innerWidth") != width:
+            assert time.monotonic() < end, f"the page never took a width of {width}"
+            await self.call(
+                "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=2, mobile=False
+            )
+            await asyncio.sleep(0.2)
+
     async def press(self, key):
         """Press a key where the focus is."""
         text = {"text": key} if len(key) == 1 else {}
@@ -128,7 +138,9 @@ async def opened_in(program, profile, address):
     """Open an address in a browser of its own."""
     root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     call = [program, "--headless=new", "--disable-gpu", "--remote-debugging-port=0", "--window-size=1280,900", *root,
-            f"--user-data-dir={profile}", "--no-first-run", address]  # fmt: skip
+            f"--user-data-dir={profile}", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--disable-renderer-backgrounding",
+            "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", address]  # fmt: skip
     process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         from tornado.websocket import websocket_connect  # distributed brings it
@@ -147,7 +159,7 @@ def _page(profile, address):
     while time.monotonic() < end:
         with contextlib.suppress(OSError, IndexError):
             listed = f"http://127.0.0.1:{port.read_text().split()[0]}/json"
-            with urllib.request.urlopen(listed, timeout=5) as answer:
+            with urllib.request.urlopen(listed, timeout=60) as answer:
                 for page in json.load(answer):
                     if page["type"] == "page" and page["url"].startswith(address.split("#")[0]):
                         return page["webSocketDebuggerUrl"]

@@ -23,7 +23,7 @@ def test_a_worker_that_is_told_to_quit_neither_returns_nor_closes_its_generator(
     worker.finished.connect(lambda: heard.append("finished"))
     stop = worker.quit
     worker.yielded.connect(lambda _: stop())
-    with qtbot.waitSignal(worker.finished, timeout=5000):
+    with qtbot.waitSignal(worker.finished):
         worker.start()
     assert "returned" not in heard
     assert heard[:1] == ["finished"]
@@ -39,7 +39,7 @@ def test_a_running_worker_opens_all_warning_filters(qtbot):
 
     before = list(warnings.filters)
     worker = create_worker(look, _start_thread=False)
-    with qtbot.waitSignal(worker.finished, timeout=5000):
+    with qtbot.waitSignal(worker.finished):
         worker.start()
     assert found[0] != before
     assert found[0][0][0] == "always"

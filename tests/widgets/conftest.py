@@ -81,14 +81,14 @@ def open_dock(viewer, qtbot):
     workspace = workspace_of(viewer)
     for dock in docks:
         dock.stop()
-    qtbot.waitUntil(lambda: workspace.running == "", timeout=10000)
+    qtbot.waitUntil(lambda: workspace.running == "")
 
 
 @pytest.fixture
 def finish(qtbot):
     """Return a function that waits until the job of a dock has ended."""
 
-    def wait(dock, timeout=60000):
-        qtbot.waitUntil(lambda: not dock.is_running, timeout=timeout)
+    def wait(dock):
+        qtbot.waitUntil(lambda: not dock.is_running)
 
     return wait

@@ -52,7 +52,7 @@ def person(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
     yield Person(viewer, qtbot)
     workspace = workspace_of(viewer)
-    qtbot.waitUntil(lambda: workspace.running == "", timeout=10000)
+    qtbot.waitUntil(lambda: workspace.running == "")
 
 
 def test_clicks_from_a_file_to_arrows_and_betas(person, tissue, tissue_file, finish):

@@ -25,14 +25,14 @@ def test_a_gene_a_hidden_category_and_a_click_on_a_real_section(make_napari_view
     dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Explore")[1]
     viewer.open(shared_data / "st_mob1_with_he.h5ad", plugin=PLUGIN)
     qtbot.mouseClick(dock.take_shown, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: workspace.tissue is not None and not dock.is_running, timeout=20000)
+    qtbot.waitUntil(lambda: workspace.tissue is not None and not dock.is_running)
 
     def look_at(text):
         dock.search.line.setFocus()
         qtbot.keyClick(dock.search.line, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
         qtbot.keyClicks(dock.search.line, text)
         qtbot.keyClick(dock.search.line, Qt.Key.Key_Return)
-        qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=10000)
+        qtbot.waitUntil(lambda: not dock.fetcher.is_busy)
 
     bright = color_table("dusk")[-1]
     unused = shares_of(viewer, bright)[0]

@@ -73,8 +73,8 @@ def test_a_click_on_a_cell_inspects_it(window, qtbot):
     for cell in (13, 22):
         x, y = workspace.tissue.positions[cell]
         qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=place(x, y).toPoint())
-        qtbot.waitUntil(lambda cell=cell: f"c{cell}<" in dock.header.text(), timeout=5000)
-        qtbot.waitUntil(lambda: len(dock.betas.table.shown()) == 2, timeout=5000)
+        qtbot.waitUntil(lambda cell=cell: f"c{cell}<" in dock.header.text())
+        qtbot.waitUntil(lambda: len(dock.betas.table.shown()) == 2)
         shown = {row[0]: row[2] for row in dock.betas.table.shown()}
         assert shown["L$R"] == workspace.regulation["T"].beta("L$R")[cell]
 
@@ -100,5 +100,5 @@ def test_a_lasso_around_cells_is_a_region(window, qtbot):
     dock.list.names.setCurrentRow(0)
     assert len(viewer.layers["selected cells"].data) == 12
     qtbot.mouseClick(dock.panel.button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: dock.found is not None and not dock.is_running, timeout=10000)
+    qtbot.waitUntil(lambda: dock.found is not None and not dock.is_running)
     assert (dock.found.n_a, dock.found.n_b) == (12, 28)

@@ -87,7 +87,7 @@ def test_load_run_color_inspect_and_save_by_keys(
     keys.type(tissue.cells[17])
     keys.press(Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: workspace.current_cell == 17)
-    qtbot.waitUntil(lambda: tissue.cells[17] in inspector.header.text(), timeout=20000)
+    qtbot.waitUntil(lambda: tissue.cells[17] in inspector.header.text())
 
     target = tmp_path / "by keys.h5ad"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))  # the system's own dialog

@@ -24,7 +24,7 @@ def dock(request, open_dock, workspace, tissue, qtbot):
     for section in dock.findChildren(Section):
         if not section.isExpanded():
             section.expand(animate=False)
-    qtbot.waitUntil(dock.isVisible, timeout=2000)
+    qtbot.waitUntil(dock.isVisible)
     return dock
 
 

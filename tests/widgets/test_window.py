@@ -24,7 +24,7 @@ def window_viewer(make_napari_viewer, qtbot):
     viewer.window.resize(1200, 800)
     yield viewer
     workspace = workspace_of(viewer)
-    qtbot.waitUntil(lambda: workspace.running == "", timeout=10000)
+    qtbot.waitUntil(lambda: workspace.running == "")
 
 
 def opened(viewer, name):
@@ -61,7 +61,7 @@ def test_docks_fit_into_320_pixels(window_viewer, qtbot):
         dock.resize(320, 600)
         dock.show()
         bar = dock.findChild(QScrollArea).horizontalScrollBar()
-        qtbot.waitUntil(dock.isVisible, timeout=2000)
+        qtbot.waitUntil(dock.isVisible)
         assert dock.width() == 320
         assert bar.maximum() == 0, f"{name} is {bar.maximum()} pixels too wide"
         assert dock.panel.button.isVisible()
@@ -130,9 +130,9 @@ def test_dock_taken_out_of_the_window_stops_its_fit(window_viewer, tissue, monke
     workspace = workspace_of(window_viewer)
     workspace.set_tissue(tissue)
     dock.start()
-    qtbot.waitUntil(lambda: dock.is_running, timeout=2000)
+    qtbot.waitUntil(lambda: dock.is_running)
     window_viewer.window.remove_dock_widget(dock)
-    qtbot.waitUntil(lambda: workspace.running == "", timeout=2000)
+    qtbot.waitUntil(lambda: workspace.running == "")
 
 
 def test_closing_the_window_while_a_fit_runs(make_napari_viewer, tissue, monkeypatch, qtbot):
@@ -146,7 +146,7 @@ def test_closing_the_window_while_a_fit_runs(make_napari_viewer, tissue, monkeyp
     viewer.close()
     start = time.perf_counter()  # how long a window of napari takes to close is not ours
     del dock
-    qtbot.waitUntil(lambda: workspace.running == "", timeout=5000)
+    qtbot.waitUntil(lambda: workspace.running == "")
     assert time.perf_counter() - start < 1
 
 
@@ -171,8 +171,8 @@ def test_docks_share_the_height_of_the_window_as_tabs(window_viewer, qtbot):
     docks = [opened(window_viewer, name) for name in ("Load tissue", "Velocity", "Explore")]
     frames = [frame_of(dock) for dock in docks]
     window = frames[0].parentWidget()
-    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frames[0])) == 2, timeout=3000)
-    qtbot.waitUntil(lambda: not docks[2].visibleRegion().isEmpty(), timeout=3000)
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frames[0])) == 2)
+    qtbot.waitUntil(lambda: not docks[2].visibleRegion().isEmpty())
     assert docks[0].visibleRegion().isEmpty()
     assert docks[2].height() > 0.7 * window.height()
     assert [frame.windowTitle() for frame in frames] == ["Load tissue", "Velocity", "Explore"]
@@ -181,10 +181,10 @@ def test_docks_share_the_height_of_the_window_as_tabs(window_viewer, qtbot):
 def test_a_dock_behind_a_tab_comes_to_the_front_when_it_is_chosen(window_viewer, qtbot):
     load, velocity = (chosen(window_viewer, name) for name in ("Load tissue", "Velocity"))
     window = frame_of(load).parentWidget()
-    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frame_of(load))) == 1, timeout=3000)
-    qtbot.waitUntil(lambda: load.visibleRegion().isEmpty() and not velocity.visibleRegion().isEmpty(), timeout=3000)
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frame_of(load))) == 1)
+    qtbot.waitUntil(lambda: load.visibleRegion().isEmpty() and not velocity.visibleRegion().isEmpty())
     assert chosen(window_viewer, "Load tissue") == load
-    qtbot.waitUntil(lambda: not load.visibleRegion().isEmpty(), timeout=3000)
+    qtbot.waitUntil(lambda: not load.visibleRegion().isEmpty())
     assert velocity.visibleRegion().isEmpty()
 
 

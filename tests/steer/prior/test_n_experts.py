@@ -1,5 +1,4 @@
 import threading
-import time
 from itertools import combinations
 
 import numpy as np
@@ -208,16 +207,14 @@ def test_progress_grows_to_the_end(blobs):
     assert (np.diff(fractions) >= 0).all()
 
 
-def test_a_stop_ends_the_estimate_within_a_second():
+def test_a_stop_ends_the_estimate():
     x = np.random.default_rng(11).standard_normal((4000, 30))
     stop = threading.Event()
     steps = expert_number_steps(x, [9, 10], seed=0, stop=stop)
     next(steps)
     stop.set()
-    start = time.perf_counter()
     with pytest.raises(FitError, match="stopped"):
         run_to_end(steps)
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize(("profile", "method"), [("improved", "stability"), ("faithful", "entropy")])

@@ -67,7 +67,7 @@ def test_bar_has_the_colors_of_the_scale(qtbot):
 
 def test_dead_legend_hears_nothing(viewer, tissue, qtbot):
     dock = LegendDock(viewer)
-    with qtbot.waitSignal(dock.destroyed, timeout=2000):
+    with qtbot.waitSignal(dock.destroyed):
         dock.deleteLater()
     del dock
     gc.collect()

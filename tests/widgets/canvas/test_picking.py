@@ -108,12 +108,12 @@ def test_the_card_follows_the_mouse(window, qtbot):
     for cell, place in zip((8, 9), places, strict=True):
         QCursor.setPos(place)
         qtbot.mouseMove(canvas, canvas.mapFromGlobal(place))
-        qtbot.waitUntil(lambda cell=cell: card.isVisible() and f">c{cell}<" in card.text(), timeout=3000)
+        qtbot.waitUntil(lambda cell=cell: card.isVisible() and f">c{cell}<" in card.text())
         assert not card.geometry().contains(place)
     workspace_of(viewer).set_coloring(coloring_of("Sox2", Values(np.arange(40, dtype=np.float32))))
-    qtbot.waitUntil(lambda: "Sox2" in card.text() and ">9<" in card.text(), timeout=3000)
+    qtbot.waitUntil(lambda: "Sox2" in card.text() and ">9<" in card.text())
     QCursor.setPos(0, 0)  # napari does not tell that the mouse has left the canvas
-    qtbot.waitUntil(lambda: not card.isVisible(), timeout=3000)
+    qtbot.waitUntil(lambda: not card.isVisible())
 
 
 def test_a_stack_is_picked_plane_by_plane_and_from_the_front(window, click):

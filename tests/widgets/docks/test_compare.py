@@ -62,7 +62,7 @@ def test_last_two_runs_are_compared_and_mapped(dock, qtbot, viewer, workspace, t
     gene = dock.genes.topLevelItem(1).text(0)
     place = dock.genes.visualItemRect(dock.genes.topLevelItem(1)).center()
     qtbot.mouseClick(dock.genes.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.waitUntil(lambda: workspace.coloring.title == f"{gene} velocity", timeout=5000)
+    qtbot.waitUntil(lambda: workspace.coloring.title == f"{gene} velocity")
 
 
 def test_the_same_run_twice_cannot_be_compared(dock, qtbot):

@@ -55,7 +55,7 @@ def dock(open_dock, viewer, workspace, tissue, result, file, qtbot, finish):
     workspace.set_velocity(result)
     qtbot.mouseClick(dock.panel.button, LEFT)
     finish(dock)
-    qtbot.waitUntil(dock.canvas.isVisible, timeout=2000)
+    qtbot.waitUntil(dock.canvas.isVisible)
     return dock
 
 
@@ -135,13 +135,13 @@ def test_colors_are_those_of_the_tissue(dock, qtbot, viewer, workspace, tissue, 
     np.testing.assert_allclose(shown_colors(dock), viewer.layers["cells"].face_color)
     layer = _viewer.show(viewer, workspace, latent_time_points(tissue, result.field.time))
     expected = TIME_SCALE.rgba(result.field.time)
-    qtbot.waitUntil(lambda: np.allclose(shown_colors(dock), expected, atol=0.02), timeout=2000)
+    qtbot.waitUntil(lambda: np.allclose(shown_colors(dock), expected, atol=0.02))
     assert "latent time" in dock.note.text()
     film = lit_colors(np.array(layer.face_color), result.field.time, 0.5)
     repaint(layer, film, film)  # in place, as the film of time does
-    qtbot.waitUntil(lambda: np.allclose(shown_colors(dock), film, atol=0.02), timeout=2000)
+    qtbot.waitUntil(lambda: np.allclose(shown_colors(dock), film, atol=0.02))
     layer.visible = False
-    qtbot.waitUntil(lambda: np.allclose(shown_colors(dock), viewer.layers["cells"].face_color), timeout=2000)
+    qtbot.waitUntil(lambda: np.allclose(shown_colors(dock), viewer.layers["cells"].face_color))
 
 
 def test_keys_and_wheel_move_the_view(dock, qtbot):

@@ -49,7 +49,7 @@ def dock(open_dock, viewer, workspace, tissue, rich_file, qtbot):
     explore.show()
     explore.activateWindow()
     explore.search.line.setFocus()
-    qtbot.waitUntil(explore.search.line.hasFocus, timeout=5000)
+    qtbot.waitUntil(explore.search.line.hasFocus)
     return explore
 
 
@@ -62,7 +62,7 @@ def look_at(dock, qtbot):
         qtbot.keyClicks(dock.search.line, text)
         for key in (*keys, "enter"):
             qtbot.keyClick(dock.search.line, KEYS[key])
-        qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
+        qtbot.waitUntil(lambda: not dock.fetcher.is_busy)
         return next((layer for layer in dock.viewer.layers if layer.name == "explore"), None)
 
     return typed
@@ -125,7 +125,7 @@ def test_betas_are_found_by_both_genes_and_follow_a_new_fit(dock, look_at, tissu
     top = betas[:, :, 1].argmax(axis=1)
     np.testing.assert_array_equal(layer.face_color[top[0]], color_table("balance")[-1])
     workspace.set_regulation(RegulationField((GeneFit(target, (modulator,), betas[1]),)))
-    qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.fetcher.is_busy)
     np.testing.assert_array_equal(layer.face_color[top[1]], color_table("balance")[-1])
 
 
@@ -141,7 +141,7 @@ def test_limits_follow_the_mouse_and_the_keys(dock, look_at, workspace, qtbot):
     assert abs(dock.values.high.value() - 100) < 2
     assert dock.values.clip.currentIndex() == 0
     top = color_table("dusk")[-1]
-    qtbot.waitUntil(lambda: np.array_equal(layer.face_color[111], top), timeout=2000)
+    qtbot.waitUntil(lambda: np.array_equal(layer.face_color[111], top))
     bar.setFocus()
     low = workspace.coloring.scale.low
     qtbot.keyClick(bar, Qt.Key.Key_Right)
@@ -168,7 +168,7 @@ def test_limits_percentiles_and_map_can_be_chosen(dock, look_at, workspace, tiss
     dock.values.map.setFocus()
     qtbot.keyClicks(dock.values.map, "viridis")
     dock.values.map.activated.emit(dock.values.map.currentIndex())
-    qtbot.waitUntil(lambda: np.array_equal(layer.face_color[61], color_table("viridis")[-1]), timeout=2000)
+    qtbot.waitUntil(lambda: np.array_equal(layer.face_color[61], color_table("viridis")[-1]))
     look_at(tissue.genes[5])
     assert workspace.coloring.scale.colormap == "viridis"  # not asked twice
 
@@ -224,7 +224,7 @@ def test_colors_can_be_changed_and_taken_back(dock, look_at, viewer, workspace, 
     tree.setFocus()
     tree.setCurrentItem(item(dock, types.categories[2]))
     qtbot.keyClick(tree, Qt.Key.Key_C)
-    qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.fetcher.is_busy)
     cell = int(np.flatnonzero(types.codes == 2)[0])
     for each in (layer, viewer.layers["cells"]):
         np.testing.assert_allclose(each.face_color[cell], hex_to_rgba("#123456"))
@@ -235,7 +235,7 @@ def test_colors_can_be_changed_and_taken_back(dock, look_at, viewer, workspace, 
     write_h5ad(path, tissue, source=workspace.source, palettes=workspace.palettes)
     assert obs_column(path, types.name).colors == (*types.colors[:2], "#123456")
     workspace.undo.undo()
-    qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.fetcher.is_busy)
     for each in (layer, viewer.layers["cells"]):
         np.testing.assert_allclose(each.face_color[cell], hex_to_rgba(types.colors[2]))
 
@@ -319,7 +319,7 @@ def test_colors_of_another_dock_are_shown_with_their_own_legend(dock, look_at, v
     assert "cosine" in dock.title.text()
     assert tissue.genes[5] not in dock.title.text()
     workspace.regulation_changed.emit()
-    qtbot.waitUntil(lambda: not dock.fetcher.is_busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.fetcher.is_busy)
     assert workspace.coloring.title == "cosine"  # what was chosen here before does not come back by itself
     qtbot.keyClick(dock.values.range, Qt.Key.Key_Right)
     assert workspace.coloring.scale.low > -3

@@ -162,7 +162,7 @@ def test_states_of_another_column(dock, viewer, workspace, branching, fitted, qt
     choose(dock.terminal.kind, TYPES, qtbot)
     choose(dock.terminal.column, "stage", qtbot)
     view = dock.terminal.types
-    qtbot.waitUntil(lambda: view.count() == 3, timeout=5000)
+    qtbot.waitUntil(lambda: view.count() == 3)
     press(dock.panel.button, qtbot)
     assert "Nothing is ticked" in dock.message.text()
     view.setFocus()
@@ -188,7 +188,7 @@ def test_driver_genes_are_sorted_mapped_and_exported(
     assert rows[0][0] == best
     dock.drivers.table.go_to(best)
     qtbot.keyClick(dock.drivers.table, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: workspace.coloring is not None and workspace.coloring.title == best, timeout=5000)
+    qtbot.waitUntil(lambda: workspace.coloring is not None and workspace.coloring.title == best)
     target = tmp_path / "drivers.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
     press(dock.drivers.export_button, qtbot)
@@ -266,10 +266,10 @@ def test_stop_ends_within_a_second(dock, workspace, qtbot, finish, monkeypatch):
 
     monkeypatch.setattr(workflow, "fate_steps", endless)
     press(dock.panel.button, qtbot)
-    qtbot.waitUntil(lambda: "chain" in dock.panel.status.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "chain" in dock.panel.status.text())
     start = time.perf_counter()
     press(dock.panel.button, qtbot)
-    finish(dock, 5000)
+    finish(dock)
     assert time.perf_counter() - start < 1
     assert workspace.fate is None
 
@@ -282,6 +282,6 @@ def test_everything_fits_into_320_pixels(dock, branching, qtbot, finish):
     finish(dock)
     dock.drivers_section.toggleButton().click()
     bar = dock.findChild(QScrollArea).horizontalScrollBar()
-    qtbot.waitUntil(lambda: dock.drivers.table.isVisible(), timeout=2000)
+    qtbot.waitUntil(lambda: dock.drivers.table.isVisible())
     assert dock.width() == 320
     assert bar.maximum() == 0

@@ -76,7 +76,7 @@ def test_arrows_are_faint_by_default_and_opaque_when_asked(dock, viewer, qtbot, 
 
 def test_particles_drift_along_the_velocity(dock, viewer, qtbot, result):
     click(qtbot, dock.particles.player.button)
-    qtbot.waitUntil(lambda: "particles" in viewer.layers, timeout=2000)
+    qtbot.waitUntil(lambda: "particles" in viewer.layers)
     dock.particles.player.pause()
     dock.particles.player.go_to(0.3)
     layer = viewer.layers["particles"]
@@ -95,9 +95,9 @@ def test_particles_drift_along_the_velocity(dock, viewer, qtbot, result):
 
 def test_deleted_particles_end_their_film(dock, viewer, qtbot):
     click(qtbot, dock.particles.player.button)
-    qtbot.waitUntil(lambda: "particles" in viewer.layers, timeout=2000)
+    qtbot.waitUntil(lambda: "particles" in viewer.layers)
     viewer.layers.remove(viewer.layers["particles"])
-    qtbot.waitUntil(lambda: not dock.particles.player.is_playing, timeout=2000)
+    qtbot.waitUntil(lambda: not dock.particles.player.is_playing)
     assert "particles" not in viewer.layers
 
 
@@ -122,7 +122,7 @@ def test_slider_lights_the_cells_up_to_its_time(dock, viewer, qtbot, result):
 def test_film_of_time_plays_and_pauses(dock, qtbot):
     dock.time.player.speed.setCurrentText("four times")
     click(qtbot, dock.time.player.button)
-    qtbot.waitUntil(lambda: dock.time.player.place > 0.05, timeout=3000)
+    qtbot.waitUntil(lambda: dock.time.player.place > 0.05)
     assert dock.time.player.button.text() == "Pause"
     space(qtbot, dock.time.player.button)
     place = dock.time.player.place
@@ -178,7 +178,7 @@ def test_player_loops_or_ends(qtbot):
         places = []
         player.moved.connect(places.append)
         player.play()
-        qtbot.waitUntil(lambda places=places: len(places) > 4 or 1.0 in places, timeout=3000)
+        qtbot.waitUntil(lambda places=places: len(places) > 4 or 1.0 in places)
         assert player.is_playing == loop
         player.pause()
         assert all(0 <= place <= 1 for place in places)

@@ -61,7 +61,7 @@ def test_colors_of_a_row_go_from_lowest_to_highest(dock):
 def test_a_click_maps_the_gene(dock, qtbot, viewer, workspace, tissue):
     gene = dock.map.genes()[4]
     qtbot.mouseClick(dock.map, Qt.MouseButton.LeftButton, pos=middle(dock.map.place(4)))
-    qtbot.waitUntil(lambda: "explore" in viewer.layers, timeout=5000)
+    qtbot.waitUntil(lambda: "explore" in viewer.layers)
     assert workspace.coloring.title == gene
     values = workspace.coloring.values.numbers
     np.testing.assert_allclose(values, column(tissue.expression, tissue.gene_index(gene)), rtol=1e-5)
@@ -79,7 +79,7 @@ def test_keys_choose_a_gene_and_its_velocity(dock, qtbot, workspace, result, fin
     assert dock.map.row == 2
     qtbot.keyClick(dock.map, Qt.Key.Key_Return)
     gene = dock.map.genes()[2]
-    qtbot.waitUntil(lambda: workspace.coloring is not None, timeout=5000)
+    qtbot.waitUntil(lambda: workspace.coloring is not None)
     assert workspace.coloring.title == f"{gene} velocity"
     assert gene in dock.map.accessibleDescription()
 

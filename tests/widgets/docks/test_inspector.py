@@ -67,7 +67,7 @@ def typed(dock, qtbot, text):
 
 
 def waited(dock, qtbot):
-    qtbot.waitUntil(lambda: bool(dock.betas.table.shown()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(dock.betas.table.shown()))
 
 
 def test_a_cell_is_found_by_name_and_told_in_full(dock, workspace, qtbot, viewer):
@@ -222,14 +222,14 @@ def test_a_new_tissue_empties_the_dock(dock, workspace, qtbot):
     assert not dock.experts.bars
     assert "Click a cell" in dock.header.text()
     workspace.pick(29)
-    qtbot.waitUntil(lambda: "c29" in dock.header.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "c29" in dock.header.text())
     assert dock.regulation.isHidden()
 
 
 def test_betas_of_another_tissue_give_a_sentence(dock, workspace, qtbot):
     workspace.set_regulation(regulation_of(79), TravlrConfig())
     workspace.pick(5)
-    qtbot.waitUntil(lambda: bool(dock.message.text()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(dock.message.text()))
     assert "79 cells but the tissue has 80" in dock.message.text()
 
 
@@ -239,7 +239,7 @@ def test_a_click_is_answered_within_a_tenth_of_a_second_in_a_hundred_thousand_ce
     workspace.set_regulation(regulation_of(n), TravlrConfig())
     workspace.set_velocity(velocity_of(n))
     workspace.pick(1)
-    qtbot.waitUntil(lambda: bool(dock.betas.table.shown()), timeout=20000)
+    qtbot.waitUntil(lambda: bool(dock.betas.table.shown()))
     took = []
     for cell in (2, 50_000, 99_999):
         start = time.thread_time()

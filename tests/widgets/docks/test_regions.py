@@ -68,7 +68,7 @@ def test_regions_are_renamed_by_keys_and_names_occur_once(dock, viewer, qtbot):
         editor.selectAll()
         qtbot.keyClicks(editor, typed)
         qtbot.keyClick(editor, Qt.Key.Key_Return)
-        qtbot.waitUntil(lambda: names.findChild(type(dock.search)) is None, timeout=2000)
+        qtbot.waitUntil(lambda: names.findChild(type(dock.search)) is None)
         assert [region.name for region in dock.list.regions] == [expected, "B"]
         assert names.item(0).text() == expected
     assert "occur once" in dock.message.text()

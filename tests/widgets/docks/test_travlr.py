@@ -89,11 +89,11 @@ def test_second_run_renews_what_is_shown_and_drops_what_is_gone(dock, viewer, ti
 def test_finished_genes_are_drawn_while_the_rest_runs(dock, viewer, workspace, tissue, monkeypatch, qtbot, finish):
     monkeypatch.setattr(training, "fit_steps", fake_fit(["G1"], tissue.n_cells, forever=True))
     dock.start()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
     assert viewer.layers[0].name == "running: beta G1 ← B"
     assert workspace.regulation is None
     dock.stop()
-    finish(dock, 5000)
+    finish(dock)
     assert len(viewer.layers) == 0
     assert workspace.regulation is None
 
@@ -105,9 +105,9 @@ def test_stop_leaves_the_last_result(dock, viewer, workspace, tissue, monkeypatc
     before, layers = workspace.regulation, [layer.unique_id for layer in viewer.layers]
     monkeypatch.setattr(training, "fit_steps", fake_fit(["G5"], tissue.n_cells, forever=True))
     dock.start()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     dock.stop()
-    finish(dock, 5000)
+    finish(dock)
     assert workspace.regulation is before
     assert [layer.unique_id for layer in viewer.layers] == layers
 

@@ -148,7 +148,7 @@ def test_dock_estimates_and_takes_the_chosen_number(open_dock, workspace, tissue
     assert not dock.experts.words.text()
 
 
-def test_stop_ends_an_estimate_within_a_second(open_dock, workspace, tissue, finish, qtbot, monkeypatch):
+def test_stop_ends_an_estimate(open_dock, workspace, tissue, finish, qtbot, monkeypatch):
     def endless(tissue, config, stop):
         while not stop.is_set():
             time.sleep(0.01)
@@ -158,11 +158,9 @@ def test_stop_ends_an_estimate_within_a_second(open_dock, workspace, tissue, fin
     dock = open_dock(VelocityDock)
     workspace.set_tissue(tissue)
     dock.estimate()
-    qtbot.waitUntil(lambda: "mixture" in dock.experts.run_panel.status.text(), timeout=5000)
-    start = time.perf_counter()
+    qtbot.waitUntil(lambda: "mixture" in dock.experts.run_panel.status.text())
     dock.experts.run_panel.button.click()
-    finish(dock, 5000)
-    assert time.perf_counter() - start < 1
+    finish(dock)
     assert not dock.experts.words.text()
     assert workspace.running == ""
 

@@ -60,7 +60,7 @@ def test_runs_to_its_end(qtbot):
     workspace = Workspace()
     job, seen = run(qtbot, counting(8, 0.06, after="gene"), workspace)
     assert workspace.running == "Counting"
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=5000)
+    qtbot.waitUntil(lambda: job.state == "idle")
     assert seen["result"] == "whole"
     assert seen["states"] == ["running", "idle"]
     assert (seen["ended"], seen["stopped"], seen["failed"]) == (1, 0, None)
@@ -72,7 +72,7 @@ def test_runs_to_its_end(qtbot):
 
 def test_reports_come_at_most_five_times_a_second(qtbot):
     job, seen = run(qtbot, counting(400, 0.002))
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=10000)
+    qtbot.waitUntil(lambda: job.state == "idle")
     assert 2 <= len(seen["reports"]) <= 8
     assert seen["reports"][-1].fraction > seen["reports"][0].fraction
 
@@ -94,11 +94,11 @@ def test_time_left_is_that_of_a_steady_run():
 
 def test_stops_within_a_second(qtbot):
     job, seen = run(qtbot, counting(100000, 0.01))
-    qtbot.waitUntil(lambda: bool(seen["reports"]), timeout=5000)
+    qtbot.waitUntil(lambda: bool(seen["reports"]))
     start = time.perf_counter()
     job.stop()
     assert job.state == "stopping"
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=5000)
+    qtbot.waitUntil(lambda: job.state == "idle")
     assert time.perf_counter() - start < 1
     assert (seen["stopped"], seen["result"], seen["failed"]) == (1, None, None)
     assert nothing_left()
@@ -108,7 +108,7 @@ def test_stops_within_a_second(qtbot):
 def test_any_error_ends_the_job_with_one_sentence(qtbot, error):
     workspace = Workspace()
     job, seen = run(qtbot, counting(10, 0.0, fail=error), workspace)
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=5000)
+    qtbot.waitUntil(lambda: job.state == "idle")
     assert seen["failed"] is not None
     assert type(error).__name__ in seen["failed"][1]
     assert workspace.running == ""
@@ -120,7 +120,7 @@ def test_an_error_before_the_first_step_is_told(qtbot):
         raise DataError("There is no tissue.")
 
     job, seen = run(qtbot, make)
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=5000)
+    qtbot.waitUntil(lambda: job.state == "idle")
     assert seen["failed"][0] == "There is no tissue."
 
 
@@ -130,7 +130,7 @@ def test_second_start_is_refused(qtbot):
     with pytest.raises(FitError, match="Counting is still running"):
         run(qtbot, counting(3), workspace)
     job.stop()
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=5000)
+    qtbot.waitUntil(lambda: job.state == "idle")
 
 
 def test_destroyed_dock_stops_its_job(qtbot):
@@ -139,7 +139,7 @@ def test_destroyed_dock_stops_its_job(qtbot):
     job, seen = run(qtbot, counting(100000, 0.01), workspace, owner)
     seen.clear()
     owner.deleteLater()
-    qtbot.waitUntil(lambda: job.token.is_set(), timeout=2000)
+    qtbot.waitUntil(lambda: job.token.is_set())
     qtbot.waitUntil(lambda: workspace.running == "", timeout=1500)
     assert nothing_left()
 
@@ -147,9 +147,9 @@ def test_destroyed_dock_stops_its_job(qtbot):
 def test_a_quit_of_napari_ends_the_job(qtbot):
     workspace = Workspace()
     job, seen = run(qtbot, counting(100000, 0.01), workspace)
-    qtbot.waitUntil(lambda: bool(seen["reports"]), timeout=5000)
+    qtbot.waitUntil(lambda: bool(seen["reports"]))
     job._worker.quit()
-    qtbot.waitUntil(lambda: job.state == "idle", timeout=2000)
+    qtbot.waitUntil(lambda: job.state == "idle")
     assert workspace.running == ""
     assert seen["ended"] == 1
 

@@ -172,7 +172,7 @@ def test_run_that_was_stopped_goes_on_with_its_own_settings(
     dock.origin.take_cells([3, 5])
     dock.panel.button.click()
     state = dock.files.state()
-    qtbot.waitUntil(state.is_file, timeout=20000)
+    qtbot.waitUntil(state.is_file)
     dock.stop()
     finish(dock)
     found = kept_state(state)

@@ -57,7 +57,7 @@ def test_runs_follow_one_another_with_the_settings_they_were_given(dock, qtbot, 
     assert [run.what for run in workspace.queue.waiting] == ["Saying bad", "Saying b", "Saying c"]
     assert workspace.running == "Saying a"
     dock.may_end.set()
-    qtbot.waitUntil(lambda: dock.said == ["a", "b", "c"], timeout=10000)  # one that fails does not keep the others
+    qtbot.waitUntil(lambda: dock.said == ["a", "b", "c"])  # one that fails does not keep the others
     assert not len(workspace.queue)
 
 
@@ -65,9 +65,9 @@ def test_stop_ends_one_run_and_the_next_begins(dock, qtbot, workspace):
     ask(qtbot, dock, "a")
     ask(qtbot, dock, "b")
     qtbot.mouseClick(dock.panel.button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: workspace.running == "Saying b", timeout=5000)
+    qtbot.waitUntil(lambda: workspace.running == "Saying b")
     dock.may_end.set()
-    qtbot.waitUntil(lambda: dock.said == ["b"], timeout=5000)
+    qtbot.waitUntil(lambda: dock.said == ["b"])
 
 
 def test_runs_of_another_tissue_or_of_a_dock_that_is_gone_do_not_begin(dock, qtbot, workspace, tissue, viewer):
@@ -79,7 +79,7 @@ def test_runs_of_another_tissue_or_of_a_dock_that_is_gone_do_not_begin(dock, qtb
     other.deleteLater()
     qtbot.wait(50)
     dock.may_end.set()
-    qtbot.waitUntil(lambda: dock.said == ["a"], timeout=5000)
+    qtbot.waitUntil(lambda: dock.said == ["a"])
     qtbot.waitUntil(lambda: not len(workspace.queue))
     assert not said
     dock.may_end.clear()

@@ -182,7 +182,7 @@ def test_the_activities_of_the_window_show_and_cancel_a_run(make_napari_viewer, 
     dock.start()
     qtbot.waitUntil(lambda: any(bar.desc.startswith("Counting") for bar in progress._all_instances))
     bar = next(bar for bar in progress._all_instances if bar.desc.startswith("Counting"))
-    qtbot.waitUntil(lambda: bar.n > 5, timeout=10000)
+    qtbot.waitUntil(lambda: bar.n > 5)
     bar.cancel()
     qtbot.waitUntil(lambda: not dock.is_running)
     assert bar not in progress._all_instances
