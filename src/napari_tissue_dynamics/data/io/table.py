@@ -163,7 +163,9 @@ class FileTable:
     def _length(self, axis: Axis) -> int:
         with reading(self.source, axis):
             frame = self.file[axis]
-            return int(frame[_text(frame.attrs["_index"])].shape[0])
+            index = frame[_text(frame.attrs["_index"])]
+            # anndata 0.13 with pandas 3 stores strings as a group: the values, and a mask of those that are missing.
+            return int((index["values"] if hasattr(index, "keys") else index).shape[0])
 
     def names(self, axis: Axis) -> tuple[str, ...]:
         """Return the names of the cells or genes."""
