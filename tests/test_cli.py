@@ -7,7 +7,7 @@ import pytest
 
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.io import read_provenance
+from napari_tissue_dynamics.data.io import read_h5ad, read_provenance
 from napari_tissue_dynamics.descriptions import parameter_texts, setting_types, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
@@ -298,6 +298,22 @@ def test_travlr_writes_betas(tmp_path):
     betas = anndata.read_h5ad(out).obsm[f"betas_{target}"]
     assert list(betas.columns) == ["beta0", *(f"beta_{name}" for name in simulated.truth.regulators[target])]
     assert len(betas) == 200
+
+
+def test_travlr_takes_the_genes_that_vary_most_in_space(tmp_path, capsys):
+    from napari_tissue_dynamics.analysis.genes.spatial_genes import spatial_genes, suggested_targets
+
+    path, out = tmp_path / "in.h5ad", tmp_path / "out.h5ad"
+    main(["simulate", str(path), "--cells", "200", "--genes", "40"])
+    best = suggested_targets(spatial_genes(read_h5ad(path)), 2)
+    regulators = ",".join(gene for gene in simulate_tissue(200, 40, seed=0).tissue.genes if gene not in best)
+    command = ["travlr", path, "--out", out, "--regulators", regulators, "--pairs", "none"]
+    code, message = run_and_read(capsys, *command, "--targets", "auto:0")
+    assert code == 2
+    assert "auto:N" in message
+    assert main([*map(str, command), "--targets", "auto:2"]) == 0
+    assert f"targets {', '.join(best)}" in capsys.readouterr().out
+    assert {f"betas_{gene}" for gene in best} <= set(anndata.read_h5ad(out).obsm)
 
 
 def test_many_genes_of_the_command_line(tmp_path, capsys):

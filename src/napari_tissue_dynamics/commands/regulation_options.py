@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add target genes, regulators and ligand-receptor pairs; :func:`network_of` reads them."""
     group = parser.add_argument_group("regulation")
-    group.add_argument("--targets", help="target genes, comma-separated")
+    group.add_argument(
+        "--targets",
+        help="target genes, comma-separated; 'auto' or 'auto:N' takes the N genes (default: 10) that vary most in space",
+    )
     group.add_argument("--regulators", help="transcription factors of all targets, comma-separated")
     group.add_argument("--links", type=Path, help="table (CSV, TSV, parquet) with columns source and target")
     group.add_argument(

@@ -81,13 +81,33 @@ def _place(options: argparse.Namespace) -> Place | None:
     return Place(store=options.store, processes=options.processes, scheduler=options.scheduler)
 
 
+def _automatic(targets: str | None) -> bool:
+    return targets is not None and targets.partition(":")[0] == "auto"
+
+
+def _varying(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
+    """Return the genes that vary most in space, for ``auto`` or ``auto:N``."""
+    from napari_tissue_dynamics.analysis.genes.spatial_genes import N_TARGETS, spatial_gene_steps, suggested_targets
+    from napari_tissue_dynamics.progress import run_to_end
+
+    number = options.targets.partition(":")[2] or str(N_TARGETS)
+    if not number.isdecimal() or not int(number):
+        raise DataError(f"--targets {options.targets}: {number!r} is not a number of genes. Give auto:N with N above 0.")
+    found = suggested_targets(run_to_end(spatial_gene_steps(tissue), options.report), int(number))
+    options.report.end()
+    if not found:
+        raise DataError(f"No gene of {tissue.source} varies in space (FDR 5 %). Name target genes.")
+    print(f"targets {', '.join(found)}")
+    return found
+
+
 def _targets(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
     if options.targets and (options.all_genes or options.genes_file):
         raise DataError("Target genes were given twice. Give one of --targets, --genes-file and --all-genes.")
     if options.all_genes:
         return tissue.genes
     if options.genes_file is None:
-        return names(options.targets)
+        return _varying(options, tissue) if _automatic(options.targets) else names(options.targets)
     try:
         lines = options.genes_file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:

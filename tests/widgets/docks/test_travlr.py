@@ -229,3 +229,13 @@ def test_all_measured_genes_can_be_targets(dock, workspace, finish):
     assert len(workspace.regulation.genes) == workspace.tissue.n_genes
     assert "genes" in dock.summary.text()
     assert not dock.supported.isEnabled()
+
+
+def test_suggest_fills_in_the_genes_that_vary_most_in_space(dock, tissue, workspace, finish):
+    from napari_tissue_dynamics.analysis.genes.spatial_genes import spatial_genes, suggested_targets
+
+    dock.network.suggest.click()
+    finish(dock)
+    assert not dock.message.text()
+    assert dock.network.targets.genes() == suggested_targets(spatial_genes(workspace.tissue))
+    assert 0 < len(dock.network.targets.genes()) <= 10

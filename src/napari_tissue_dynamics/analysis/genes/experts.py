@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.graph.neighbors import knn
+from napari_tissue_dynamics.analysis.genes.spatial_statistics import (
+    NEIGHBORS,
+    morans_i,
+    neighborhood_enrichment,
+    spatial_neighbors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,6 +87,9 @@ class ExpertStatistics:
         (experts, T) number of cells of each type.
     time_order
         Moran's I of latent time in the tissue among the cells of each expert, or None without time.
+    neighborhoods
+        (experts, experts) float64 z-scores of the neighborhood enrichment in the tissue: above zero where cells of two
+        experts are neighbors more often than by chance; None without tissue.
     contrasts
         Expert against the rest, by quantity: ``expression`` and those of ``alpha``, ``beta``, ``gamma``,
         ``alpha/beta`` and ``gamma/beta`` that the model has.
@@ -92,10 +100,11 @@ class ExpertStatistics:
     cell_types: tuple[str, ...]
     composition: NDArray[np.int64]
     time_order: SpatialOrder | None
+    neighborhoods: NDArray[np.float64] | None
     contrasts: Mapping[str, GeneContrast]
 
     def summary(self) -> pd.DataFrame:
-        """Return a row per expert: cells, share of each cell type, and Moran's I of latent time."""
+        """Return a row per expert: cells, share of each cell type, Moran's I of time, neighborhood enrichment."""
         import pandas as pd
 
         shares = self.composition / np.maximum(self.cells[:, None], 1)
@@ -105,6 +114,8 @@ class ExpertStatistics:
         if self.time_order is not None:
             frame["moran of time"] = self.time_order.moran
             frame["moran p_value"] = self.time_order.p_value
+        for other, score in enumerate([] if self.neighborhoods is None else self.neighborhoods.T):
+            frame[f"enrichment near expert {other}"] = score
         frame.index = pd.Index([str(i) for i in range(len(self.cells))], name="expert")
         return frame
 
@@ -161,28 +172,26 @@ def expert_statistics(
         raise DataError(f"The {field.model} model has no experts to compare; train STEER to have them.")
     n_experts = field.expert_probability.shape[1]
     names, composition = _composition(expert, n_experts, cell_types)
-    order = None
+    order = neighborhoods = None
     if field.time is not None and positions is not None:
         order = spatial_order(field.time, positions, expert, n_experts)
+    if positions is not None:
+        neighborhoods = neighborhood_enrichment(expert, n_experts, spatial_neighbors(positions))
     return ExpertStatistics(
         genes=field.genes,
         cells=np.bincount(expert, minlength=n_experts),
         cell_types=names,
         composition=composition,
         time_order=order,
+        neighborhoods=neighborhoods,
         contrasts={name: _contrast(parts, expert, n_experts) for name, parts in _quantities(field).items()},
     )
 
 
 def spatial_order(
-    values: NDArray[np.floating], positions: NDArray[np.float64], group: NDArray[np.integer], n_groups: int, k: int = 8
+    values: NDArray[np.floating], positions: NDArray[np.float64], group: NDArray[np.integer], n_groups: int, k: int = NEIGHBORS
 ) -> SpatialOrder:
-    r"""Return Moran's I of a value among the cells of each group.
-
-    .. math:: I = \frac{n}{W} \frac{\sum_{ij} w_{ij} z_i z_j}{\sum_i z_i^2}
-
-    with :math:`z` the value less its mean in the group and :math:`w_{ij} = 1` where j is one of the ``k`` nearest
-    cells of i in the group. Expectation and variance under normality are those of Cliff and Ord (1981).
+    """Return Moran's I of a value among the cells of each group; see :func:`.morans_i`.
 
     Parameters
     ----------
@@ -195,7 +204,7 @@ def spatial_order(
     n_groups
         Number of groups.
     k
-        Neighbors of a cell.
+        Neighbors of a cell, of its own group.
 
     Returns
     -------
@@ -207,33 +216,10 @@ def spatial_order(
 
 
 def _moran(values: NDArray[np.floating], positions: NDArray[np.float64], k: int) -> tuple[float, float]:
-    from scipy.stats import norm
-
-    n = len(values)
-    z = values.astype(np.float64) - values.mean(dtype=np.float64) if n else np.empty(0)
-    if n < 4 or np.ptp(values) == 0:
+    if len(values) < 4 or np.ptp(values) == 0:
         return np.nan, np.nan
-    neighbors, _ = knn(positions, k)
-    k = neighbors.shape[1]
-    index = float((z * z[neighbors].sum(axis=1)).sum() / (k * (z @ z)))
-    whole, s1, s2 = _weight_sums(neighbors)
-    expected = -1 / (n - 1)
-    variance = (n**2 * s1 - n * s2 + 3 * whole**2) / ((n**2 - 1) * whole**2) - expected**2
-    if variance <= 0:  # every cell is a neighbor of every other: no other arrangement has another index
-        return index, 1.0
-    return index, float(norm.sf((index - expected) / np.sqrt(variance)))
-
-
-def _weight_sums(neighbors: NDArray[np.int32]) -> tuple[float, float, float]:
-    """Return the sums over weights that the variance of Moran's I is made of, for weights of one."""
-    n, k = neighbors.shape
-    edges = np.repeat(np.arange(n, dtype=np.int64), k) * n + neighbors.ravel()
-    back = neighbors.ravel().astype(np.int64) * n + np.repeat(np.arange(n), k)
-    mutual = int(np.isin(edges, back).sum())
-    # 1/2 sum over (w_ij + w_ji)^2: a mutual pair adds 4 twice, a one-sided one adds 1 twice.
-    s1 = 0.5 * (4 * mutual + 2 * (edges.size - mutual))
-    s2 = float(((k + np.bincount(neighbors.ravel(), minlength=n)) ** 2).sum())
-    return float(n * k), s1, s2
+    index, p_value = morans_i(values[:, None], spatial_neighbors(positions, k=k))
+    return float(index[0]), float(p_value[0])
 
 
 def _composition(

@@ -82,10 +82,10 @@ def _reading(source: Source, options: ReadOptions | None) -> Steps:
 
 
 def load_units() -> None:
-    """Let the library that napari reads units with build its tables; the first layer would make the window wait."""
-    import pint
+    """Let napari build its tables of units; the first layer would make the window wait."""
+    from napari.utils.transforms import Affine
 
-    pint.Unit("um")
+    Affine(ndim=2, units=("um", "um"))
 
 
 def _simulating(stop: StopToken) -> Generator[Progress, None, OpenedTissue]:

@@ -88,6 +88,7 @@ class TravlrDock(Dock):
             changed.connect(self._estimate)
         self.many.all_genes.toggled.connect(self._estimate)
         self.many.open_requested.connect(self.open_betas)
+        self.network.suggest.clicked.connect(self.suggest_targets)
         self.history.chosen.connect(lambda run: self.show_result(run.result, run.config))
         self.target.textActivated.connect(self._modulator_chosen)
         listen(self, self.workspace.tissue_changed, self._refresh)
@@ -138,6 +139,21 @@ class TravlrDock(Dock):
         """Make a regulation that of the workspace and draw it in place of the one before."""
         self.workspace.set_regulation(field, config)
         self._draw_first(field)
+
+    def suggest_targets(self) -> None:
+        """Put the genes that vary most in space into the field of targets, in a worker."""
+        tissue = self.workspace.tissue
+        if tissue is None:
+            self.show_error("There is no tissue whose genes could be ranked. Load a file first.")
+            return
+
+        def done(genes: tuple[str, ...]) -> None:
+            if not genes:
+                self.show_error("No gene varies in space (Moran's I, FDR 5 %). Type target genes instead.")
+                return
+            self.network.targets.set_genes(genes)
+
+        self.run("Ranking genes", _suggesting(tissue), done, panel=self.panel)
 
     def open_betas(self, folder: Path) -> None:
         """Open the betas in a folder as those of the tissue, in a worker."""
@@ -340,6 +356,15 @@ def _fitting(tissue: Tissue, choice: NetworkChoice, config: TravlrConfig, many: 
 
         place = Place(store=many.store, processes=many.processes, scheduler=many.scheduler or None)
         return (yield from many_genes_steps(tissue, choice.targets, network, config, stop, place=place))
+
+    return steps
+
+
+def _suggesting(tissue: Tissue) -> Steps:
+    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, ...]]:
+        from napari_tissue_dynamics.analysis.genes.spatial_genes import spatial_gene_steps, suggested_targets
+
+        return suggested_targets((yield from spatial_gene_steps(tissue, stop=stop)))
 
     return steps
 

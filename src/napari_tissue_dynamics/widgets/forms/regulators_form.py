@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.data.io.action_log import plain
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, stacked
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
 from napari_tissue_dynamics.widgets.forms.target_edit import GenesEdit
 from napari_tissue_dynamics.widgets.state.remembered import keep, last
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 TABLES = "Tables (*.csv *.tsv *.parquet *.feather)"
 LAST = "network"
 BUNDLED, FROM_FILE, NO_PAIRS = "bundled pairs", "from a file", "none"
+
+SUGGEST_TIP = (
+    "Fill in the ten genes whose expression varies most in space: highest Moran's I (1 = neighbors are alike, "
+    "0 = random), significant at an FDR of 5 %."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ class NetworkForm(QWidget):
         self.pairs_file = FileEdit("table of ligand-receptor pairs", TABLES)
         self.tf_ligands = FileEdit("matrix of ligand-target scores", TABLES)
         fields = self._fields = rows()
+        self.suggest = push_button("Suggest targets", SUGGEST_TIP)
         add_row(fields, "Target genes", self.targets, "The genes whose regulation is fitted.")
+        fields.addRow(self.suggest)
         tip = "Transcription factors that may regulate all targets."
         add_row(fields, "Regulators", self.regulators, tip)
         tip = "Table with the columns source and target, used when no regulators are named above."
