@@ -191,7 +191,8 @@ def messages(adata):
         return torch.autograd.grad(forward(*inputs).square().sum(), inputs)
 
     def apart(a, b):
-        return f"gradients differ by {max(((p - q).abs().max() / q.abs().max()).item() for p, q in zip(a, b)):.1e}"
+        shares = [((p - q).abs().max() / q.abs().max()).item() for p, q in zip(a, b, strict=True)]
+        return f"gradients differ by {max(shares):.1e}"
 
     return (
         lambda: step(lambda v, w: weighted_sum(places, w, v)),

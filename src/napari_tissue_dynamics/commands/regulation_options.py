@@ -20,7 +20,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("regulation")
     group.add_argument(
         "--targets",
-        help="target genes, comma-separated; 'auto' or 'auto:N' takes the N genes (default: 10) that vary most in space",
+        help="target genes, comma-separated; 'auto' or 'auto:N' takes the N genes (10) most variable in space",
     )
     group.add_argument("--regulators", help="transcription factors of all targets, comma-separated")
     group.add_argument("--links", type=Path, help="table (CSV, TSV, parquet) with columns source and target")

@@ -92,7 +92,9 @@ def _varying(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
 
     number = options.targets.partition(":")[2] or str(N_TARGETS)
     if not number.isdecimal() or not int(number):
-        raise DataError(f"--targets {options.targets}: {number!r} is not a number of genes. Give auto:N with N above 0.")
+        raise DataError(
+            f"--targets {options.targets}: {number!r} is not a number of genes. Give auto:N with N above 0."
+        )
     found = suggested_targets(run_to_end(spatial_gene_steps(tissue), options.report), int(number))
     options.report.end()
     if not found:

@@ -58,7 +58,10 @@ def test_delaunay_neighbors_share_an_edge_of_the_triangulation(patterned):
     edges = set()
     for triangle in Delaunay(patterned.positions).simplices:
         edges |= {(int(a), int(b)) for a in triangle for b in triangle if a != b}
-    assert set(zip(*map(np.ndarray.tolist, spatial_neighbors(patterned.positions, "delaunay").nonzero()))) == edges
+    assert (
+        set(zip(*map(np.ndarray.tolist, spatial_neighbors(patterned.positions, "delaunay").nonzero()), strict=True))
+        == edges
+    )
 
 
 def test_gradients_come_first_and_are_suggested(patterned, monkeypatch):

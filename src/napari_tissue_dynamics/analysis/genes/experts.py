@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.analysis.genes.spatial_statistics import (
     NEIGHBORS,
     morans_i,
     neighborhood_enrichment,
     spatial_neighbors,
 )
+from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -189,7 +189,11 @@ def expert_statistics(
 
 
 def spatial_order(
-    values: NDArray[np.floating], positions: NDArray[np.float64], group: NDArray[np.integer], n_groups: int, k: int = NEIGHBORS
+    values: NDArray[np.floating],
+    positions: NDArray[np.float64],
+    group: NDArray[np.integer],
+    n_groups: int,
+    k: int = NEIGHBORS,
 ) -> SpatialOrder:
     """Return Moran's I of a value among the cells of each group; see :func:`.morans_i`.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from napari_tissue_dynamics.analysis.genes.spatial_statistics import SpatialGraph, morans_i, spatial_neighbors
 from napari_tissue_dynamics.errors import DataError, FitError
@@ -105,9 +104,10 @@ def suggested_targets(table: pd.DataFrame, number: int = N_TARGETS) -> tuple[str
 def _tested(values: Counts) -> NDArray[np.intp]:
     """Return the columns that are expressed in enough cells and are not the same in all."""
     n = values.shape[0]
-    expressed = np.asarray((values != 0).sum(axis=0)).ravel()
-    highest, lowest = values.max(axis=0), values.min(axis=0)
-    if sparse.issparse(highest):
+    matrix: Any = values
+    expressed = np.asarray((matrix != 0).sum(axis=0)).ravel()
+    highest, lowest = matrix.max(axis=0), matrix.min(axis=0)
+    if hasattr(highest, "toarray"):
         highest, lowest = highest.toarray(), lowest.toarray()
     varies = np.ravel(np.asarray(highest)) > np.ravel(np.asarray(lowest))
     return np.flatnonzero(varies & (expressed >= max(FEWEST_CELLS, LEAST_SHARE * n)))
