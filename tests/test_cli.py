@@ -249,7 +249,7 @@ def test_where_time_begins(simulated_file, monkeypatch, given, expected):
         (["--root-type", "Nope"], "no cell type 'Nope'"),
         (["--root-cell", "nobody"], "no cell nobody"),
         (["--stage", "nowhere"], "no obs column 'nowhere'"),
-        (["--stage", "cell_type"], "says no order"),
+        (["--stage", "cell_type"], "does not define an order"),
         (["--stage", "true_time", "--profile", "faithful"], "faithful profile cannot use"),
     ],
 )

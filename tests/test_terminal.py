@@ -47,6 +47,15 @@ def on_a_terminal(arguments, signalled_after=None):
     ours, its = pty.openpty()
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=its, text=True)
     os.close(its)
+    try:
+        return seen_of(process, ours, signalled_after)
+    finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
+        os.close(ours)
+
+
+def seen_of(process, ours, signalled_after):
     seen = ""
     if signalled_after is not None:
         while signalled_after not in seen:
@@ -56,7 +65,6 @@ def on_a_terminal(arguments, signalled_after=None):
         process.send_signal(signal.SIGINT)
     seen += read_all(ours)
     printed = process.stdout.read()
-    os.close(ours)
     return process.wait(), printed, seen
 
 

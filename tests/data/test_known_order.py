@@ -49,7 +49,7 @@ def test_stage_is_the_number_in_the_name(categories, expected):
 
 def test_names_without_an_order_are_refused():
     labels = Labels("type", np.array([0, 1], dtype=np.int32), ("epithelium", "stroma"))
-    with pytest.raises(DataError, match=r"'type' says no order.*epithelium, stroma.*E8\.5"):
+    with pytest.raises(DataError, match=r"'type' does not define an order.*epithelium, stroma.*E8\.5"):
         stage_of("type", labels)
     np.testing.assert_array_equal(stage_of("t", np.array([2.5, np.nan])), [2.5, np.nan])
 

@@ -66,5 +66,5 @@ def test_words_give_the_long_arrow_and_its_pull():
     words = arrow_length_words(arrows, "um", np.linalg.norm(arrows, axis=1) / 200)
     long = np.quantile(np.arange(1, 101), 0.95)
     assert f"shorter than {long:.3g} µm" in words
-    assert f"a pull of {long / 200:.2g}" in words
+    assert f"directional bias (0 none, 1 complete; this length: {long / 200:.2g})" in words
     assert arrow_length_words(np.zeros((3, 2)), "um") == "No cell has an arrow."

@@ -65,6 +65,6 @@ def test_arrows_with_an_opacity_have_a_key(tissue):
     assert "arrow_key" not in plain[1]["metadata"][PLUGIN]
     shaded = velocity_vectors(tissue.positions, arrows, unit="um", agreement=np.linspace(0, 1, N))
     key = shaded[1]["metadata"][PLUGIN]["arrow_key"]
-    assert (key.title, key.faint, key.opaque) == ("velocity", "unsure direction", "sure direction")
+    assert (key.title, key.faint, key.opaque) == ("velocity", "low confidence", "high confidence")
     assert key.least == LEAST_OPACITY
     assert "arrows are shorter than" in key.length

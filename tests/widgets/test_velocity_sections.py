@@ -220,7 +220,7 @@ def test_unsure_arrows_are_faint_and_the_legend_says_so(dock, viewer, fitted, qt
     layer = viewer.layers["velocity"]
     np.testing.assert_allclose(layer.edge_color[:, 3], arrow_opacity(spread[layer.metadata[PLUGIN]["cells"]]))
     assert legend.panel.arrows.isVisibleTo(legend)
-    assert "unsure direction" in legend.panel.arrows.accessibleName()
+    assert "low confidence" in legend.panel.arrows.accessibleName()
     assert arrow_key_of(layer).title == "velocity"
 
 

@@ -14,6 +14,7 @@ from napari_tissue_dynamics.data.io.action_log import read_log
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.readers import read_layers
 from napari_tissue_dynamics.samples import simulated_tissue
+from napari_tissue_dynamics.widgets.canvas import write_layers
 from napari_tissue_dynamics.widgets.canvas.viewer import find
 from napari_tissue_dynamics.widgets.canvas.write_layers import write_tissue
 from napari_tissue_dynamics.widgets.docks.explore import ExploreDock
@@ -158,7 +159,8 @@ def test_layers_of_no_or_two_tissues_are_refused(viewer, fitted, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_layers_that_no_dock_has_taken_over_are_saved_by_their_source(fitted, tmp_path):
+def test_layers_that_no_dock_has_taken_over_are_saved_by_their_source(fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(write_layers, "workspaces", tuple)  # those of other tests may still be in memory
     path = td.save(tmp_path / "a.h5ad", fitted)
     out = str(tmp_path / "b.h5ad")
     write_tissue(out, read_layers(path))

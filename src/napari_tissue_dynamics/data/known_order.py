@@ -78,7 +78,7 @@ def stage_of(name: str, values: Labels | NDArray[np.floating]) -> NDArray[np.flo
         numbers = [float(place) for place in range(len(values.categories))]
     if numbers is None:
         raise DataError(
-            f"The obs column {name!r} says no order: its categories are {_listed(values.categories)}. "
+            f"The obs column {name!r} does not define an order: its categories are {_listed(values.categories)}. "
             "Choose a column of numbers, of ordered categories, or of names with a number in each, such as E8.5."
         )
     return np.array([*numbers, np.nan])[values.codes]

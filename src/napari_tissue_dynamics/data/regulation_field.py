@@ -94,7 +94,7 @@ class GeneFit:
     def strongest(self) -> str:
         """The modulator with the largest effect (or mean absolute coefficient); the intercept when there is none.
 
-        Where modulators were tested, those that are told from chance in some cell type come before all others.
+        Where modulators were tested, those that are significant in some cell type come before all others.
         """
         if not self.modulators:
             return "beta0"

@@ -59,7 +59,9 @@ class VelocityChecks:
         lengths = {name: len(values) for name, values in self._arrays().items()}
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise DataError(f"Checks of one velocity have unlike numbers of cells ({found}). Give those of one tissue.")
+            raise DataError(
+                f"Checks of one velocity have different numbers of cells ({found}). Give those of one tissue."
+            )
         if (self.neighbors is None) != (self.cosines is None):
             raise DataError("Neighbors and cosines make one graph; give both or none.")
 

@@ -82,7 +82,7 @@ def export_steps(
     Raises
     ------
     DataError
-        If the parts have unlike numbers of cells or a file cannot be written.
+        If the parts have different numbers of cells or a file cannot be written.
     FitError
         If the work was ended early.
     """

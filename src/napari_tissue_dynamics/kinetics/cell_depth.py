@@ -1,4 +1,4 @@
-"""How deeply every cell was counted, by a weighted sum of its genes in which no few genes decide."""
+"""Robust per-cell size factors: a weighted sum in which no few genes dominate."""
 
 from __future__ import annotations
 

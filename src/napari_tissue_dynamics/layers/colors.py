@@ -24,7 +24,7 @@ MAPS: dict[MapName, str] = {
     "balance": "Blue, white, orange: for values with a sign, white is the middle.",
     "heather": "Green, white, violet: for values with a sign, white is the middle.",
 }
-"""The maps that a person can choose from, all even to the eye and safe for colour-blind people, and what they are."""
+"""The maps that a person can choose from, all perceptually uniform and colorblind-safe, and what they are."""
 FROM_MATPLOTLIB = ("viridis", "cividis", "magma")
 
 # Palette of Okabe and Ito (2008) with a blue in place of black, which is the canvas. What follows was chosen one by one

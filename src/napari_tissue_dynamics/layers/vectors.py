@@ -69,13 +69,13 @@ def velocity_vectors(
     width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
     color: str | NDArray[np.float32] = CELL_ARROW_ON_LIGHT if on_light else CELL_ARROW_COLOR
     if agreement is not None:
-        note = "; ".join(part for part in (note, "faint arrows have an unsure direction") if part)
+        note = "; ".join(part for part in (note, "faint arrows have low confidence") if part)
         color = np.tile(np.array(hex_to_rgba(str(color)), dtype=np.float32), (len(cells), 1))
         color[:, 3] = arrow_opacity(agreement[cells])
     metadata = about("velocity", cells=cells, note=note)
     if agreement is not None:
         length = arrow_length_words(arrows, unit)
-        metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "unsure direction", "sure direction", LEAST_OPACITY, length)
+        metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "low confidence", "high confidence", LEAST_OPACITY, length)
     return _vectors(positions[cells], arrows[cells], name, unit, color, width, metadata)
 
 
@@ -151,5 +151,5 @@ def arrow_length_words(
     if strength is not None:
         ratio = strength[moving] / lengths[moving]
         share = long * float(np.median(ratio[np.isfinite(ratio)]))
-        words += f" An arrow of that length means a pull of {share:.2g}: 0 is no way preferred, 1 is one way only."
-    return f"{words} Lengths compare cells; they are no speed."
+        words += f" Arrow length = directional bias (0 none, 1 complete; this length: {share:.2g})."
+    return f"{words} It is not a speed."

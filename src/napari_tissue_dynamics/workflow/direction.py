@@ -38,7 +38,7 @@ def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Sou
     Raises
     ------
     DataError
-        If nothing or both are given, or one of them says no order.
+        If nothing or both are given, or one of them does not define an order.
     """
     from napari_tissue_dynamics.analysis.validation.expected_order import order_of_stages, order_of_types
     from napari_tissue_dynamics.data.io.file_contents import obs_column

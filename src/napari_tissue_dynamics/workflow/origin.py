@@ -44,7 +44,7 @@ def origin_of(
     Raises
     ------
     DataError
-        If there is no such cell type, cell or column, or the column says no order.
+        If there is no such cell type, cell or column, or the column does not define an order.
     """
     from napari_tissue_dynamics.data.io.file_contents import obs_column
     from napari_tissue_dynamics.data.known_order import cells_named, cells_of_type, stage_of

@@ -115,7 +115,7 @@ def test_names_places_and_numbers_that_stop(good, look):
         assert words in found
     assert all(each.remedy for each in report.problems)
     assert not report.ready("velocity")
-    assert report.headline.startswith("Not ready for a fit. 5 problems")
+    assert report.headline.startswith("Not ready for model fitting. 5 problems")
 
 
 def test_wrong_layers_are_noticed(good, look):

@@ -58,7 +58,7 @@ def test_report_is_shown_for_good_and_for_broken_files(open_dock, workspace, tis
     broken.write_h5ad(path)
     dock.file.set_path(path)
     finish(dock)
-    assert dock.report.text().startswith("broken.h5ad: Not ready for a fit.")
+    assert dock.report.text().startswith("broken.h5ad: Not ready for model fitting.")
     assert dock.readiness.isExpanded()
     assert "obs_names_make_unique" in dock.details.toPlainText()
     assert workspace.readiness.ready("velocity")  # that of the tissue which is still loaded

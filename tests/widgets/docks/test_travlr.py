@@ -176,8 +176,8 @@ def test_default_fit_says_how_cells_left_out_are_predicted_and_masks_what_is_not
     finish(dock)
     assert not dock.message.text()
     gene = workspace.regulation.genes[0]
-    assert f"of cells left out {np.mean(gene.held_out_r2):.2f}" in dock.summary.text()
-    assert "supported in some type" in dock.summary.text()
+    assert f"{np.mean(gene.held_out_r2):.2f} (held-out cells)" in dock.summary.text()
+    assert "significant in at least one cell type" in dock.summary.text()
     name = f"beta {gene.target} ← {gene.strongest}"
     shown = np.asarray(viewer.layers[name].features[name])
     assert np.isfinite(shown).all()

@@ -69,13 +69,13 @@ def test_remedies_name_settings_with_smaller_values():
 
 def test_need_is_told_beside_what_is_free():
     assert said_before(Cost(40, 2 * GIB), 8 * GIB, "Do less.") == (
-        "Needs about 40 s and 2.0 GB of memory; 8.0 GB are free.",
+        "Estimated 40 s, 2.0 GB (8.0 GB free).",
         False,
     )
     words, short = said_before(Cost(0, 9 * GIB), 8 * GIB, "Do less.")
     assert short
-    assert words == "Needs about 9.0 GB of memory; 8.0 GB are free. Do less."
-    assert said_before(Cost(0, 9 * GIB), None, "Do less.") == ("Needs about 9.0 GB of memory.", False)
+    assert words == "Estimated 9.0 GB (8.0 GB free). Do less."
+    assert said_before(Cost(0, 9 * GIB), None, "Do less.") == ("Estimated 9.0 GB.", False)
 
 
 def test_velocity_dock_warns_before_and_advises_after(open_dock, tissue, tmp_path, finish, monkeypatch):
@@ -86,11 +86,11 @@ def test_velocity_dock_warns_before_and_advises_after(open_dock, tissue, tmp_pat
     load.panel.button.click()
     finish(load)
     dock = open_dock(VelocityDock)
-    assert "of memory" in dock.panel.estimate.text()
+    assert "free)" in dock.panel.estimate.text()
     assert dock.panel.estimate.styleSheet() == ""
     monkeypatch.setattr(velocity_module, "free_memory", lambda: 2**20)
     dock._refresh()
-    assert "1 MB are free. Choose 'Number of genes' 1000" in dock.panel.estimate.text()
+    assert "(1 MB free). Choose 'Number of genes' 1000" in dock.panel.estimate.text()
     assert dock.panel.estimate.styleSheet()
 
     def short(*_, **__):
@@ -127,7 +127,7 @@ def test_combo_of_devices_says_what_is_free_and_greys_out_what_is_not_there(qtbo
     ]
     assert combo.toolTip().splitlines() == [
         "Where.",
-        "Memory that is free:",
+        "Free memory:",
         "CPU: 8.0 GB",
         "H200: 100.0 GB",
         "A2: not known",

@@ -1,4 +1,4 @@
-r"""The rank-sum test of Wilcoxon (Mann-Whitney) for every column of a matrix, sparse or dense.
+r"""The Wilcoxon (Mann-Whitney) rank-sum test for every column of a matrix, sparse or dense.
 
 With the ranks r of all m = n_a + n_b cells (ties share their mean rank),
 

@@ -91,7 +91,7 @@ class Readiness:
         notes = len(self.problems) - stops
         counted = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((stops, "problem"), (notes, "note")) if n]
         tail = f" {' and '.join(counted)}." if counted else ""
-        return f"{'Ready for ' + ' and '.join(able) if able else 'Not ready for a fit'}.{tail}"
+        return f"{'Ready for ' + ' and '.join(able) if able else 'Not ready for model fitting'}.{tail}"
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ class Readiness:
         if self.cell_types is not None:
             lines += [f"cell types: {self.cell_types[1]} ({self.cell_types[0]})"]
         if self.n_parts:
-            lines += [f"parts of the tissue without common neighbors: {self.n_parts}"]
+            lines += [f"disconnected parts of the neighbor graph: {self.n_parts}"]
         if self.steer is not None:
             lines += [f"genes with enough counts of both kinds: {self.n_shared_genes:,}"]
         return tuple(lines)

@@ -126,7 +126,7 @@ def column_problems(table: Table) -> list[Problem]:
     if not 0 < beside < len(named):
         return []
     what = f"{beside:,} of {len(named):,} spots lie beside the tissue (column {IN_TISSUE})."
-    remedy = "Leave them out, with the button in the Load dock or with --only in_tissue=1."
+    remedy = "Exclude off-tissue spots (button in the Load dock, or --only in_tissue=1)."
     return [Problem(what, remedy)]
 
 
@@ -158,9 +158,7 @@ def count_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
     missing = [role for role in ("spliced", "unspliced") if role not in facts]
     if missing:
         what = f"There are no {' and '.join(missing)} counts."
-        remedy = (
-            "Choose their layers under 'What is read as what', or count reads with velocyto, STARsolo or alevin-fry."
-        )
+        remedy = "Choose their layers under 'Data mapping', or count reads with velocyto, STARsolo or alevin-fry."
         return [Problem(what, remedy, "velocity", stops=True)]
     found = []
     for role in ("spliced", "unspliced"):
@@ -187,7 +185,7 @@ def expression_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
     """Return what is wrong with the expression that regulation is fitted to."""
     expression = facts.get("expression")
     if expression is None:
-        what, remedy = "There is no expression matrix.", "Choose X or a layer under 'What is read as what'."
+        what, remedy = "There is no expression matrix.", "Choose X or a layer under 'Data mapping'."
         return [Problem(what, remedy, "regulation", stops=True)]
     found = _values(expression, "expression", "regulation")
     if expression.kind == "counts":

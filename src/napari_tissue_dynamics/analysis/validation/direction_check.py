@@ -131,7 +131,7 @@ def direction_check_steps(
 
     (Qiao and Huang 2021, PNAS 118:e2105859118), once in expression, where the cosine is the correlation over genes
     that transition weights are made of, and once with the drawn arrows at the places of the cells. The score of the
-    order is the mean over its edges. The control are the same velocities in which every gene has a random sign, the
+    order is the mean over its edges. As a control, the sign of each gene's velocity is randomized, the
     same in all cells: sizes, noise and correlations of neighbors stay, the direction does not. The control of latent
     time gives the cells the times of others; as neighbors are alike, its p-value is too small, and its size counts.
 

@@ -76,7 +76,7 @@ def order_of_stages(name: str, values: Labels | NDArray[np.floating]) -> NamedOr
     Raises
     ------
     DataError
-        If the column says no order, or all cells have the same stage.
+        If the column does not define an order, or all cells have the same stage.
     """
     stage = stage_of(name, values)
     known = np.isfinite(stage)

@@ -237,7 +237,7 @@ def _histology(
 
 
 def _placed(table: Table, options: ReadOptions, image: Histology) -> Histology:
-    noted = table.uns(keys.IMAGE_PLACEMENT, image.name)
+    noted = table.uns(keys.IMAGE_PLACEMENT, *image.name.split("/"))
     placement = options.placement or (Placement.parse(str(noted)) if noted is not None else Placement())
     return image if placement == Placement() else image.moved(placement)
 

@@ -6,7 +6,7 @@ import shutil
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.image_placement import Placement
@@ -222,13 +222,20 @@ def _note_placements(path: Path, tissue: Tissue) -> None:
     import anndata.io
     import h5py
 
-    noted = {image.name: str(image.placement) for image in tissue.histology if image.placement != Placement()}
-    where = f"uns/{keys.IMAGE_PLACEMENT}"
+    noted: dict[str, Any] = {}
+    for image in tissue.histology:
+        if image.placement != Placement():
+            *groups, last = image.name.split("/")  # a slash in a key is a group within a group
+            place = noted
+            for group in groups:
+                place = place.setdefault(group, {})
+            place[last] = str(image.placement)
     with h5py.File(path, "r+") as file:
-        if where in file:
-            del file[where]
+        uns = file["uns"]
+        if keys.IMAGE_PLACEMENT in uns:
+            del uns[keys.IMAGE_PLACEMENT]
         if noted:
-            anndata.io.write_elem(file, where, noted)
+            anndata.io.write_elem(uns, keys.IMAGE_PLACEMENT, noted)
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class TimeFilm(QWidget):
         colors = lit_colors(self._base, time, now, lit)
         repaint(layer, colors, colors)
         n_lit = int((time <= now).sum())
-        self.now.setText(f"Latent time {now:.2f}: {n_lit} of {tissue.n_cells} cells have come.")
+        self.now.setText(f"Latent time {now:.2f}: {n_lit} of {tissue.n_cells} cells reached.")
         self.at.emit(now)
 
     def _begin(self, time: NDArray[np.float32]) -> None:

@@ -136,7 +136,7 @@ def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResu
         steps.say("STEER left out: the file has no spliced and unspliced counts")
         return None
     if tissue.counts_meaning:
-        steps.say(f"mind what the counts mean: {tissue.counts_meaning}")
+        steps.say(f"note on the counts: {tissue.counts_meaning}")
     with steps.step(f"train STEER ({tissue.n_cells} cells)"):
         return velocity(tissue, config, steps.report)
 

@@ -52,7 +52,7 @@ class OrderForm(QWidget):
             "Cell types with > between those that follow each other; commas between branches, semicolons between paths."
         )
         for name, field, tooltip in (
-            ("Known", self.kind, "What is known of the order of the cells."),
+            ("Known", self.kind, "Known order of the cells."),
             ("Order", self.types, write),
             ("Add type", self.add_type, "Choose a cell type to add it behind the order."),
             ("Stage", self.stage, "Column of obs with stages: numbers, names with a number in each, or ordered ones."),

@@ -213,7 +213,7 @@ class FateDock(Dock):
         known = contents is not None and keys.TERMINAL_STATES in contents.obs and keys.FATES in contents.obsm
         self.stored_button.setVisible(known and self.workspace.source is not None)
         self.stored_button.setEnabled(not busy)
-        self.stored_button.setToolTip(reason if busy else "Take back what the file holds; nothing is computed.")
+        self.stored_button.setToolTip(reason if busy else "Load the fates stored in the file; nothing is computed.")
 
     def _ask_and_export(self) -> None:
         start = beside(self.workspace.path, "driver_genes.csv")

@@ -46,7 +46,7 @@ class FlowDock(Dock):
         self.faded.setChecked(True)
         self.length = sentences("Meaning of the arrow length")
         self.particles = ParticleFilm(viewer, self.workspace)
-        self.clear_particles = push_button("Take the particles away", "End the film of the particles.")
+        self.clear_particles = push_button("Remove particles", "End the film of the particles.")
         self.time = TimeFilm(viewer, self.workspace)
         self.experts = QComboBox()
         self.show_experts = QPushButton("Show experts")

@@ -57,10 +57,8 @@ class LoadDock(Dock):
         self.report = sentences("Readiness for fits", "")
         self.details = _report_view()
         self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
-        self.look_button = push_button("Look into the file", "Show what the file holds, to choose from below.")
-        self.only_tissue = push_button(
-            "Leave out spots beside the tissue", "Read the file again without spots on glass."
-        )
+        self.look_button = push_button("Inspect file", "Show what the file holds, to choose from below.")
+        self.only_tissue = push_button("Exclude off-tissue spots", "Reload with in-tissue spots only.")
         self.form = ReadForm()
         self.panel = RunPanel("Load", "Read the tissue and draw it.")
         self.summary = sentences("Summary of the tissue", "No tissue is loaded.")
@@ -154,7 +152,7 @@ class LoadDock(Dock):
         add_row(top, "File", self.file.line, "The .h5ad file; it can be dropped here.", inside=self.file)
         add_row(bottom, "Color cells by", self.color, "A column of obs or a gene; type to find it.")
         tooltip = "Choose layers, coordinates, cell types and image."
-        options = Section("What is read as what", self.form, tooltip)
+        options = Section("Data mapping", self.form, tooltip)
         self.options = options
         self.alignment = Section(
             "Cells and image", self.align, "Flip, swap or enlarge the image until it fits the cells."
@@ -285,7 +283,7 @@ def summary(tissue: Tissue) -> str:
     have = [n for n in ("spliced", "unspliced", "expression") if getattr(tissue, n) is not None]
     parts.append(f"Counts: {', '.join(have) or 'none'}.")
     if tissue.counts_meaning:
-        parts.append(f"Mind what the counts mean: {tissue.counts_meaning}.")
+        parts.append(f"Note on the counts: {tissue.counts_meaning}.")
     if tissue.cell_types is not None:
         types = tissue.cell_types
         parts.append(f"Cell types: {len(types.categories)} ({types.name}).")

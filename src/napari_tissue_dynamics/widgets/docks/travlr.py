@@ -55,9 +55,7 @@ PREVIEW = "preview"
 """Key of the layer that shows a finished gene while others are still being fitted."""
 
 
-SUPPORTED_TIP = (
-    "Gray out the cell types in which the modulator is not told from chance, at a false discovery rate of 10 %."
-)
+SUPPORTED_TIP = "Gray out the cell types in which the modulator is not significant (FDR 10 %)."
 NOT_TESTED = "The modulators of this gene were not tested; fit with the smooth estimator and permutations above 0."
 
 
@@ -300,6 +298,7 @@ class TravlrDock(Dock):
         return ""
 
 
+NOT_ONE = "no modulator is significant (FDR 10 %)"
 MANY_GENES = 6
 """Genes up to which the summary has a sentence about each."""
 
@@ -313,15 +312,16 @@ def summary(field: RegulationField) -> str:
 
 def _in_words(gene: GeneFit) -> str:
     known = _mean(gene.fit_r2)
-    quality = "no cell type could be fitted" if known is None else f"R² {known:.2f}"
+    quality = "no cell type could be fitted" if known is None else f"R² {known:.2f} (training)"
     unseen, blocked = _mean(gene.held_out_r2), _mean(gene.blocked_r2)
     if unseen is not None:
-        quality += f", of cells left out {unseen:.2f}"
+        quality += f", {unseen:.2f} (held-out cells)"
     if blocked is not None:
-        quality += f", of pieces of tissue left out {blocked:.2f}"
+        quality += f", {blocked:.2f} (held-out regions)"
     if gene.false_discovery is not None:
         number = int((gene.false_discovery <= FALSE_DISCOVERY_RATE).any(axis=0).sum())
-        quality += f"; {number} supported in some type" if number else "; no modulator is told from chance"
+        some = f"{number} modulators significant in at least one cell type" if number else NOT_ONE
+        quality += f"; {some}"
     return f"{gene.target}: {len(gene.modulators)} modulators, {quality}."
 
 
@@ -329,7 +329,7 @@ def _summary_of_many(field: RegulationField) -> str:
     import numpy as np
 
     scores = [score for gene in field.genes if (score := _mean(gene.held_out_r2 or gene.fit_r2)) is not None]
-    middle = f"; median R² of cells left out {np.median(scores):.2f}" if scores else ""
+    middle = f"; median held-out R² {np.median(scores):.2f}" if scores else ""
     failed = f" {len(field.failed)} genes have no fit." if field.failed else ""
     return f"{len(field.genes)} genes{middle}.{failed}"
 

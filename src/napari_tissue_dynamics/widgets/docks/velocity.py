@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 STORED = frozenset({keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED})
 """Layers of a file whose velocities can be taken back."""
-USE_STORED = "Take back what the file holds and draw it; nothing is fitted."
+USE_STORED = "Load the velocities stored in the file; no model is fitted."
 
 
 class VelocityDock(Dock):
@@ -71,9 +71,9 @@ class VelocityDock(Dock):
             "Fit velocity", "Estimate RNA velocity and latent time of every cell, with STEER also its expert."
         )
         self.resume_button = push_button(
-            "Resume the stopped run", "Go on from the state in which the last run was stopped or broke off."
+            "Resume the stopped run", "Resume the last run where it was stopped or interrupted."
         )
-        self.stored_button = push_button("Use the velocities of the file", USE_STORED)
+        self.stored_button = push_button("Load stored velocities", USE_STORED)
         self.portrait_button = push_button(
             "Show phase portraits", "Unspliced over spliced RNA of a gene, with its fit."
         )
@@ -227,7 +227,7 @@ class VelocityDock(Dock):
             self.portrait_button,
             self.stored_button,
             self.form,
-            Section("Where time begins", self.origin, "Show or hide what is known of the order of the cells."),
+            Section("Where time begins", self.origin, "Show or hide the known order of the cells."),
             self.experts_section,
             Section("How arrows are drawn", self.arrows, "Show or hide how velocities become arrows."),
             self.files_section,
@@ -334,7 +334,7 @@ class VelocityDock(Dock):
 
     def _may_begin_anew(self, kept: Path) -> bool:
         question = (
-            f"{kept.name} holds the state of a run that did not end. Begin anew and give it up? "
+            f"{kept.name} holds the state of a run that did not end. Discard it and start over? "
             "'Resume the stopped run' goes on with it instead."
         )
         return QMessageBox.question(self, "Fit velocity", question) == QMessageBox.StandardButton.Yes
@@ -412,4 +412,4 @@ class VelocityDock(Dock):
     def _meaning(self) -> str:
         tissue = self.workspace.tissue
         meaning = "" if tissue is None else tissue.counts_meaning
-        return f"Mind what the counts mean: {meaning}." if meaning else ""
+        return f"Note on the counts: {meaning}." if meaning else ""

@@ -63,8 +63,8 @@ class DeviceChoice(QObject):
         lines = [f"{device.title}: {_free(device)}" for device in found]
         if not self._about:
             self._about = self._combo.toolTip()
-        self._combo.setToolTip("\n".join([self._about, "Memory that is free:", *lines]))
-        self._combo.setAccessibleDescription(". ".join([self._about, "Memory that is free", *lines]))
+        self._combo.setToolTip("\n".join([self._about, "Free memory:", *lines]))
+        self._combo.setAccessibleDescription(". ".join([self._about, "Free memory", *lines]))
 
 
 def _item(name: str, there: Sequence[Device], found: Sequence[Device]) -> str:

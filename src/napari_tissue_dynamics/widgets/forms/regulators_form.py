@@ -72,8 +72,8 @@ class NetworkForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.targets, self.regulators = GenesEdit(), GenesEdit()
-        self.targets.setPlaceholderText("genes, between commas")
-        self.regulators.setPlaceholderText("genes, between commas")
+        self.targets.setPlaceholderText("comma-separated genes")
+        self.regulators.setPlaceholderText("comma-separated genes")
         self.links = FileEdit("table of links", TABLES)
         self.pairs = QComboBox()
         self.pairs.addItems([BUNDLED, FROM_FILE, NO_PAIRS])

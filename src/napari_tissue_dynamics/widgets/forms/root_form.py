@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Known = Callable[[Tissue], Origin | None]
 
-NOTHING, CELLS, TYPE, STAGE = "nothing is known", "selected cells", "cell type", "stage of the cells"
+NOTHING, CELLS, TYPE, STAGE = "unknown", "selected cells", "cell type", "stage of the cells"
 STOPPED = "as in the stopped run"
 
 
@@ -44,7 +44,7 @@ class OriginForm(QWidget):
         self._stopped: Origin | None = None
         self._fields = rows()
         for name, combo, tooltip in (
-            ("Known", self.kind, "What is known of the order of the cells; otherwise the splicing says it."),
+            ("Known", self.kind, "Known order of the cells; inferred from splicing if unset."),
             ("Cell type", self.cell_type, "The type of the first cells."),
             (
                 "Stage",
@@ -118,7 +118,7 @@ class OriginForm(QWidget):
         if not len(roots):
             raise DataError(
                 "Time is to begin with selected cells, but none were chosen. "
-                "Select points in a layer of the cells and press 'Use selected cells', or say that nothing is known."
+                "Select points in a layer of the cells and press 'Use selected cells', or choose 'unknown'."
             )
         return lambda tissue: Origin(roots=roots)
 

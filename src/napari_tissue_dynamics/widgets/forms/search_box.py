@@ -51,7 +51,7 @@ class SearchBox(QWidget):
         self.line.installEventFilter(self)
         self.list = QListWidget()
         self.list.setUniformItemSizes(True)
-        self.list.setToolTip("What fits; Enter or a click colors the cells.")
+        self.list.setToolTip("Matches; Enter or a click colors the cells.")
         self.list.setAccessibleName("Entries that fit")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -123,7 +123,7 @@ class SearchBox(QWidget):
         listed = self.list.count()
         words = f"{n_found:,} entries" if n_found != 1 else "1 entry"
         more = f", {listed} listed; type on to narrow them down" if n_found > listed else ""
-        none = "Nothing is called so. Type fewer letters." if text else ""
+        none = "No match. Try fewer letters." if text else ""
         self.count.setText(f"{words}{more}" if n_found else none)
 
     def _add(self, entries: Sequence[Entry], marks: dict[Entry, str]) -> None:

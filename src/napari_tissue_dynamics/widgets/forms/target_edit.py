@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class GenesEdit(QLineEdit):
-    """Gene names between commas; each is completed on its own."""
+    """Comma-separated gene names; each is completed on its own."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -65,7 +65,9 @@ class BetaPanel(QWidget):
         self.table.sortByColumn(1, self.table.sorted_by[1].DescendingOrder)
         self.words = sentences("Prediction for this cell")
         self.map_button = push_button("Map beta", "Color the cells by this coefficient (Enter in the table).")
-        self.senders_button = push_button("Show senders", "Draw which cells send the ligand of this pair to the cell.")
+        self.senders_button = push_button(
+            "Show sending cells", "Draw which cells send the ligand of this pair to the cell."
+        )
         self.senders_button.setCheckable(True)
         self.senders_words = sentences("Senders of the signal")
         self.legend = LegendPanel()
@@ -163,7 +165,11 @@ def in_words(report: BetaReport, pinned: BetaReport | None) -> str:
         return (
             f"No modulator explains {report.target} in cells of this type; all keep its mean, {report.intercept:.3g}."
         )
-    text = f"{report.target} is predicted as {report.predicted:.3g}, {report.intercept:.3g} of it without modulators."
+    by_modulators = report.predicted - report.intercept
+    text = (
+        f"Predicted {report.target} {report.predicted:.3g} "
+        f"(baseline {report.intercept:.3g}, modulators {by_modulators:+.3g})."
+    )
     if pinned is not None and not math.isnan(pinned.predicted):
         text += f" In the pinned cell: {pinned.predicted:.3g}."
     return text

@@ -90,7 +90,7 @@ class PortraitPanel(QWidget):
         self.canvas.show_portrait(portrait, colors, tissue.cells)
         self._show_legend(legend)
         said = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
-        told = "" if portrait.curves else " The model tells no rates of this gene."
+        told = "" if portrait.curves else " No rates were estimated for this gene."
         if portrait.steady is not None:
             told = " Above the dashed line its spliced RNA rises, below it falls."
         if len(portrait.curves) > 1:

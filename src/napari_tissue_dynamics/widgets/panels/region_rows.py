@@ -58,7 +58,7 @@ def _columns(found: RegionComparison, table: str) -> tuple[Column, ...]:
         Column(first, f"What is compared. {tip}"),
         Column("difference", f"Mean in {found.name_a} less that in {found.name_b}.", signed, by_size=True),
         *([deviation] if table == BETAS else []),
-        Column("FDR", f"False discovery rate (Benjamini-Hochberg) of the rank-sum test of Wilcoxon. {CAUTION}", plain),
+        Column("FDR", f"False discovery rate (Benjamini-Hochberg) of the Wilcoxon rank-sum test. {CAUTION}", plain),
         Column(
             "AUC",
             f"Probability that a cell of {found.name_a} has more than one of {found.name_b}: 0.5 for no difference.",
@@ -66,7 +66,7 @@ def _columns(found: RegionComparison, table: str) -> tuple[Column, ...]:
         ),
         Column(f"mean {found.name_a}", f"Mean of the cells of {found.name_a}.", plain),
         Column(f"mean {found.name_b}", f"Mean of the cells of {found.name_b}.", plain),
-        Column("p", f"p-value of the rank-sum test of Wilcoxon, two-sided. {CAUTION}", plain),
+        Column("p", f"p-value of the Wilcoxon rank-sum test, two-sided. {CAUTION}", plain),
     )
 
 

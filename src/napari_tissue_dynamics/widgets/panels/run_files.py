@@ -20,7 +20,7 @@ PATTERN = "Trained network (*.safetensors)"
 KEEP_TIP = "Write the state of the run every half minute, so that a run that was stopped or broke off can go on."
 
 SAVE_TIP = "Write the trained network to a file, for other tissues."
-APPLY_TIP = "Give this tissue the velocities of a trained network."
+APPLY_TIP = "Predict velocities for this tissue with a trained model."
 
 
 class RunFiles(QWidget):

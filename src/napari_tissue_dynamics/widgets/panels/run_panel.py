@@ -45,7 +45,7 @@ class RunPanel(QWidget):
         self.pause_button.setCheckable(True)
         self.pause_button.hide()
         self.queue_button = QPushButton("Queue")
-        self.queue_button.setToolTip("Run with the present settings once what is running has ended.")
+        self.queue_button.setToolTip("Queue a run with the current settings.")
         self.queue_button.setAccessibleName(f"Queue: {title}")
         self.queue_button.hide()
         self.curve = LossCurve()

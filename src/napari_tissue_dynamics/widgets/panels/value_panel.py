@@ -120,9 +120,9 @@ class ValuePanel(QWidget):
         self.low.setToolTip("Lower limit: cells below it have the first color.")
         self.high.setAccessibleName("Upper limit")
         self.high.setToolTip("Upper limit: cells above it have the last color.")
-        tooltip = "Which share of the cells lies between the limits: a few extreme cells shall not take all colors."
+        tooltip = "Which share of the cells lies between the limits: so that outliers do not use up the color range."
         add_row(fields, "Percentiles", self.clip, tooltip)
-        add_row(fields, "Color map", self.map, "All are even to the eye and safe for colour-blind people.")
+        add_row(fields, "Color map", self.map, "All maps are perceptually uniform and colorblind-safe.")
         explained = QHBoxLayout()
         explained.addWidget(self.missing, 0, Qt.AlignmentFlag.AlignTop)
         explained.addWidget(self.note, 1)

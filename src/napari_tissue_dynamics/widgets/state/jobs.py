@@ -181,7 +181,7 @@ def explain(error: BaseException) -> str:
     if is_short(error):
         return in_words(error)
     return (
-        f"It stopped by an unexpected error ({type(error).__name__}: {text[:200]}). "
+        f"The run failed with an unexpected error ({type(error).__name__}: {text[:200]}). "
         "Earlier results are unchanged; start again with other settings or send the copied report."
     )
 

@@ -85,12 +85,12 @@ def regulation_estimate(config: TravlrConfig, report: Readiness | None, n_target
 
 def said_before(cost: Cost, free: int | None, remedy: str) -> tuple[str, bool]:
     """Return what a run needs beside what is free, with the remedy where that is not enough, and whether it is not."""
-    time = f"{duration(cost.seconds)} and " if cost.seconds else ""
-    needs = f"Needs about {time}{size(cost.memory)} of memory"
+    time = f"{duration(cost.seconds)}, " if cost.seconds else ""
+    needs = f"Estimated {time}{size(cost.memory)}"
     if free is None:
         return f"{needs}.", False
     short = cost.memory > free
-    return f"{needs}; {size(free)} are free.{' ' + remedy if short else ''}", short
+    return f"{needs} ({size(free)} free).{' ' + remedy if short else ''}", short
 
 
 def _half(number: int, fewest: int) -> int:
