@@ -114,12 +114,9 @@ def put(
     DataError
         If the results do not fit.
     """
-    from napari_tissue_dynamics.data.io import read_provenance, write_into
+    from napari_tissue_dynamics.data.io import write_into
 
     provenance = _provenance(tissue, velocity, settings, None)
-    if velocity is None:  # what was fitted before is still there
-        before = read_provenance(adata).get("provenance", {}).get("settings", {})
-        provenance["settings"] = {**before, **provenance["settings"]}
     velocities = _of_velocity(tissue, velocity)
     write_into(adata, tissue, **velocities, regulation=regulation, fate=fate, provenance=provenance)
 

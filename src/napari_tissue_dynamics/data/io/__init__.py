@@ -9,9 +9,9 @@ from napari_tissue_dynamics.data.io.read_results import (
     read_arrows,
     read_checks,
     read_provenance,
-    read_regulation,
     read_velocity,
 )
+from napari_tissue_dynamics.data.io.regulation import holds_betas, read_regulation
 from napari_tissue_dynamics.data.io.write import save_anndata, write_h5ad, write_into
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "from_anndata",
     "gene_column",
     "gene_names",
+    "holds_betas",
     "obs_column",
     "read_arrows",
     "read_checks",

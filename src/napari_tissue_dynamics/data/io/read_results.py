@@ -12,16 +12,14 @@ from napari_tissue_dynamics.data.io.results import (
     CURVE_LAYERS,
     EXPERT_TABLES,
     GENE_LAYERS,
-    REGULATION_RECORD,
     SCVELO_CURVE,
     VELOCITY_RECORD,
     curve_layers,
+    original_key,
     own_name,
     read_record,
-    safe_key,
 )
 from napari_tissue_dynamics.data.io.table import open_table, reading
-from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
@@ -82,29 +80,6 @@ def read_checks(source: Source) -> VelocityChecks:
             cosines=cosines,
             tables={name: _as_given(frame) for name, frame in tables.items() if hasattr(frame, "columns")},
         )
-
-
-def read_regulation(source: Source) -> RegulationField:
-    """Return the fitted target genes that an .h5ad file or an AnnData holds.
-
-    Raises
-    ------
-    DataError
-        If the file holds no betas, or cannot be read.
-    """
-    with open_table(source) as table:
-        record = read_record(table.store).get(REGULATION_RECORD, {})
-        with reading(table.source, f"uns/{keys.PROVENANCE}"):
-            by_key = {gene["key"]: gene for gene in record.get("genes", ())}
-        prefix = keys.BETAS.format(target="")
-        stored = [key for key in table.keys("obsm") if key.startswith(prefix)]
-        if not stored:
-            raise DataError(
-                f"{table.source} holds no betas. Fit the spatial regulation, or choose a file saved after the fit."
-            )
-        ordered = [*(key for key in by_key if key in stored), *(key for key in stored if key not in by_key)]
-        fits = tuple(_gene_fit(table, key, by_key.get(key, {})) for key in ordered)
-        return RegulationField(fits, stopped=record.get("status") == "stopped")
 
 
 def read_provenance(source: Source) -> dict[str, Any]:
@@ -187,7 +162,7 @@ def _graph(table: Table) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] 
 
 def _as_given(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the names and texts it had before it was stored."""
-    table = table.rename(columns=_original)
+    table = table.rename(columns=original_key)
     texts = table.select_dtypes("category").columns
     return table.astype(dict.fromkeys(texts, "object"))
 
@@ -207,31 +182,6 @@ def _genes(table: Table, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArr
 def _counting(table: Table) -> NDArray[np.bool_]:
     with reading(table.source, f"var/{keys.VELOCITY_GENES}"):
         return np.asarray(table.column(keys.VELOCITY_GENES, "var"), dtype=bool)
-
-
-def _gene_fit(table: Table, key: str, record: dict[str, Any]) -> GeneFit:
-    frame = table.obsm(key)
-    with reading(table.source, f"obsm/{key}"):
-        betas = np.array(frame, dtype=np.float32, order="C")
-        found = tuple(_original(column).removeprefix("beta_") for column in frame.columns[1:])
-        return GeneFit(
-            target=record.get("target", _original(key.removeprefix(keys.BETAS.format(target="")))),
-            modulators=tuple(record.get("modulators", found)),
-            coefficients=betas,
-            clusters=tuple(record.get("clusters", ())),
-            seed_r2=_with_nan(record.get("seed_r2", ())),
-            fit_r2=_with_nan(record.get("fit_r2", ())),
-            stopped=record.get("status") == "stopped",
-        )
-
-
-def _original(key: str) -> str:
-    name = key.replace("%2F", "/").replace("%25", "%")
-    return name if safe_key(name) == key else key
-
-
-def _with_nan(values: Any) -> tuple[float, ...]:
-    return tuple(float("nan") if value is None else float(value) for value in values)
 
 
 def _float32(values: Any) -> NDArray[np.float32]:

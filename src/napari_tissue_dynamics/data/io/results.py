@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.elements import Store
-    from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -80,6 +79,12 @@ EXPERT_TABLES = ("summary", "genes")
 BLOCK_BYTES = 1 << 25
 
 VELOCITY_RECORD, REGULATION_RECORD, FATE_RECORD = "velocity", "regulation", "fate"
+SETTINGS = {
+    VELOCITY_RECORD: ("SteerConfig", "KineticsConfig", "ProjectionConfig"),
+    REGULATION_RECORD: ("TravlrConfig",),
+    FATE_RECORD: ("FateConfig",),
+}
+"""Names of the settings that a result was made with."""
 
 
 def drop_velocity(store: Store) -> None:
@@ -113,13 +118,6 @@ def _drop_gene_columns(store: Store, record: Mapping[str, Any]) -> None:
         drop_column(store, "var", key)
     if keys.GENE_TIME in curve_layers(record):
         drop_element(store, "uns", keys.SCVELO_DYNAMICS)
-
-
-def drop_regulation(store: Store) -> None:
-    """Remove the betas of an earlier run."""
-    prefix = keys.BETAS.format(target="")
-    for key in [k for k in keys_of(store, "obsm") if k.startswith(prefix)]:
-        drop_element(store, "obsm", key)
 
 
 def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
@@ -230,21 +228,11 @@ def _storable(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(texts, "category"))
 
 
-def add_regulation(store: Store, tissue: Tissue, field: RegulationField) -> None:
-    """Add one table of betas per target gene."""
-    import pandas as pd
-
-    index = pd.Index(tissue.cells, dtype=object)
-    for fit in field.genes:
-        columns = [safe_key(name) for name in fit.columns]
-        add_element(store, "obsm", betas_key(fit.target), pd.DataFrame(fit.betas, index, columns, copy=True))
-
-
 def add_provenance(
     store: Store,
     tissue: Tissue,
     velocity: VelocityField | None,
-    regulation: RegulationField | None,
+    regulation: Mapping[str, object] | None,
     fate: FateResult | None,
     provenance: Mapping[str, object] | None,
 ) -> None:
@@ -259,13 +247,20 @@ def add_provenance(
     if fate is not None:
         record[FATE_RECORD] = {"found": fate.found, "unreachable": fate.n_unreachable}
     if regulation is not None:
-        record[REGULATION_RECORD] = {
-            "status": _status(regulation.stopped),
-            "genes": [_gene_record(fit) for fit in regulation.genes],
-        }
+        record[REGULATION_RECORD] = dict(regulation)
     if provenance is not None:
-        record["provenance"] = dict(provenance)
+        given = {VELOCITY_RECORD: velocity, REGULATION_RECORD: regulation, FATE_RECORD: fate}
+        stays = [kind for kind, result in given.items() if result is None and kind in record]
+        record["provenance"] = _with_settings(provenance, record.get("provenance", {}), stays)
     add_element(store, "uns", keys.PROVENANCE, json.dumps(record, default=_for_json))
+
+
+def _with_settings(provenance: Mapping[str, object], before: Mapping[str, Any], stays: list[str]) -> dict[str, object]:
+    """Return how results were made, with the settings of those that are still there."""
+    settings: Any = provenance.get("settings", {})
+    names = [name for kind in stays for name in SETTINGS[kind] if name in before.get("settings", {})]
+    kept = {name: before["settings"][name] for name in names}
+    return {**provenance, "settings": {**kept, **settings}} if kept else dict(provenance)
 
 
 def read_record(store: Store) -> dict[str, Any]:
@@ -282,9 +277,10 @@ def safe_key(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def betas_key(target: str) -> str:
-    """Return the obsm key of the betas of a target gene."""
-    return keys.BETAS.format(target=safe_key(target))
+def original_key(key: str) -> str:
+    """Return the name that :func:`safe_key` has made a key of."""
+    name = key.replace("%2F", "/").replace("%25", "%")
+    return name if safe_key(name) == key else key
 
 
 def _full_width(
@@ -328,24 +324,8 @@ def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
     return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **noted}
 
 
-def _gene_record(fit: GeneFit) -> dict[str, object]:
-    return {
-        "target": fit.target,
-        "key": betas_key(fit.target),
-        "modulators": list(fit.modulators),
-        "clusters": list(fit.clusters),
-        "seed_r2": [_or_none(value) for value in fit.seed_r2],
-        "fit_r2": [_or_none(value) for value in fit.fit_r2],
-        "status": _status(fit.stopped),
-    }
-
-
 def _status(stopped: bool) -> str:
     return "stopped" if stopped else "complete"
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _for_json(value: object) -> object:

@@ -15,14 +15,13 @@ from napari_tissue_dynamics.data.io.fate import add_fate, drop_fate
 from napari_tissue_dynamics.data.io.file_contents import rows_of
 from napari_tissue_dynamics.data.io.neighbors import add_neighbors, drop_neighbors
 from napari_tissue_dynamics.data.io.new_anndata import new_anndata
+from napari_tissue_dynamics.data.io.regulation import add_regulation, drop_regulation
 from napari_tissue_dynamics.data.io.results import (
     FATE_RECORD,
     add_checks,
     add_projections,
     add_provenance,
-    add_regulation,
     add_velocity,
-    drop_regulation,
     drop_velocity,
     read_record,
 )
@@ -187,12 +186,13 @@ def _add_results(
     add_projections(store, projections)
     if checks is not None:
         add_checks(store, checks)
+    noted = None
     if regulation is not None:
         drop_regulation(store)
-        add_regulation(store, tissue, regulation)
+        noted = add_regulation(store, tissue, regulation)
     if fate is not None:
         add_fate(store, tissue, fate)
-    add_provenance(store, tissue, velocity, regulation, fate, provenance)
+    add_provenance(store, tissue, velocity, noted, fate, provenance)
 
 
 def _copy(source: Source, target: Path, rows: NDArray[np.intp] | None) -> None:
