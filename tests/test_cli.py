@@ -298,6 +298,12 @@ def test_travlr_writes_betas(tmp_path):
     betas = anndata.read_h5ad(out).obsm[f"betas_{target}"]
     assert list(betas.columns) == ["beta0", *(f"beta_{name}" for name in simulated.truth.regulators[target])]
     assert len(betas) == 200
+    table = tmp_path / "betas.csv"
+    modulator = simulated.truth.regulators[target][0]
+    assert main(["betas", str(out), "--gene", target, "--modulator", modulator, "--out", str(table)]) == 0
+    written = pd.read_csv(table, index_col=0)
+    assert list(written.index) == list(betas.index)
+    np.testing.assert_allclose(written[f"beta_{modulator}"], betas[f"beta_{modulator}"], rtol=1e-6)
 
 
 def test_travlr_takes_the_genes_that_vary_most_in_space(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""``tissue-dynamics betas``: the betas of one gene of a run, as a table."""
+"""``tissue-dynamics betas``: the betas of one gene of a run or a file, as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def add_betas(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of 'travlr --store' or another SpaceTravLR")
+    text = "folder of 'travlr --store' or another SpaceTravLR, or an .h5ad with betas"
+    parser.add_argument("folder", type=Path, metavar="RUN", help=text)
     parser.add_argument("--gene", required=True, help="the target gene")
     parser.add_argument(
         "--modulator", help="the only modulator, such as 'Sox2', 'Wnt5a$Fzd2' or 'beta0'; all if left out"

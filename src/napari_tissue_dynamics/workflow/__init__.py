@@ -20,7 +20,12 @@ from napari_tissue_dynamics.workflow.regulation import (
     regulation_steps,
 )
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
-from napari_tissue_dynamics.workflow.stored import stored_fate_steps, stored_graph, stored_steps
+from napari_tissue_dynamics.workflow.stored import (
+    stored_fate_steps,
+    stored_graph,
+    stored_regulation_steps,
+    stored_steps,
+)
 from napari_tissue_dynamics.workflow.trained_network import apply, apply_steps
 from napari_tissue_dynamics.workflow.velocity import velocity, velocity_steps
 
@@ -51,6 +56,7 @@ __all__ = [
     "save",
     "stored_fate_steps",
     "stored_graph",
+    "stored_regulation_steps",
     "stored_steps",
     "terminal_column",
     "terminal_states",

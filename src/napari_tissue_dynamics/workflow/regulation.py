@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from napari_tissue_dynamics.data.regulation_field import RegulationField
+    from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.travlr.batch.batch_fit import Place
@@ -87,7 +87,7 @@ def many_genes_steps(
 
 
 def open_betas(path: Path, tissue: Tissue) -> RegulationField:
-    """Open the genes in a folder: a run of this program, or one of the Python or Rust SpaceTravLR.
+    """Open the genes in a folder, a run of this program or of the Python or Rust SpaceTravLR, or in an .h5ad file.
 
     Coefficients stay in their files until they are asked for.
 
@@ -98,7 +98,10 @@ def open_betas(path: Path, tissue: Tissue) -> RegulationField:
     """
     from napari_tissue_dynamics.travlr.batch.external_runs import open_run
     from napari_tissue_dynamics.travlr.batch.store import BetaStore, is_store
+    from napari_tissue_dynamics.workflow.stored import stored_regulation
 
+    if path.is_file():
+        return stored_regulation(tissue, path)[0]
     if not is_store(path):
         return open_run(path, tissue)
     store = BetaStore.open(path)
@@ -116,7 +119,7 @@ def betas_table(path: Path, gene: str, modulator: str | None = None) -> pd.DataF
     Parameters
     ----------
     path
-        Folder of a run of this program, or of the Python or Rust SpaceTravLR.
+        Folder of a run of this program, or of the Python or Rust SpaceTravLR, or an .h5ad file with betas.
     gene
         The target.
     modulator
@@ -127,19 +130,15 @@ def betas_table(path: Path, gene: str, modulator: str | None = None) -> pd.DataF
     DataError
         If there is no such run, gene or modulator.
     """
-    import pandas as pd
-
     from napari_tissue_dynamics.travlr.batch.external_runs import read_table_of
     from napari_tissue_dynamics.travlr.batch.store import BetaStore, is_store
 
+    if path.is_file():
+        return _betas_of_file(path, gene, modulator)
     column = None if modulator is None else modulator if modulator == "beta0" else f"beta_{modulator}"
     if is_store(path):
         store = BetaStore.open(path)
-        fit = store.gene(gene)
-        index = pd.Index(store.cells, dtype=object)
-        if modulator is not None:
-            return pd.DataFrame({column: fit.beta(modulator)}, index=index)
-        return pd.DataFrame(fit.betas, index=index, columns=pd.Index(fit.columns, dtype=object))
+        return _table_of(store.gene(gene), modulator, store.cells)
     table = read_table_of(path, gene)
     if column is None:
         return table
@@ -147,6 +146,25 @@ def betas_table(path: Path, gene: str, modulator: str | None = None) -> pd.DataF
         known = ", ".join(name.removeprefix("beta_") for name in table.columns[:NAMED])
         raise DataError(f"{modulator!r} is no modulator of {gene} in {path}; it has {known}.")
     return table[[column]]
+
+
+def _betas_of_file(path: Path, gene: str, modulator: str | None) -> pd.DataFrame:
+    from napari_tissue_dynamics.data.io import read_regulation
+    from napari_tissue_dynamics.data.io.table import open_table
+
+    with open_table(path) as table:
+        cells = table.names("obs")
+    return _table_of(read_regulation(path)[gene], modulator, cells)
+
+
+def _table_of(fit: GeneFit, modulator: str | None, cells: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    index = pd.Index(cells, dtype=object)
+    if modulator is not None:
+        column = fit.columns[fit.beta_column(modulator)]
+        return pd.DataFrame({column: fit.beta(modulator)}, index=index)
+    return pd.DataFrame(fit.betas, index=index, columns=pd.Index(fit.columns, dtype=object))
 
 
 def export_betas_steps(path: Path, folder: Path, stop: StopToken | None = None) -> Generator[Progress, None, int]:

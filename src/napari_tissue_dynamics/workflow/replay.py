@@ -6,18 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.data.io.action_log import ARROWS, IMAGE, LOAD, REGULATION, VELOCITY
-from napari_tissue_dynamics.descriptions import groups_of, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.workflow.files import save
-from napari_tissue_dynamics.workflow.models import settings_classes
 from napari_tissue_dynamics.workflow.origin import origin_of
 from napari_tissue_dynamics.workflow.regulation import many_genes_steps, regulation_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION
-from napari_tissue_dynamics.workflow.stored import stored_steps
+from napari_tissue_dynamics.workflow.stored import settings_from, stored_regulation_steps, stored_steps
 from napari_tissue_dynamics.workflow.trained_network import apply_steps
 from napari_tissue_dynamics.workflow.velocity import velocity_steps
 
@@ -175,6 +172,10 @@ class _Replay:
         self._velocity, self._settings["velocity"] = (yield from steps), config
 
     def _fit_regulation(self, details: Mapping[str, Any], stop: StopToken | None) -> Generator[Progress, None, None]:
+        if details.get("stored") and self._source is not None:
+            read = yield from stored_regulation_steps(self._given(), self._source, stop)
+            self._regulation, self._settings["regulation"] = read
+            return
         from napari_tissue_dynamics.travlr.priors.regulatory_network import build_network
 
         tissue, config = self._given(), settings_from(details.get("settings"))
@@ -198,31 +199,6 @@ class _Replay:
             fit = regulation_steps(tissue, targets, network, config, stop)
         self._regulation = yield from fit
         self._settings["regulation"] = config
-
-
-def settings_from(saved: Mapping[str, Any] | None) -> Any:
-    """Return the settings of a log, None if there are none.
-
-    Raises
-    ------
-    DataError
-        If the class or a field is not known to this version.
-    """
-    if saved is None:
-        return None
-    kinds = {each.__name__: each for each in (*settings_classes(), TravlrConfig, ProjectionConfig)}
-    kind = kinds.get(str(saved.get("type")))
-    values = saved.get("values", {})
-    if kind is None:
-        raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not know.")
-    for name in groups_of(kind):
-        values = {**values, **values.get(name, {}).get("values", {})}
-        values.pop(name, None)
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    try:
-        return with_settings(kind(), values)
-    except TypeError as error:
-        raise DataError(f"{error} in this version. Use that of the log.") from error
 
 
 def read_options_from(saved: Mapping[str, Any] | None) -> ReadOptions:

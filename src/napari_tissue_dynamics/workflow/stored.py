@@ -1,22 +1,26 @@
-"""Take back the velocities and fates that a file holds."""
+"""Read back the velocities, fates and betas that a file holds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import wait
+from napari_tissue_dynamics.descriptions import groups_of, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import part_of
+from napari_tissue_dynamics.travlr.config import TravlrConfig
+from napari_tissue_dynamics.workflow.models import settings_classes
 from napari_tissue_dynamics.workflow.picture import picture_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
-    from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.table import Source
+    from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
@@ -88,6 +92,67 @@ def stored_graph(source: Source) -> VelocityGraph | None:
     if checks.neighbors is None or checks.cosines is None:
         return None
     return VelocityGraph(checks.neighbors.astype("int32"), checks.cosines.astype("float32"))
+
+
+def stored_regulation_steps(
+    tissue: Tissue, source: Source, stop: StopToken | None = None
+) -> Generator[Progress, None, tuple[RegulationField, TravlrConfig | None]]:
+    """Read the betas of a file; nothing is fitted.
+
+    Returns
+    -------
+    The fitted target genes, and the settings of their fit if the file notes them.
+
+    Raises
+    ------
+    DataError
+        If the file holds no betas, or those of other cells.
+    FitError
+        If the work was ended early.
+    """
+    return (yield from wait("betas of the file", lambda: stored_regulation(tissue, source), 0.0, stop))
+
+
+def stored_regulation(tissue: Tissue, source: Source) -> tuple[RegulationField, TravlrConfig | None]:
+    """Read the betas of a file; see :func:`stored_regulation_steps`."""
+    from napari_tissue_dynamics.data.io import read_provenance, read_regulation
+
+    found = read_regulation(source)
+    if any(fit.coefficients.shape[0] != tissue.n_cells for fit in found.genes):
+        raise DataError(
+            f"The betas of {tissue.source} are of {found.genes[0].coefficients.shape[0]} cells, but {tissue.n_cells} "
+            "cells are loaded. Load all cells of the file, or fit SpaceTravLR."
+        )
+    noted = read_provenance(source).get("provenance", {}).get("settings", {}).get("TravlrConfig")
+    try:
+        return found, None if noted is None else settings_from({"type": "TravlrConfig", "values": noted})
+    except DataError:  # settings of another version; the betas are what they are
+        return found, None
+
+
+def settings_from(saved: Mapping[str, Any] | None) -> Any:
+    """Return the settings of a log or of the record of a file, None if there are none.
+
+    Raises
+    ------
+    DataError
+        If the class or a field is not known to this version.
+    """
+    if saved is None:
+        return None
+    kinds = {each.__name__: each for each in (*settings_classes(), TravlrConfig, ProjectionConfig)}
+    kind = kinds.get(str(saved.get("type")))
+    values = saved.get("values", {})
+    if kind is None:
+        raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not know.")
+    for name in groups_of(kind):
+        group = values.get(name, {})
+        values = {key: value for key, value in {**values, **group.get("values", group)}.items() if key != name}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return with_settings(kind(), values)
+    except TypeError as error:
+        raise DataError(f"{error} in this version. Use that of the log.") from error
 
 
 def stored_fate_steps(

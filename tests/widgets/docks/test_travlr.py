@@ -1,13 +1,20 @@
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_tissue_dynamics import workflow
+from napari_tissue_dynamics.data.io import contents, read_h5ad
+from napari_tissue_dynamics.data.io.action_log import read_log
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.layers.axes import PLUGIN
-from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.travlr import TravlrConfig, training
 from napari_tissue_dynamics.travlr.priors.pairs import bundled_pairs
+from napari_tissue_dynamics.widgets.canvas.open_tissue import OpenedTissue, show_tissue
+from napari_tissue_dynamics.widgets.docks.inspector import InspectorDock
 from napari_tissue_dynamics.widgets.docks.travlr import TravlrDock
+from napari_tissue_dynamics.workflow.replay import replay_steps
 
 
 @pytest.fixture
@@ -239,3 +246,62 @@ def test_suggest_fills_in_the_genes_that_vary_most_in_space(dock, tissue, worksp
     assert not dock.message.text()
     assert dock.network.targets.genes() == suggested_targets(spatial_genes(workspace.tissue))
     assert 0 < len(dock.network.targets.genes()) <= 10
+
+
+def test_betas_of_a_reopened_file_are_loaded_drawn_and_inspected(
+    dock, open_dock, viewer, workspace, tmp_path, qtbot, finish
+):
+    dock.show()
+    config = TravlrConfig(radius=120.0, permutations=30)
+    dock.form.set_value(config)
+    dock.panel.button.click()
+    finish(dock)
+    fitted, tissue = workspace.regulation, workspace.tissue
+    assert not dock.stored_button.isVisible()
+    path = workflow.save(tmp_path / "with_betas.h5ad", tissue, regulation=fitted, settings=[config])
+
+    show_tissue(viewer, workspace, OpenedTissue(read_h5ad(path), path, contents(path)))
+    assert workspace.regulation is None
+    assert dock.stored_button.isVisible()
+    qtbot.mouseClick(dock.stored_button, Qt.MouseButton.LeftButton)
+    finish(dock)
+    assert not dock.message.text()
+    assert workspace.regulation_config == config
+    gene = fitted.genes[0]
+    found = workspace.regulation[gene.target]
+    np.testing.assert_array_equal(found.betas, gene.betas)
+    np.testing.assert_array_equal(found.deviations, gene.deviations)
+    np.testing.assert_array_equal(found.false_discovery, gene.false_discovery)
+    shown = f"beta {gene.target} ← {gene.strongest}"
+    np.testing.assert_array_equal(viewer.layers[shown].features[shown], gene.beta(gene.strongest))
+    assert dock.supported.isEnabled()
+    qtbot.mouseClick(dock.supported, Qt.MouseButton.LeftButton)
+    assert dock.supported.isChecked()
+
+    inspector = open_dock(InspectorDock)
+    inspector.show()
+    workspace.pick(5)
+    qtbot.waitUntil(lambda: bool(inspector.betas.table.shown()))
+    known = {name: gene.deviations[gene.clusters.index(type_of(tissue, 5)), 1 + k]
+             for k, name in enumerate(gene.modulators)}  # fmt: skip
+    assert any(known[row[0]] == pytest.approx(each) for row in inspector.betas.table.shown() for each in row[1:])
+
+    again = workflow.save(tmp_path / "again.h5ad", tissue, source=path, actions=workspace.log.actions)
+    again = run_to_end(replay_steps(read_log(again), tmp_path / "replayed.h5ad", source=path))
+    np.testing.assert_array_equal(workflow.open_betas(again, tissue)[gene.target].betas, gene.betas)
+
+
+def type_of(tissue, cell):
+    return tissue.cell_types.categories[tissue.cell_types.codes[cell]]
+
+
+def test_betas_of_other_cells_than_those_of_the_file_give_a_sentence(dock, viewer, workspace, tmp_path, finish):
+    dock.panel.button.click()
+    finish(dock)
+    path = workflow.save(tmp_path / "all.h5ad", workspace.tissue, regulation=workspace.regulation)
+    some = read_h5ad(path).select_cells(np.arange(20))
+    show_tissue(viewer, workspace, OpenedTissue(some, path, contents(path)))
+    dock.stored_button.click()
+    finish(dock)
+    assert "20 cells are loaded" in dock.message.text()
+    assert workspace.regulation is None

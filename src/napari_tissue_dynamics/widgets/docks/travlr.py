@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
+from napari_tissue_dynamics import workflow
+from napari_tissue_dynamics.data.io import holds_betas
 from napari_tissue_dynamics.data.io.action_log import REGULATION
 from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, LayerKey, RegulationField
 from napari_tissue_dynamics.data.requirements import require_expression
@@ -19,7 +22,7 @@ from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
 from napari_tissue_dynamics.widgets.forms.batch_form import ManyForm
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.regulators_form import NetworkForm
 from napari_tissue_dynamics.widgets.forms.section import Section
@@ -56,6 +59,7 @@ PREVIEW = "preview"
 
 
 SUPPORTED_TIP = "Gray out the cell types in which the modulator is not significant (FDR 10 %)."
+USE_STORED = "Load the betas stored in the file; no model is fitted."
 NOT_TESTED = "The modulators of this gene were not tested; fit with the smooth estimator and permutations above 0."
 
 
@@ -74,6 +78,7 @@ class TravlrDock(Dock):
         self.supported = QCheckBox("Only where supported")
         self.supported.setAccessibleName("Only where supported")
         self.summary = sentences("Result of SpaceTravLR")
+        self.stored_button = push_button("Load stored betas", USE_STORED)
         self._run_shown: Path | None = None
         self._arrange()
         self.pin(self.panel, self.start)
@@ -86,6 +91,7 @@ class TravlrDock(Dock):
             changed.connect(self._estimate)
         self.many.all_genes.toggled.connect(self._estimate)
         self.many.open_requested.connect(self.open_betas)
+        self.stored_button.clicked.connect(self.use_stored)
         self.network.suggest.clicked.connect(self.suggest_targets)
         self.history.chosen.connect(lambda run: self.show_result(run.result, run.config))
         self.target.textActivated.connect(self._modulator_chosen)
@@ -161,6 +167,19 @@ class TravlrDock(Dock):
             return
         self.run("Opening betas", _opening(tissue, folder), self.show_result, panel=self.panel)
 
+    def use_stored(self) -> None:
+        """Load the betas of the file of the tissue, in a worker."""
+        tissue, source, log = self.workspace.tissue, self.workspace.source, self.workspace.log
+        if tissue is None or source is None:
+            self.show_error("There is no file that could hold betas. Load one first.")
+            return
+
+        def done(found: tuple[RegulationField, TravlrConfig | None]) -> None:
+            self.show_result(*found)
+            log.add(REGULATION, stored=True)
+
+        self.run("Reading betas", partial(workflow.stored_regulation_steps, tissue, source), done, panel=self.panel)
+
     def show_beta(self, target: str, modulator: str) -> None:
         """Draw the coefficients of one modulator of one fitted target."""
         tissue, field = self.workspace.tissue, self.workspace.regulation
@@ -189,7 +208,7 @@ class TravlrDock(Dock):
         result.addWidget(self.summary)
         result.addLayout(choice)
         result.addWidget(self.supported)
-        for widget in (self.results, self.network, self.form, many, runs):
+        for widget in (self.results, self.stored_button, self.network, self.form, many, runs):
             self.column.addWidget(widget)
         self.column.addStretch()
 
@@ -257,6 +276,11 @@ class TravlrDock(Dock):
         if tissue is not None:
             self.network.offer(tissue.genes)
         self._estimate()
+        contents, busy = self.workspace.contents, self.workspace.running
+        there = contents is not None and self.workspace.source is not None and holds_betas(contents.obsm)
+        self.stored_button.setVisible(there)
+        self.stored_button.setEnabled(not busy)
+        self.stored_button.setToolTip(f"{busy} is still running." if busy else USE_STORED)
         self.panel.block(self._reason(), waits=bool(self.workspace.running) and self.workspace.tissue is not None)
 
     def _take_run_settings(self) -> None:
@@ -347,15 +371,13 @@ def _names(gene: GeneFit) -> tuple[str, ...]:
 
 def _fitting(tissue: Tissue, choice: NetworkChoice, config: TravlrConfig, many: ManyChoice) -> Steps:
     def steps(stop: StopToken) -> Generator[Progress, None, RegulationField]:
-        from napari_tissue_dynamics.workflow import many_genes_steps, regulation_steps
-
         network = choice.network(tissue.genes)
         if many.usual:
-            return (yield from regulation_steps(tissue, choice.targets, network, config, stop))
+            return (yield from workflow.regulation_steps(tissue, choice.targets, network, config, stop))
         from napari_tissue_dynamics.travlr.batch.batch_fit import Place
 
         place = Place(store=many.store, processes=many.processes, scheduler=many.scheduler or None)
-        return (yield from many_genes_steps(tissue, choice.targets, network, config, stop, place=place))
+        return (yield from workflow.many_genes_steps(tissue, choice.targets, network, config, stop, place=place))
 
     return steps
 
@@ -371,9 +393,7 @@ def _suggesting(tissue: Tissue) -> Steps:
 
 def _opening(tissue: Tissue, folder: Path) -> Steps:
     def steps(_: StopToken) -> Generator[Progress, None, RegulationField]:
-        from napari_tissue_dynamics.workflow import open_betas
-
         yield Progress("reading betas", 0, 1, 0.0)
-        return open_betas(folder, tissue)
+        return workflow.open_betas(folder, tissue)
 
     return steps
