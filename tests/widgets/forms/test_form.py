@@ -135,7 +135,7 @@ def test_options_of_the_publication_fold_away_in_a_section_of_their_own(qtbot):
 def test_change_is_told(qtbot):
     form = Form(SteerConfig)
     qtbot.addWidget(form)
-    with qtbot.waitSignal(form.changed, timeout=1000):
+    with qtbot.waitSignal(form.changed):
         form.editor("seed").setValue(5)
 
 
@@ -196,7 +196,7 @@ def test_zero_says_what_it_means_and_gives_way_to_a_number(qtbot):
     assert form.value().n_experts == 0
     line = box.findChild(QLineEdit)
     qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(12, 6))
-    qtbot.wait(20)  # the words are selected once the click is over
+    qtbot.waitUntil(line.hasSelectedText)  # the words are, once the click is over
     qtbot.keyClicks(line, "12")
     assert form.value().n_experts == 12
     assert set(ZERO) <= {
