@@ -64,7 +64,8 @@ class Source:
                 raise DataError(f"An AnnData was expected; {type(adata).__name__} has no {part}.")
         if layer not in adata.layers:
             raise DataError(
-                f"No layer {layer!r} with expression; this table has {', '.join(adata.layers) or 'no layers'}. "
+                f"No layer {layer!r} with expression; "
+                f"this table has {', '.join(filter(None, adata.layers)) or 'no layers'}. "
                 "Choose another with layer=... ."
             )
         if cluster_annot not in adata.obs:

@@ -61,7 +61,8 @@ def expression_and_thresholds(adata: AnnData, layer: str) -> tuple[pd.DataFrame,
     import pandas as pd
 
     if layer not in adata.layers:
-        raise DataError(f"No layer {layer!r} with expression; this table has {', '.join(adata.layers) or 'no layers'}.")
+        there = ", ".join(filter(None, adata.layers)) or "no layers"
+        raise DataError(f"No layer {layer!r} with expression; this table has {there}.")
     values: Any = adata.layers[layer]
     if sparse.issparse(values):
         accessor: Any = pd.DataFrame.sparse
