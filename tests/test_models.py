@@ -87,6 +87,13 @@ def test_the_command_fits_it(toy, file, simulated, tmp_path, capsys):
     assert "--weight is -1.0; it must be at least 0" in capsys.readouterr().err
 
 
+def test_fates_are_found_from_it(toy, file, simulated, tmp_path):
+    out, types = tmp_path / "out.h5ad", "epithelium,mesenchyme"
+    given = ["--model", "toy", "--terminal-types", types, "--n-cells", "10", "--no-drivers"]
+    assert main(["fate", str(file), "--out", str(out), *given]) == 0
+    np.testing.assert_allclose(anndata.read_h5ad(out).layers["velocity"], expected(simulated.tissue, 1), rtol=1e-6)
+
+
 def test_a_log_replays_it(toy, file, simulated, tmp_path):
     log = ActionLog()
     log.add("load", path=file, options=ReadOptions())

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics import progress
+from napari_tissue_dynamics.progress import Progress, TimeLeft, duration
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.simulators.write import write_simulated
 from napari_tissue_dynamics.terminal import TerminalProgress
@@ -111,14 +112,72 @@ def test_interrupt_ends_with_130_and_a_clean_line(file, tmp_path):
     assert not out.exists()
 
 
-def test_a_line_of_one_phase_is_repeated_by_tenths(capsys):
+def test_every_part_of_a_command_has_a_bar_of_its_own(file, tmp_path):
+    fate = [*COMMAND, "fate", str(file), "--model", "steady_state", "--n-cells", "20", "--terminal-types"]
+    types = "epithelium,mesenchyme"
+    code, _, seen = on_a_terminal([*fate, types, "--out", str(tmp_path / "out.h5ad")])
+    assert code == 0
+    shown = [part for part in seen.replace("\r", "\n").split("\n") if "% |" in part]
+    percents = [int(part.split("%")[0]) for part in shown]
+    assert percents != sorted(percents)  # the second part begins again, and is not shown as done from its start
+
+
+def test_simulating_shows_its_phases(tmp_path):
+    code, printed, seen = on_a_terminal([*COMMAND, "simulate", str(tmp_path / "out.h5ad"), "--cells", "100"])
+    assert code == 0
+    assert "simulating cells" in seen
+    assert "simulating cells" not in printed
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes only when it is told to."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def test_time_left_is_by_the_rate_since_the_first_report(clock):
+    left = TimeLeft()
+    clock.now += 30  # loading is no part of the rate
+    assert left.after(0.5) is None  # resumed half-way: nothing is known of the rate yet
+    clock.now += 10
+    assert left.after(0.6) == pytest.approx(40)
+    left.waited(5)
+    assert left.after(0.6) == pytest.approx(20)
+
+
+def test_time_left_waits_for_something_to_go_by(clock):
+    left = TimeLeft()
+    assert left.after(0.0) is None
+    clock.now += 0.5
+    assert left.after(0.5) is None
+    clock.now += 10
+    assert left.after(0.01) is None
+    assert left.after(1.0) == 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0, "1 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_a_line_of_one_phase_is_repeated_by_tenths(capsys, clock):
     with TerminalProgress("plain", sys.stdout) as report:
         for step in range(101):
             report(Progress("fitting", step, 100, step / 100))
+            clock.now += 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 11
     assert lines[0] == "  0% fitting"
-    assert "s left" in lines[5]
+    assert lines[5] == " 50% fitting, 50 s left"
 
 
 def test_a_resumed_run_is_not_taken_for_a_fast_one(capsys):

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 Result = TypeVar("Result")
 
 SECONDS_BETWEEN_REPORTS = 0.125
+LEAST_SHARE, LEAST_SECONDS = 0.02, 1.0
+"""Done and gone by before a time left is given: before that, loading a library decides the rate."""
 
 
 class StopToken(Protocol):
@@ -68,6 +70,35 @@ class Throttle:
             return False
         self.last = now
         return True
+
+
+class TimeLeft:
+    """Estimates how long a run still takes, for windows and terminals alike.
+
+    The rate is that since the first report, so that a resumed run is not taken for a fast one.
+    """
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._first: float | None = None
+
+    def waited(self, seconds: float) -> None:
+        """Leave a pause of so many seconds out of the rate."""
+        self._start += seconds
+
+    def after(self, fraction: float) -> float | None:
+        """Return the seconds left once ``fraction`` of the run is done, None while there is too little to go by."""
+        if self._first is None:
+            self._start, self._first = time.monotonic(), fraction
+        elapsed, done = time.monotonic() - self._start, fraction - self._first
+        return elapsed * (1 - fraction) / done if done >= LEAST_SHARE and elapsed > LEAST_SECONDS else None
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in a unit that suits it: ``40 s``, ``12 min``, ``3.1 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progress], None] | None = None) -> Result:

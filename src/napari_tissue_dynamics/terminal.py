@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
+
+from napari_tissue_dynamics.progress import TimeLeft, duration
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,14 +46,15 @@ class TerminalProgress:
         self._style = ("bar" if self._stream.isatty() else "quiet") if style == "auto" else style
         self._bar: tqdm[None] | None = None
         self._said: tuple[str, float] = ("", -1.0)
-        self._start = time.monotonic()
+        self._left = TimeLeft()
 
     def __call__(self, progress: Progress) -> None:
         """Show one report."""
+        left = self._left.after(progress.fraction)
         if self._style == "bar":
-            self._show_bar(progress)
+            self._show_bar(progress, "?" if left is None else duration(left))
         elif self._style == "plain":
-            self._write_line(progress)
+            self._write_line(progress, "" if left is None else f", {duration(left)} left")
 
     def __enter__(self) -> TerminalProgress:
         """Return itself."""
@@ -69,33 +71,33 @@ class TerminalProgress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        self._said, self._start = ("", -1.0), time.monotonic()
+        self._said, self._left = ("", -1.0), TimeLeft()
 
-    def _show_bar(self, progress: Progress) -> None:
+    def _show_bar(self, progress: Progress, left: str) -> None:
+        first = self._bar is None
         if self._bar is None:
             from tqdm import tqdm
 
             sized = _has_size(self._stream)
             self._bar = tqdm(
                 total=1.0,
-                initial=progress.fraction,  # a resumed run does not begin at 0; its rate is that of the rest
+                initial=progress.fraction,
+                delay=1e-9,  # not drawn before it has its phase
                 file=self._stream,
                 leave=False,
                 dynamic_ncols=sized,
                 ncols=None if sized else COLUMNS,
                 nrows=None if sized else ROWS,  # tqdm hides a bar on a terminal of no height
-                bar_format="{percentage:3.0f}% |{bar}| {desc}, {remaining} left",
+                bar_format="{percentage:3.0f}% |{bar}| {desc}",
             )
-        self._bar.set_description_str(progress.phase, refresh=False)
+        self._bar.set_description_str(f"{progress.phase}, {left} left", refresh=first)
         self._bar.update(max(0.0, progress.fraction - self._bar.n))
 
-    def _write_line(self, progress: Progress) -> None:
+    def _write_line(self, progress: Progress, left: str) -> None:
         phase, fraction = self._said
         if progress.phase == phase and progress.fraction < fraction + STEP - 1e-9:
             return
         self._said = progress.phase, progress.fraction
-        elapsed = time.monotonic() - self._start
-        left = f", {elapsed * (1 / progress.fraction - 1):.0f} s left" if progress.fraction > STEP else ""
         self._stream.write(f"{progress.fraction:4.0%} {progress.phase}{left}\n")
         self._stream.flush()
 

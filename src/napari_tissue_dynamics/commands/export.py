@@ -43,9 +43,11 @@ def run_export(options: argparse.Namespace) -> None:
     config = settings_of(options, ExportConfig)
     tissue = read(options)
     result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), options.report)
+    options.report.end()
     fates = _stored_fates(options.file, tissue.n_cells)
     if fates is None and options.fates:
         fates = fate(tissue, result, report=options.report)
+        options.report.end()
     embedding = stored_embedding(options.file)
     if embedding is not None and len(embedding.coordinates) != tissue.n_cells:
         embedding = None  # a part of the file was read

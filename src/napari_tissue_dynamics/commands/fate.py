@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.commands.options import (
@@ -14,8 +14,9 @@ from napari_tissue_dynamics.commands.options import (
     read,
     settings_of,
 )
+from napari_tissue_dynamics.commands.velocity import DEFAULT
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.kinetic_models.config import KineticsConfig, Model
+from napari_tissue_dynamics.workflow.models import MODELS
 
 if TYPE_CHECKING:
     import argparse
@@ -30,9 +31,9 @@ def add_fate(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     parser.add_argument(
         "--model",
-        choices=(STORED, *get_args(Model)),
-        help="velocity to use: the one that the file holds, or a kinetic model to fit; "
-        "the one in the file if there is one, else the dynamical model",
+        choices=(STORED, *MODELS),
+        help="velocity to use: the one that the file holds, or a model to fit with its default "
+        f"settings; the one in the file if there is one, else {DEFAULT}",
     )
     group = parser.add_argument_group("terminal states, if they are known").add_mutually_exclusive_group()
     group.add_argument("--terminal-types", metavar="NAMES", help="cell types, comma-separated")
@@ -74,10 +75,11 @@ def run_fate(options: argparse.Namespace) -> None:
         )
         velocity = None
     else:
-        kinetics = KineticsConfig(model=options.model or KineticsConfig().model)
-        velocity = workflow.velocity(tissue, kinetics, options.report)
+        fitted = MODELS[options.model or DEFAULT].start()
+        velocity = workflow.velocity(tissue, fitted, options.report)
+        options.report.end()
         found = workflow.fate(tissue, velocity, config, options.report, terminal=terminal)
-        made.append(kinetics)
+        made.append(fitted)
     options.report.end()
     print(workflow.fate_in_words(found))
     target = workflow.save(out(options), tissue, source=options.file, velocity=velocity, fate=found, settings=made)

@@ -43,10 +43,14 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
 
 def run_simulate(options: argparse.Namespace) -> None:
     """Simulate and write the file."""
+    from napari_tissue_dynamics.progress import Progress
     from napari_tissue_dynamics.simulators.kinds import simulate
     from napari_tissue_dynamics.simulators.write import write_simulated
 
     own = {name: getattr(options, name) for name in ("seed", "states", "branch_points", "kinetics", "noise")}
+    options.report(Progress("simulating cells", 0, 2, 0.0))
     simulated = simulate(options.kind, n_cells=options.cells, n_genes=options.genes, **own)
+    options.report(Progress(f"writing {options.out.name}", 1, 2, 0.9))
     write_simulated(options.out, simulated.tissue, simulated.truth, fates=simulated.fates)
+    options.report.end()
     print(f"wrote {options.out}")

@@ -7,6 +7,7 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QWidget
 
+from napari_tissue_dynamics import progress
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets.panels.dock import Dock
@@ -62,6 +63,7 @@ def clock(monkeypatch):
     seconds = [100.0]
     ours = SimpleNamespace(monotonic=lambda: seconds[0], sleep=lambda by: seconds.__setitem__(0, seconds[0] + by))
     monkeypatch.setattr(_jobs, "time", ours)
+    monkeypatch.setattr(progress, "time", ours)
     return ours
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
+from napari_tissue_dynamics.progress import duration
 from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
 from napari_tissue_dynamics.widgets.plots.loss_curve import LossCurve
 
@@ -110,7 +111,7 @@ class RunPanel(QWidget):
             parts.append(f"loss {report.loss:.4g}")
             self.curve.add(report.phase, report.loss)
         if report.seconds_left is not None:
-            parts.append(f"about {in_words(report.seconds_left)} left")
+            parts.append(f"about {duration(report.seconds_left)} left")
         if self._job is None or not self._job.paused:
             self.status.setText(" · ".join(parts))
 
@@ -159,10 +160,3 @@ class RunPanel(QWidget):
         self.pause_button.setVisible(self._state != "idle")
         self.pause_button.setEnabled(self._state == "running")
         self.queue_button.setVisible(self._waits or self._state != "idle")
-
-
-def in_words(seconds: float) -> str:
-    """Return a length of time as a person says it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_tissue_dynamics.compute import load_torch, wait_for
 from napari_tissue_dynamics.errors import FitError, TissueDynamicsError
+from napari_tissue_dynamics.progress import TimeLeft
 from napari_tissue_dynamics.widgets.state.memory_advice import in_words, is_short
 
 if TYPE_CHECKING:
@@ -111,28 +112,23 @@ def guarded(
 def _reports(
     steps: Generator[Progress, None, Any], stop: StopToken, pause: StopToken | None
 ) -> Generator[Report, None, Any]:
-    start = time.monotonic()
+    left = TimeLeft()
     last = 0.0
     pending: list[object] = []
     while True:
-        start += _waited(stop, pause)
+        left.waited(_waited(stop, pause))
         try:
             progress = next(steps)
         except StopIteration as end:
             return end.value
+        seconds_left = left.after(progress.fraction)
         if progress.snapshot is not None:
             pending.append(progress.snapshot)
         now = time.monotonic()
         if now - last < REPORT_EVERY:
             continue
         last = now
-        yield Report(
-            progress.phase,
-            progress.fraction,
-            _seconds_left(now - start, progress.fraction),
-            progress.loss,
-            tuple(pending),
-        )
+        yield Report(progress.phase, progress.fraction, seconds_left, progress.loss, tuple(pending))
         pending.clear()
 
 
@@ -142,10 +138,6 @@ def _waited(stop: StopToken, pause: StopToken | None) -> float:
     while pause is not None and pause.is_set() and not stop.is_set():
         time.sleep(PAUSE_LOOK)
     return time.monotonic() - begun
-
-
-def _seconds_left(elapsed: float, fraction: float) -> float | None:
-    return elapsed * (1 - fraction) / fraction if fraction >= 0.02 and elapsed > 1 else None
 
 
 def _with_threads(
