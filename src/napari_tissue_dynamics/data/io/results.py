@@ -69,6 +69,8 @@ CHECKS = {
     keys.CONFIDENCE: "confidence",
     keys.DIRECTION_CONFIDENCE: "direction_confidence",
     keys.NULL_P_VALUE: "p_value",
+    keys.NULL_LENGTH: "null_length",
+    keys.NULL_LIMIT: "null_limit",
     keys.SELF_TRANSITION: "self_transition",
 }
 """Columns of obs, and the fields of VelocityChecks that they hold."""
@@ -102,6 +104,7 @@ def drop_velocity(store: Store) -> None:
     for group, key in (
         ("obsm", keys.LATENT),
         ("obsm", keys.EXPERT_PROBABILITY),
+        ("obsm", keys.SIMILAR_CELLS),
         ("uns", keys.VELOCITY_PARAMS),
         ("uns", keys.CATEGORY_COLORS.format(name=keys.EXPERT)),
         *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
@@ -197,6 +200,9 @@ def add_checks(store: Store, checks: VelocityChecks) -> None:
             add_column(store, "obs", key, _own(values))
     if checks.p_value is not None:
         add_column(store, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
+    if checks.shuffles:
+        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "null_shuffle", checks.shuffle)
+        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "null_shuffles", checks.shuffles)
     if checks.neighbors is not None and checks.cosines is not None:
         _add_graph(store, checks.neighbors, checks.cosines)
     for name, table in checks.tables.items():
@@ -207,6 +213,8 @@ def _add_graph(store: Store, neighbors: NDArray[np.integer], cosines: NDArray[np
     """Add the cosines above zero and those below as two sparse matrices, with the parameters scVelo notes."""
     for key, sign in ((keys.VELOCITY_GRAPH, 1), (keys.VELOCITY_GRAPH_NEGATIVE, -1)):
         add_element(store, "uns", key, _part_of_graph(neighbors, cosines, sign))
+    # The graph is sorted and without zeros; neighbors and their order are kept beside it.
+    add_element(store, "obsm", keys.SIMILAR_CELLS, np.array(neighbors, dtype=np.int32))
     add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
     add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
 
@@ -318,10 +326,17 @@ def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
     in_file_order = tuple(gene for gene in tissue.genes if gene in chosen)
     known = in_file_order == field.genes and field.velocity_genes is None
     noted: dict[str, object] = {} if known else {"genes": list(field.genes)}
+    noted["judged"] = field.velocity_genes is not None
+    noted["places"] = places_of(tissue)
     noted["layers"] = [key for key, name in CURVE_LAYERS.items() if getattr(field, name) is not None]
     if field.gene_table:
         noted["gene_table"] = list(field.gene_table)
     return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **noted}
+
+
+def places_of(tissue: Tissue) -> dict[str, Any]:
+    """Return in which unit the cells lie and how far apart, which arrows are only right for."""
+    return {"basis": tissue.basis, "unit": tissue.unit, "extent": np.ptp(tissue.positions, axis=0).tolist()}
 
 
 def _status(stopped: bool) -> str:
