@@ -1,6 +1,7 @@
-"""Make an environment with the programs that read our files: ``python environment.py FOLDER``.
+"""Make an environment with the programs that read our files: ``python environment.py FOLDER [REQUIREMENTS]``.
 
-They need older libraries than this package does and so cannot be installed beside it.
+scVelo and CellRank need older libraries than this package does and so cannot be installed beside it; squidpy and
+napari-spatialdata (``requirements_viewers.txt``) need newer ones than they do.
 """
 
 import os
@@ -16,7 +17,7 @@ def main() -> None:
     if not python.exists():
         venv.create(folder, with_pip=True)
     free = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
-    needed = Path(__file__).with_name("requirements.txt")
+    needed = Path(__file__).with_name(sys.argv[2] if len(sys.argv) > 2 else "requirements.txt")
     subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", needed], check=True, env=free)
 
 

@@ -33,6 +33,11 @@ class VelocityChecks:
         (cells,) float32 agreement of the direction of the arrow over samples of the genes, 0 to 1.
     p_value
         (cells,) float32 share of shuffled velocities whose arrow is as long as the cell's.
+    null_length, null_limit
+        (cells,) float32 length of the arrow before it is scaled for drawing, and the 95 % quantile of those of shuffled
+        velocities.
+    shuffle, shuffles
+        What was shuffled, and how often.
     neighbors, cosines
         (cells, k) the cells that every cell may go to and how far its velocity points there; the cell itself stands
         where there are fewer than k. Both or none.
@@ -50,6 +55,10 @@ class VelocityChecks:
     confidence: NDArray[np.floating] | None = None
     direction_confidence: NDArray[np.floating] | None = None
     p_value: NDArray[np.floating] | None = None
+    null_length: NDArray[np.floating] | None = None
+    null_limit: NDArray[np.floating] | None = None
+    shuffle: str = ""
+    shuffles: int = 0
     neighbors: NDArray[np.integer] | None = None
     cosines: NDArray[np.floating] | None = None
     self_transition: NDArray[np.floating] | None = None

@@ -182,11 +182,15 @@ def checks_of(velocity: VelocityResult) -> VelocityChecks:
     """Return what is kept in a file of how far a velocity can be trusted."""
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
 
-    graph, experts = velocity.graph, velocity.experts
+    graph, experts, null = velocity.graph, velocity.experts, velocity.null
     return VelocityChecks(
         confidence=velocity.confidence,
         direction_confidence=velocity.spread,
-        p_value=None if velocity.null is None else velocity.null.p_value,
+        p_value=None if null is None else null.p_value,
+        null_length=None if null is None else null.length,
+        null_limit=None if null is None else null.limit,
+        shuffle="" if null is None else null.shuffle,
+        shuffles=0 if null is None else null.shuffles,
         neighbors=None if graph is None else graph.neighbors,
         cosines=None if graph is None else graph.cosines,
         self_transition=None if graph is None else graph.self_transition,

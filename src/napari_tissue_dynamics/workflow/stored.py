@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.compute import wait
@@ -17,15 +20,20 @@ from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from napari_tissue_dynamics.analysis.arrows.shuffle_null import ArrowNull
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+    from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.regulation_field import RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import Progress, StopToken
 
 READ_SHARE = 0.1
+SAME_PLACES = 1e-5
+"""Relative difference up to which the extents of the cells are the same; a file rounds positions less than that."""
 
 
 def stored_steps(
@@ -36,7 +44,9 @@ def stored_steps(
     projection: ProjectionConfig = PROJECTION,
     seed: int = 0,
 ) -> Generator[Progress, None, VelocityResult]:
-    """Read the velocities of a file, ours or those of scVelo, and draw them into the tissue anew; nothing is fitted.
+    """Read the velocities of a file, ours or those of scVelo, with their arrows and checks; nothing is fitted.
+
+    Arrows and checks that the file does not hold for these cells, places and settings are computed.
 
     Parameters
     ----------
@@ -67,6 +77,9 @@ def stored_steps(
         If the work was ended early.
     """
     field = yield from wait("velocities of the file", lambda: _read(tissue, source), 0.0, stop)
+    whole = yield from wait("arrows of the file", lambda: _whole(tissue, field, source, projection), READ_SHARE, stop)
+    if whole is not None:
+        return whole
     steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
     return (yield from part_of(steps, READ_SHARE, 1))
 
@@ -83,12 +96,85 @@ def _read(tissue: Tissue, source: Source) -> VelocityField:
     return field
 
 
+def _whole(tissue: Tissue, field: VelocityField, source: Source, projection: ProjectionConfig) -> VelocityResult | None:
+    """Return the velocity with the picture that the file holds of it, None if it is not whole or another one."""
+    from napari_tissue_dynamics.analysis.arrows.projection import on_grid
+    from napari_tissue_dynamics.data.io import read_arrows, read_checks
+
+    if not _belongs(tissue, source, projection):
+        return None
+    try:
+        arrows, checks = read_arrows(source, tissue.basis), read_checks(source)
+    except DataError:
+        return None
+    null, graph = _null(checks), _graph_of(checks)
+    experts = _experts(checks, field)
+    if checks.confidence is None or checks.direction_confidence is None or null is None or graph is None:
+        return None
+    if experts is None and field.expert_probability is not None:
+        return None
+    return VelocityResult(
+        field,
+        arrows,
+        on_grid(tissue.positions, arrows),
+        checks.confidence.astype(np.float32),
+        spread=checks.direction_confidence.astype(np.float32),
+        null=null,
+        experts=experts,
+        graph=graph,
+        projection=projection,
+    )
+
+
+def _belongs(tissue: Tissue, source: Source, projection: ProjectionConfig) -> bool:
+    """Return whether the arrows of a file are those of these cells and places, drawn with these settings."""
+    from napari_tissue_dynamics.data.io import read_provenance
+    from napari_tissue_dynamics.data.io.results import places_of
+    from napari_tissue_dynamics.data.io.table import open_table
+
+    record = read_provenance(source)
+    noted, now = record.get("velocity", {}).get("places"), places_of(tissue)
+    made = record.get("provenance", {}).get("settings", {}).get(ProjectionConfig.__name__)
+    with open_table(source) as table:
+        same = table.names("obs") == tissue.cells
+    if not same or noted is None or made is None or made != asdict(projection):
+        return False
+    if any(noted[key] != now[key] for key in ("basis", "unit")) or len(noted["extent"]) != len(now["extent"]):
+        return False
+    return bool(np.allclose(noted["extent"], now["extent"], rtol=SAME_PLACES))
+
+
+def _null(checks: VelocityChecks) -> ArrowNull | None:
+    from napari_tissue_dynamics.analysis.arrows.shuffle_null import ArrowNull
+
+    values = [checks.null_length, checks.null_limit, checks.p_value]
+    if not checks.shuffles or any(each is None for each in values):
+        return None
+    length, limit, p_value = (np.asarray(each, dtype=np.float32) for each in values)
+    return ArrowNull(length, limit, p_value, "cells" if checks.shuffle == "cells" else "signs", checks.shuffles)
+
+
+def _experts(checks: VelocityChecks, field: VelocityField) -> ExpertStatistics | None:
+    from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
+
+    if not {"summary", "genes"} <= set(checks.tables):
+        return None
+    try:
+        return ExpertStatistics.of_tables(checks.tables["summary"], checks.tables["genes"], field.genes)
+    except (KeyError, ValueError):
+        return None
+
+
 def stored_graph(source: Source) -> VelocityGraph | None:
     """Return the velocity graph that a file or an AnnData holds, None if it has none."""
-    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.data.io import read_checks
 
-    checks = read_checks(source)
+    return _graph_of(read_checks(source))
+
+
+def _graph_of(checks: VelocityChecks) -> VelocityGraph | None:
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
+
     if checks.neighbors is None or checks.cosines is None:
         return None
     return VelocityGraph(checks.neighbors.astype("int32"), checks.cosines.astype("float32"))

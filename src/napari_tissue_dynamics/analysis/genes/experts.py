@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Genes whose values are held in double precision at once, times cells.
 BLOCK = 10_000_000
 TINY = 1e-9
+SHARE, MORAN, MORAN_P, NEAR = "share of ", "moran of time", "moran p_value", "enrichment near expert "
+"""Columns of the summary, or how they begin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +105,34 @@ class ExpertStatistics:
     neighborhoods: NDArray[np.float64] | None
     contrasts: Mapping[str, GeneContrast]
 
+    @classmethod
+    def of_tables(cls, summary: pd.DataFrame, table: pd.DataFrame, genes: tuple[str, ...]) -> ExpertStatistics:
+        """Return the statistics that :meth:`summary` and :meth:`gene_table` are of.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If the tables are not whole, or those of other genes.
+        """
+        cells = summary["cells"].to_numpy(dtype=np.int64)
+        shares = {name.removeprefix(SHARE): summary[name] for name in summary if name.startswith(SHARE)}
+        composition = [np.rint(share.to_numpy() * cells).astype(np.int64) for share in shares.values()]
+        near = [summary[name].to_numpy() for name in summary if name.startswith(NEAR)]
+        order = None
+        if MORAN in summary:
+            order = SpatialOrder(summary[MORAN].to_numpy(), summary[MORAN_P].to_numpy())
+        return cls(
+            genes=genes,
+            cells=cells,
+            cell_types=tuple(shares),
+            composition=np.array(composition, dtype=np.int64).reshape(-1, len(cells)).T,
+            time_order=order,
+            neighborhoods=np.array(near).T if near else None,
+            contrasts={
+                name: _contrast_of(part, genes, len(cells)) for name, part in table.groupby("quantity", sort=False)
+            },
+        )
+
     def summary(self) -> pd.DataFrame:
         """Return a row per expert: cells, share of each cell type, Moran's I of time, neighborhood enrichment."""
         import pandas as pd
@@ -110,12 +140,12 @@ class ExpertStatistics:
         shares = self.composition / np.maximum(self.cells[:, None], 1)
         frame = pd.DataFrame({"cells": self.cells})
         for name, share in zip(self.cell_types, shares.T, strict=True):
-            frame[f"share of {name}"] = share
+            frame[f"{SHARE}{name}"] = share
         if self.time_order is not None:
-            frame["moran of time"] = self.time_order.moran
-            frame["moran p_value"] = self.time_order.p_value
+            frame[MORAN] = self.time_order.moran
+            frame[MORAN_P] = self.time_order.p_value
         for other, score in enumerate([] if self.neighborhoods is None else self.neighborhoods.T):
-            frame[f"enrichment near expert {other}"] = score
+            frame[f"{NEAR}{other}"] = score
         frame.index = pd.Index([str(i) for i in range(len(self.cells))], name="expert")
         return frame
 
@@ -142,6 +172,18 @@ class ExpertStatistics:
         ]
         order = [np.argsort(-np.abs(part["score"].to_numpy()), kind="stable") for part in parts]
         return pd.concat([part.iloc[rows] for part, rows in zip(parts, order, strict=True)], ignore_index=True)
+
+
+def _contrast_of(table: pd.DataFrame, genes: tuple[str, ...], n_experts: int) -> GeneContrast:
+    """Return what the rows of one quantity in a table of genes say."""
+    index = {gene: place for place, gene in enumerate(genes)}
+    at = table["expert"].to_numpy().astype(np.intp), np.array([index[gene] for gene in table["gene"]], dtype=np.intp)
+    columns = {}
+    for name in ("log2_fold", "score", "p_value", "fdr"):
+        values = table[name].to_numpy()
+        columns[name] = np.full((n_experts, len(genes)), np.nan, dtype=values.dtype)
+        columns[name][at] = values
+    return GeneContrast(**columns)
 
 
 def expert_statistics(

@@ -27,6 +27,7 @@ from napari_tissue_dynamics.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from napari_tissue_dynamics.data.io.table import Source, Table
 
@@ -73,9 +74,12 @@ def read_checks(source: Source) -> VelocityChecks:
         columns = table.keys("obs")
         found = {name: _float32(table.column(key)) for key, name in CHECKS.items() if key in columns}
         neighbors, cosines = _graph(table)
+        shuffles = table.uns(keys.VELOCITY_PARAMS, "null_shuffles")
         tables = {name: table.uns(keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES}
         return VelocityChecks(
             **found,
+            shuffle=str(table.uns(keys.VELOCITY_PARAMS, "null_shuffle") or ""),
+            shuffles=0 if shuffles is None else int(shuffles),
             neighbors=neighbors,
             cosines=cosines,
             tables={name: _as_given(frame) for name, frame in tables.items() if hasattr(frame, "columns")},
@@ -112,7 +116,7 @@ def _velocity(table: Table) -> VelocityField:
         time=_float32(table.column(keys.LATENT_TIME)) if keys.LATENT_TIME in columns_of_obs else None,
         time_spread=_float32(table.column(keys.TIME_SPREAD)) if keys.TIME_SPREAD in columns_of_obs else None,
         gene_weight=_of_genes(table, keys.GENE_WEIGHT, columns),
-        velocity_genes=_velocity_genes(table, columns),
+        velocity_genes=_velocity_genes(table, columns, judged=record.get("judged", False)),
         gene_table=_gene_table(table, record, columns),
         expert_probability=_float32(table.obsm(keys.EXPERT_PROBABILITY)) if keys.EXPERT_PROBABILITY in obsm else None,
         embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
@@ -139,11 +143,11 @@ def _of_genes(table: Table, key: str, columns: NDArray[np.int64]) -> Any:
         return np.asarray(table.column(key, "var"), dtype=np.float32)[columns]
 
 
-def _velocity_genes(table: Table, columns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+def _velocity_genes(table: Table, columns: NDArray[np.int64], *, judged: bool) -> NDArray[np.bool_] | None:
     if keys.VELOCITY_GENES not in table.keys("var"):
         return None
     counts = _counting(table)[columns]
-    return None if counts.all() else counts
+    return None if counts.all() and not judged else counts
 
 
 def _graph(table: Table) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
@@ -152,12 +156,37 @@ def _graph(table: Table) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] 
     if not all(hasattr(part, "tocsr") for part in parts):
         return None, None
     both = (parts[0] + parts[1]).tocsr()
+    if both.shape[0] != table.shape[0]:  # cells were chosen since
+        return None, None
+    if keys.SIMILAR_CELLS in table.keys("obsm"):
+        noted = np.array(table.obsm(keys.SIMILAR_CELLS), dtype=np.int32)
+        found = _cosines(both, noted)
+        if found is not None:
+            return noted, found
     counts = np.diff(both.indptr)
     neighbors = np.tile(np.arange(len(counts), dtype=np.int32)[:, None], counts.max(initial=0))
     cosines = np.zeros(neighbors.shape, dtype=np.float32)
     filled = np.arange(neighbors.shape[1]) < counts[:, None]
     neighbors[filled], cosines[filled] = both.indices, both.data
     return neighbors, cosines
+
+
+def _cosines(graph: sparse.csr_matrix, neighbors: NDArray[np.int32]) -> NDArray[np.float32] | None:
+    """Return the cosines of a graph at the neighbors that were noted, None if they are not those of the graph."""
+    n_cells = len(neighbors)
+    if not neighbors.size or neighbors.min() < 0 or neighbors.max() >= n_cells:
+        return None
+    graph.sort_indices()
+    rows = np.repeat(np.arange(n_cells, dtype=np.int64), np.diff(graph.indptr))
+    entries = rows * n_cells + graph.indices
+    wanted = np.arange(n_cells, dtype=np.int64)[:, None] * n_cells + neighbors
+    place = np.minimum(np.searchsorted(entries, wanted), max(0, len(entries) - 1))
+    there = entries[place] == wanted if len(entries) else np.zeros(wanted.shape, dtype=bool)
+    if len(np.unique(place[there])) < len(entries):
+        return None
+    cosines = np.zeros(neighbors.shape, dtype=np.float32)
+    cosines[there] = graph.data[place[there]]
+    return cosines
 
 
 def _as_given(table: pd.DataFrame) -> pd.DataFrame:

@@ -52,8 +52,9 @@ GENE_LAYERS = {
 RATES = {"rate_alpha": "alpha", "rate_beta": "beta", "rate_gamma": "gamma"}
 """Columns of var with the median rate of every gene, and the fields that they come from."""
 
-SLOPE = {"velocity_gamma": "rate_gamma", "velocity_beta": "rate_beta"}
-"""Columns of var that scVelo draws the line of the steady state from, and the rates that they come from."""
+SLOPE = "velocity_gamma"
+SCVELO_LINE = (SLOPE, "velocity_beta", "velocity_offset", "velocity_offset2", "velocity_r2", "velocity_qreg_ratio")
+"""Columns of var that scVelo draws the line of the steady state from, or keeps beside them."""
 
 SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "fit_likelihood", "fit_r2")
 """Columns of var in which scVelo keeps the curves of its dynamical model; the first five make a curve."""
@@ -61,7 +62,7 @@ SCVELO_CURVE = ("fit_alpha", "fit_beta", "fit_gamma", "fit_t_", "fit_scaling", "
 SCVELO_FIT = (*SCVELO_CURVE[:6], "fit_std_u", "fit_std_s")
 """Columns that have these names only where scVelo finds all that it looks for beside them."""
 
-SCVELO_BASAL = ("fit_u0", "fit_s0")
+SCVELO_BASAL, SCVELO_TIMES = ("fit_u0", "fit_s0"), ("fit_tau", "fit_tau_")
 SCVELO_SETTINGS = {"fit_connected_states": True, "fit_basal_transcription": False, "use_raw": False}
 """What scVelo notes of a dynamical fit of smoothed RNA without basal transcription, which ours is."""
 
@@ -69,6 +70,8 @@ CHECKS = {
     keys.CONFIDENCE: "confidence",
     keys.DIRECTION_CONFIDENCE: "direction_confidence",
     keys.NULL_P_VALUE: "p_value",
+    keys.NULL_LENGTH: "null_length",
+    keys.NULL_LIMIT: "null_limit",
     keys.SELF_TRANSITION: "self_transition",
 }
 """Columns of obs, and the fields of VelocityChecks that they hold."""
@@ -102,6 +105,7 @@ def drop_velocity(store: Store) -> None:
     for group, key in (
         ("obsm", keys.LATENT),
         ("obsm", keys.EXPERT_PROBABILITY),
+        ("obsm", keys.SIMILAR_CELLS),
         ("uns", keys.VELOCITY_PARAMS),
         ("uns", keys.CATEGORY_COLORS.format(name=keys.EXPERT)),
         *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
@@ -112,12 +116,14 @@ def drop_velocity(store: Store) -> None:
 
 def _drop_gene_columns(store: Store, record: Mapping[str, Any]) -> None:
     names = tuple(record.get("gene_table", ()))
-    ours = (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *RATES, *SLOPE, *names, *map(own_name, names))
+    ours = (keys.VELOCITY_GENES, keys.GENE_WEIGHT, *RATES, *SCVELO_LINE, *names, *map(own_name, names))
     # Without the rates scVelo does not take what is left of a fit of its own for the model of the new velocity.
     for key in (*ours, *SCVELO_CURVE[:3], *(SCVELO_BASAL if keys.GENE_TIME in curve_layers(record) else ())):
         drop_column(store, "var", key)
     if keys.GENE_TIME in curve_layers(record):
         drop_element(store, "uns", keys.SCVELO_DYNAMICS)
+        for key in SCVELO_TIMES:
+            drop_element(store, "layers", key)
 
 
 def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
@@ -136,6 +142,9 @@ def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
     complete = _is_scvelo_fit(field, store)
     if complete and field.gene_time is not None:
         add_element(store, "uns", keys.SCVELO_DYNAMICS, dict(SCVELO_SETTINGS))
+        for key, values in _times_of_phases(field.gene_time, field.gene_table["fit_t_"]):
+            blocks = _full_width(values, columns, tissue, None, finite=False)
+            add_layer(store, key, (tissue.n_cells, tissue.n_genes), blocks)
     for key, values in _gene_columns(field, complete=complete).items():
         column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
         column[columns] = values
@@ -156,17 +165,34 @@ def _is_scvelo_fit(field: VelocityField, store: Store) -> bool:
     return timed and all(key in field.gene_table for key in SCVELO_CURVE[:5])
 
 
+def _times_of_phases(
+    time: NDArray[np.float32], switch: NDArray[np.floating]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the times of cells in induction, and in repression, which scVelo computes velocities again from."""
+    yield SCVELO_TIMES[0], np.minimum(time, switch)
+    yield SCVELO_TIMES[1], np.maximum(time - switch, 0)
+
+
 def _gene_columns(field: VelocityField, *, complete: bool) -> dict[str, NDArray[np.floating]]:
     """Return the columns of var, (genes of the field,) each."""
     rates = {key: getattr(field, name) for key, name in RATES.items()}
     found = {key: np.median(values, axis=0) for key, values in rates.items() if values is not None}
     if not field.gene_table and len(found) == len(RATES):
-        found |= {key: found[rate] for key, rate in SLOPE.items()}
+        found[SLOPE] = _slope(rates["rate_gamma"], rates["rate_beta"])
     found |= {name if complete else own_name(name): values for name, values in field.gene_table.items()}
     if complete and field.gene_time is not None:
         found |= {key: np.zeros(len(field.genes)) for key in SCVELO_BASAL}
     if field.gene_weight is not None:
         found[keys.GENE_WEIGHT] = field.gene_weight
+    return found
+
+
+def _slope(gamma: NDArray[np.float32], beta: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median over cells of gamma over beta, where spliced RNA stands still, gene by gene."""
+    found = np.empty(gamma.shape[1], dtype=np.float32)
+    for gene in range(len(found)):
+        known = beta[:, gene] > 0
+        found[gene] = np.median(gamma[known, gene] / beta[known, gene]) if known.any() else np.nan
     return found
 
 
@@ -197,6 +223,9 @@ def add_checks(store: Store, checks: VelocityChecks) -> None:
             add_column(store, "obs", key, _own(values))
     if checks.p_value is not None:
         add_column(store, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
+    if checks.shuffles:
+        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "null_shuffle", checks.shuffle)
+        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "null_shuffles", checks.shuffles)
     if checks.neighbors is not None and checks.cosines is not None:
         _add_graph(store, checks.neighbors, checks.cosines)
     for name, table in checks.tables.items():
@@ -207,6 +236,8 @@ def _add_graph(store: Store, neighbors: NDArray[np.integer], cosines: NDArray[np
     """Add the cosines above zero and those below as two sparse matrices, with the parameters scVelo notes."""
     for key, sign in ((keys.VELOCITY_GRAPH, 1), (keys.VELOCITY_GRAPH_NEGATIVE, -1)):
         add_element(store, "uns", key, _part_of_graph(neighbors, cosines, sign))
+    # The graph is sorted and without zeros; neighbors and their order are kept beside it.
+    add_element(store, "obsm", keys.SIMILAR_CELLS, np.array(neighbors, dtype=np.int32))
     add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "mode_neighbors", "distances")
     add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "n_recurse_neighbors", 1)
 
@@ -318,10 +349,17 @@ def _velocity_record(tissue: Tissue, field: VelocityField) -> dict[str, object]:
     in_file_order = tuple(gene for gene in tissue.genes if gene in chosen)
     known = in_file_order == field.genes and field.velocity_genes is None
     noted: dict[str, object] = {} if known else {"genes": list(field.genes)}
+    noted["judged"] = field.velocity_genes is not None
+    noted["places"] = places_of(tissue)
     noted["layers"] = [key for key, name in CURVE_LAYERS.items() if getattr(field, name) is not None]
     if field.gene_table:
         noted["gene_table"] = list(field.gene_table)
     return {"model": field.model, "status": _status(field.stopped), "n_genes": len(field.genes), **noted}
+
+
+def places_of(tissue: Tissue) -> dict[str, Any]:
+    """Return in which unit the cells lie and how far apart, which arrows are only right for."""
+    return {"basis": tissue.basis, "unit": tissue.unit, "extent": np.ptp(tissue.positions, axis=0).tolist()}
 
 
 def _status(stopped: bool) -> str:
