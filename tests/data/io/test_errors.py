@@ -109,6 +109,7 @@ def test_an_empty_anndata(shape, tmp_path):
 def test_names_that_occur_twice(good, axis, kind):
     with h5py.File(good, "r+") as file:
         names = file[f"{axis}/_index"]
+        names = names["values"] if isinstance(names, h5py.Group) else names  # since pandas 3
         names[3] = names[7]
     with pytest.raises(DataError, match=f"The {kind} name '(c|gene)7' occurs more than once"):
         read_h5ad(good)

@@ -120,9 +120,21 @@ def guess_type_column(table: Table) -> str | None:
     exact = [by_lower[name] for name in TYPE_COLUMNS if name in by_lower]
     similar = [by_lower[name] for name in sorted(by_lower) if any(word in name for word in TYPE_WORDS)]
     for column in dict.fromkeys((*exact, *similar)):
-        if kind_of(table.column(column)) == "categorical":
+        values = table.column(column)
+        if kind_of(values) == "categorical" or _whole_with_gaps(values):
             return column
     return None
+
+
+def _whole_with_gaps(values: Any) -> bool:
+    """Return whether these are the numbers of clusters, which became 0.0, 1.0 and NaN when tables were joined."""
+    if values.dtype.kind != "f":
+        return False
+    numbers = _numbers(values)
+    known = numbers[~np.isnan(numbers)]
+    return (
+        0 < len(known) < len(numbers) and _n_different(known) <= FEW_VALUES and bool((known == np.round(known)).all())
+    )
 
 
 def _stored(table: Table, name: str) -> Any:
@@ -138,7 +150,7 @@ def _categorical(name: str, values: Any) -> Any:
     import pandas as pd
 
     if values.dtype.kind == "f":
-        numbers = np.asarray(values, dtype=float)
+        numbers = _numbers(values)
         known = numbers[~np.isnan(numbers)]
         if not np.array_equal(known, np.round(known)):
             raise DataError(

@@ -193,7 +193,7 @@ def _as_given(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the names and texts it had before it was stored."""
     table = table.rename(columns=original_key)
     texts = table.select_dtypes("category").columns
-    return table.astype(dict.fromkeys(texts, "object"))
+    return table.astype({name: table[name].dtype.categories.dtype for name in texts})
 
 
 def _genes(table: Table, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

@@ -255,7 +255,7 @@ def _part_of_graph(neighbors: NDArray[np.integer], cosines: NDArray[np.floating]
 def _storable(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with names that may be HDF5 keys, and few texts stored once."""
     table = table.rename(columns=safe_key)
-    texts = table.select_dtypes("object").columns
+    texts = [name for name, kind in table.dtypes.items() if kind.kind == "O" and not hasattr(kind, "categories")]
     return table.astype(dict.fromkeys(texts, "category"))
 
 

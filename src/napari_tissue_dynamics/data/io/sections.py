@@ -91,11 +91,15 @@ def sections_of(table: Table, name: str | None) -> Labels | None:
 def only(tissue: Tissue, labels: Labels | NDArray[np.float64], value: str) -> Tissue:
     """Return the tissue of the cells with one value in an obs column, and of images only its own.
 
+    1 and 0 also stand for truth values.
+
     Raises
     ------
     DataError
         If no cell has this value.
     """
+    if isinstance(labels, Labels) and set(labels.categories) <= {"False", "True"}:
+        value = {"0": "False", "1": "True"}.get(value, value)
     if not isinstance(labels, Labels) or value not in labels.categories:
         known = ", ".join(labels.categories) if isinstance(labels, Labels) else "numbers"
         raise DataError(f"No cell of {tissue.source} has the value {value!r}; there is {known}. Choose one of these.")

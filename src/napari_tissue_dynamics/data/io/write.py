@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 
+RESERVED_COLUMN = "_index"
+"""Column of a table that anndata reads and refuses to write."""
+
+
 def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     path_out: str | os.PathLike[str],
     tissue: Tissue,
@@ -203,7 +207,22 @@ def _copy(source: Source, target: Path, rows: NDArray[np.intp] | None) -> None:
     import anndata
 
     adata = anndata.read_h5ad(source) if isinstance(source, (str, Path)) else source
-    _write_anndata(adata if rows is None else adata[rows].copy(), target)
+    _write_anndata(adata if rows is None else _rows_of(adata, rows), target)
+
+
+def _rows_of(adata: AnnData, rows: NDArray[np.intp]) -> AnnData:
+    """Return some of the cells, without columns that anndata reads and refuses to write (files of Seurat have them)."""
+    import anndata
+
+    kept = adata[rows].copy()
+    for frame in (kept.obs, kept.var):
+        if RESERVED_COLUMN in frame:
+            del frame[RESERVED_COLUMN]
+    raw = kept.raw
+    if raw is not None and RESERVED_COLUMN in raw.var:
+        var = raw.var.drop(columns=RESERVED_COLUMN)
+        kept.raw = anndata.AnnData(raw.X, obs=kept.obs[[]], var=var, varm=dict(raw.varm))
+    return kept
 
 
 def _write_anndata(adata: AnnData, target: Path) -> None:
