@@ -138,7 +138,7 @@ def in_words(senders: Senders, drawn: int, own: float) -> str:
     """Return what the edges leave out and how much of the signal a cell gets from itself, in words."""
     if senders.received <= 0:
         return "no cell sends this ligand"
-    parts = [f"the {drawn} strongest of {len(senders.cells)} senders are drawn"]
+    parts = [f"the {drawn} strongest of {len(senders.cells)} senders shown"]
     if own > 0.005:
         parts.append(f"{own:.0%} comes from the cell itself")
     return "; ".join(parts)

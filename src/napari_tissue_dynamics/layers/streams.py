@@ -53,7 +53,7 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
     places, steps = np.concatenate([start, tip]), np.concatenate([end - start, back])
     color = np.tile(np.array(hex_to_rgba(GRID_ARROW_COLOR), dtype=np.float32), (len(places), 1))
     color[:, 3] = LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(np.concatenate([speed, head_speed]), 0, 1)
-    metadata = about(name, note="smoothed over cells; faint where the flow is slow")
+    metadata = about(name, note="smoothed over cells; faint where velocities are small")
     metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "slow", "fast", LEAST_OPACITY)
     options = {
         "name": name,

@@ -65,7 +65,7 @@ def velocity_vectors(
     Data, options and kind of a napari vectors layer.
     """
     cells, moving = drawn_cells(arrows)
-    note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows are drawn"
+    note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows shown"
     width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
     color: str | NDArray[np.float32] = CELL_ARROW_ON_LIGHT if on_light else CELL_ARROW_COLOR
     if agreement is not None:

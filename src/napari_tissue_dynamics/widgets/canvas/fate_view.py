@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SWATCH = 14
 ROWS_SHOWN = 9
-TIP = "Click a line, or go to it with Up and Down, to see it in the viewer."
+TIP = "Click a row, or select it with Up and Down, to show it in the viewer."
 
 
 class FateList(QListWidget):

@@ -53,7 +53,7 @@ class ParticleFilm(QWidget):
         self.number.setRange(10, MOST)
         self.number.setValue(NUMBER)
         fields = rows()
-        add_row(fields, "Particles", self.number, "How many particles drift at a time.")
+        add_row(fields, "Particles", self.number, "Number of particles shown at a time.")
         stacked(self, self.player, fields)
         self.player.moved.connect(self._show)
         self.number.valueChanged.connect(self._another)

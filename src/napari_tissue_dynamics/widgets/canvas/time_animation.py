@@ -45,9 +45,16 @@ class TimeFilm(QWidget):
         self.lit = QComboBox()
         self.lit.addItems(["up to now", "only now"])
         self.now = sentences("Time that is shown")
-        self.all_button = push_button("Show all cells again", "End the film and show the cells as they were.")
+        self.all_button = push_button(
+            "Show all cells again", "Stop the animation and restore the original colors of the cells."
+        )
         fields = rows()
-        add_row(fields, "Cells lit", self.lit, "Whether cells stay lit when their time is over, or fade.")
+        add_row(
+            fields,
+            "Highlighted cells",
+            self.lit,
+            "Whether cells stay highlighted once their latent time has passed, or fade.",
+        )
         stacked(self, self.player, self.now, fields, self.all_button)
         self.all_button.setEnabled(False)
         self.player.moved.connect(self._show)

@@ -116,7 +116,7 @@ def _take_betas(viewer: napari.viewer.Viewer, workspace: Workspace, tissue: Tiss
 
     field = read_regulation(source)
     if any(fit.coefficients.shape[0] != tissue.n_cells for fit in field.genes):
-        raise DataError(f"The betas of {tissue.source} are of other cells than those that are loaded. Load all cells.")
+        raise DataError(f"The betas of {tissue.source} belong to cells other than those loaded. Load all cells.")
     workspace.set_regulation(field)
 
 

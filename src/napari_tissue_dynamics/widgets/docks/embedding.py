@@ -34,7 +34,9 @@ RECOLOR = 60
 MOST_AT_ONCE = 50_000
 """Cells whose arrows are drawn anew without a job when the velocity changes."""
 
-ABOUT = "Cells that express alike lie side by side in an embedding. 'Show embedding' draws it beside the tissue."
+ABOUT = (
+    "Cells with similar expression are close together in an embedding. 'Show embedding' draws it next to the tissue."
+)
 
 
 class EmbeddingDock(Dock):
@@ -47,7 +49,7 @@ class EmbeddingDock(Dock):
         self.method.addItems(list(METHODS))
         self.canvas = ScatterCanvas()
         self.arrows = QCheckBox("Velocity")
-        self.clear = QPushButton("Select none")
+        self.clear = QPushButton("Clear selection")
         self.note = sentences("About the embedding")
         self.state = sentences("Selected cells")
         self.panel = RunPanel("Show embedding", "Show the cells in an embedding of the file, or compute one.")
@@ -87,14 +89,16 @@ class EmbeddingDock(Dock):
 
     def _arrange(self) -> None:
         fields = rows()
-        add_row(fields, "Embedding", self.method, "Which embedding is shown; what the file does not have is computed.")
+        add_row(
+            fields, "Embedding", self.method, "The embedding to show; it is computed if the file does not contain it."
+        )
         self.method.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.method.setMinimumContentsLength(8)
         self.arrows.setChecked(True)
         self.arrows.setToolTip("Draw the velocity over the cells, smoothed onto a grid.")
         self.arrows.setAccessibleName("Velocity in the embedding")
-        self.clear.setToolTip("End the selection (Escape in the plot). Undo brings it back.")
-        self.clear.setAccessibleName("Select none")
+        self.clear.setToolTip("Clear the selection (Escape in the plot). Undo restores it.")
+        self.clear.setAccessibleName("Clear selection")
         row = QHBoxLayout()
         row.addWidget(self.arrows)
         row.addStretch()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DRAW_EVERY = 40
 """Milliseconds between two drawings while a limit is dragged; what comes in between is skipped."""
 NO_TISSUE = "Load a tissue first."
-NOTHING = "Choose what to look at: type a part of its name above."
+NOTHING = "Choose what to show: type part of its name above."
 RESULTS = ("result", "velocity", "beta")
 
 
@@ -191,7 +191,7 @@ class ExploreDock(Dock):
         self.hidden.setVisible(shown is not None)
         if shown is not None:
             columns = ", ".join(name for name, names in self.workspace.hidden.items() if names)
-            self.hidden.setText(f"{int((~shown).sum()):,} of {len(shown):,} cells are hidden ({columns}).")
+            self.hidden.setText(f"{int((~shown).sum()):,} of {len(shown):,} cells hidden ({columns}).")
         self.categories.all.setEnabled(shown is not None)
 
     def _undo_changed(self) -> None:

@@ -1,4 +1,4 @@
-"""Where time begins, when that is known."""
+"""Root cells, when that is known."""
 
 from __future__ import annotations
 
@@ -35,17 +35,15 @@ class OriginForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind, self.cell_type, self.stage = QComboBox(), QComboBox(), QComboBox()
-        self.use_selected = push_button(
-            "Use selected cells", "Take the cells that are selected in a points layer as the first ones."
-        )
-        self.words = sentences("Where time begins")
+        self.use_selected = push_button("Use selected cells", "Use the cells selected in a points layer as root cells.")
+        self.words = sentences("Root cells")
         self._source: Source | None = None
         self._roots: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._stopped: Origin | None = None
         self._fields = rows()
         for name, combo, tooltip in (
             ("Known", self.kind, "Known order of the cells; inferred from splicing if unset."),
-            ("Cell type", self.cell_type, "The type of the first cells."),
+            ("Cell type", self.cell_type, "The cell type of the root cells."),
             (
                 "Stage",
                 self.stage,
@@ -117,7 +115,7 @@ class OriginForm(QWidget):
             return lambda tissue: origin_of(tissue, stage=stage, source=source)
         if not len(roots):
             raise DataError(
-                "Time is to begin with selected cells, but none were chosen. "
+                "Root cells are set to selected cells, but none are selected. "
                 "Select points in a layer of the cells and press 'Use selected cells', or choose 'unknown'."
             )
         return lambda tissue: Origin(roots=roots)
@@ -144,6 +142,6 @@ class OriginForm(QWidget):
         n = len(self._roots)
         told = self.toolTip()
         if kind == CELLS and not told:
-            told = f"Time begins with {n} chosen cell{'' if n == 1 else 's'}." if n else "No cells are chosen yet."
+            told = f"Root cells: {n} selected cell{'' if n == 1 else 's'}." if n else "No root cells selected."
         self.words.setText(told)
         self.words.setVisible(bool(told))

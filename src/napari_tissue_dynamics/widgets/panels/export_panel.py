@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = ".html"
-TIP = "Write tables (.csv) and a page for any browser into a folder; fates too when there are some."
+TIP = "Write tables (.csv) and a page for any browser into a folder; including fates if computed."
 
 
 class ExportPanel(QWidget):
@@ -35,7 +35,7 @@ class ExportPanel(QWidget):
         self.open_button = QPushButton("Open the page")
         self.open_button.setAccessibleName("Open the page")
         self.open_button.setToolTip("Open the page that was written in the browser.")
-        self.words = sentences("Where the export went")
+        self.words = sentences("Exported files")
         stacked(self, self.form, self.button, self.words, self.open_button)
         self.button.clicked.connect(self._ask)
         self.open_button.clicked.connect(self._open)

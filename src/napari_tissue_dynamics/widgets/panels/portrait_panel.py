@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AS_SHOWN = "as in the viewer"
 EMPTY = "There are no velocities yet. Fit them in the Velocity dock."
-GENE_TIP = "A gene of the model, those that are fitted best first; type to find one, Up and Down go to the next."
+GENE_TIP = "A gene of the model, best fits first; type to search, Up and Down step through the genes."
 COLOR_TIP = "What the cells are colored by; as in the viewer takes the colors of the cells that are seen there."
 
 
@@ -92,7 +92,7 @@ class PortraitPanel(QWidget):
         said = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
         told = "" if portrait.curves else " No rates were estimated for this gene."
         if portrait.steady is not None:
-            told = " Above the dashed line its spliced RNA rises, below it falls."
+            told = " Above the dashed line spliced RNA increases, below it decreases."
         if len(portrait.curves) > 1:
             told += " The lines are the means of the cells of each expert along latent time."
         self.words.setText(f"{'; '.join(said)}.{told}")

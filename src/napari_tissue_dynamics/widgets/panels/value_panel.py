@@ -41,7 +41,7 @@ class ValuePanel(QWidget):
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         self.clip, self.map = QComboBox(), QComboBox()
         self.missing = _swatch_label(MISSING_COLOR)
-        self.note = sentences("What the colors mean")
+        self.note = sentences("Meaning of the colors")
         self._arrange()
         self.range.limits_moved.connect(self._limits)
         self.range.reset_requested.connect(lambda: self._clipped(CLIP))
@@ -120,7 +120,7 @@ class ValuePanel(QWidget):
         self.low.setToolTip("Lower limit: cells below it have the first color.")
         self.high.setAccessibleName("Upper limit")
         self.high.setToolTip("Upper limit: cells above it have the last color.")
-        tooltip = "Which share of the cells lies between the limits: so that outliers do not use up the color range."
+        tooltip = "Percentiles used as limits, so that outliers do not use up the color range."
         add_row(fields, "Percentiles", self.clip, tooltip)
         add_row(fields, "Color map", self.map, "All maps are perceptually uniform and colorblind-safe.")
         explained = QHBoxLayout()

@@ -32,8 +32,8 @@ SHARE = 0.3
 STEP = 40
 ZOOM = 1.25
 TIP = (
-    "Drag around cells to select them, with Shift to add, with Alt to take away; click a cell to look at it. Wheel or "
-    "+ and - zoom, right drag or the arrow keys move, Home shows all, Escape ends the selection."
+    "Drag around cells to select them, with Shift to add, with Alt to remove; click a cell to inspect it. Wheel or "
+    "+ and - zoom, right drag or the arrow keys move, Home shows all, Escape clears the selection."
 )
 
 

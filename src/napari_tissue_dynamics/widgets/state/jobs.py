@@ -182,7 +182,7 @@ def explain(error: BaseException) -> str:
         return in_words(error)
     return (
         f"The run failed with an unexpected error ({type(error).__name__}: {text[:200]}). "
-        "Earlier results are unchanged; start again with other settings or send the copied report."
+        "Earlier results are unchanged; start again with other settings or report the error with 'Copy report'."
     )
 
 

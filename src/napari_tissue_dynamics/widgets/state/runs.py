@@ -58,14 +58,14 @@ class Run:
     def details(self) -> str:
         """The settings that are not what they are at first, one a line."""
         if self.config is None:
-            return "The settings of this run are not known."
+            return "The settings of this run are unknown."
         usual = setting_values(type(self.config)())
         others = [
             f"{name.replace('_', ' ')}: {value}"
             for name, value in setting_values(self.config).items()
             if value != usual[name]
         ]
-        return "\n".join(others) or "All settings are the usual ones."
+        return "\n".join(others) or "All settings have their default values."
 
 
 def kept(runs: tuple[Run, ...]) -> tuple[Run, ...]:

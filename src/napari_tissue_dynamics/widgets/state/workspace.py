@@ -378,7 +378,7 @@ class Workspace:
             If something is running already.
         """
         if self.running:
-            raise FitError(f"{self.running} is still running. Wait for its end or press its Stop button.")
+            raise FitError(f"{self.running} is still running. Wait until it finishes or press Stop.")
         self.running = what
         self.running_changed.emit(what)
 
