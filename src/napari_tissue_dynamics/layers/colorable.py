@@ -164,7 +164,7 @@ class Sources:
 
 
 def field_values(velocity: VelocityField) -> dict[str, Labels | Values]:
-    """Return what a velocity model knows about every cell, by name."""
+    """Return the values of every cell from a velocity model, by name."""
     found: dict[str, Labels | Values] = {}
     if velocity.time is not None:
         found["latent time"] = Values(velocity.time, limits=(0.0, 1.0), note="0 is the earliest cell, 1 the latest")

@@ -24,7 +24,7 @@ MAPS: dict[MapName, str] = {
     "balance": "Blue, white, orange: for values with a sign, white is the middle.",
     "heather": "Green, white, violet: for values with a sign, white is the middle.",
 }
-"""The maps that a person can choose from, all perceptually uniform and colorblind-safe, and what they are."""
+"""The maps available to the user, all perceptually uniform and colorblind-safe, and what they are."""
 FROM_MATPLOTLIB = ("viridis", "cividis", "magma")
 
 # Palette of Okabe and Ito (2008) with a blue in place of black, which is the canvas. What follows was chosen one by one
@@ -160,7 +160,7 @@ def _percentiles(values: NDArray[np.floating[Any]], low: float, high: float) -> 
     if not finite.size:
         return 0.0, 1.0
     bottom, top = np.percentile(finite, [low, high])
-    if top <= bottom:  # a gene in few cells: the percentiles say nothing
+    if top <= bottom:  # a gene in few cells: the percentiles are uninformative
         bottom, top = finite.min(), finite.max()
     return float(bottom), float(top)
 

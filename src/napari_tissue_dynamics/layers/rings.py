@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
 
-# Edges that are drawn: those of the senders that make up this share of the signal, but no more than so many.
+# Edges that are drawn: those of the senders that make up this share of the signal, up to this maximum number.
 DRAWN_SHARE = 0.8
 MOST_EDGES = 200
-# The ring is made of so many straight pieces.
+# Number of straight segments of the ring.
 RING_PIECES = 72
 RING_COLOR = "#FF5500"
 SENDERS, REACH, MARKS = "senders", "reach of the signal", "inspected cell"

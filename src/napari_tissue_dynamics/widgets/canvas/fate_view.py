@@ -69,7 +69,7 @@ class FateList(QListWidget):
         self.setVisible(result is not None)
 
     def go_to(self, key: str) -> None:
-        """Make the line of a layer the current one, without choosing it anew."""
+        """Make the line of a layer the current one, without choosing it again."""
         self.blockSignals(True)
         for row in range(self.count()):
             if self.item(row).data(Qt.ItemDataRole.UserRole) == key:

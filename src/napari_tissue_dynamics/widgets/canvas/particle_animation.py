@@ -77,7 +77,7 @@ class ParticleFilm(QWidget):
         assert self._film is not None
         frame = int(place * self._film.n_frames) % self._film.n_frames
         layer = _viewer.find(self._viewer, self._workspace, KEY)
-        if layer is None:  # the person deleted it
+        if layer is None:  # the user deleted it
             self.stop()
         elif frame != self._frame:
             self._frame = frame

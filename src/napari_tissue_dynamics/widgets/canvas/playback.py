@@ -24,7 +24,7 @@ SPEEDS = {"quarter speed": 0.25, "half speed": 0.5, "normal speed": 1.0, "double
 
 
 class Player(QWidget):
-    """A button, a slider and a speed; tells the place in a film, 0 to 1, as it moves.
+    """A button, a slider and a speed; emits the position in an animation, 0 to 1, as it moves.
 
     Parameters
     ----------

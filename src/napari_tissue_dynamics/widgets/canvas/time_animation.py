@@ -88,7 +88,7 @@ class TimeFilm(QWidget):
         assert self._base is not None
         layer = _viewer.find(self._viewer, self._workspace, FILM)
         if layer is None:
-            self.stop()  # the person deleted it
+            self.stop()  # the user deleted it
             return
         lit: Lit = "only now" if self.lit.currentText() == "only now" else "up to now"
         colors = lit_colors(self._base, time, now, lit)

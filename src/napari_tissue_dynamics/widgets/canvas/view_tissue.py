@@ -78,7 +78,7 @@ def _opened(data: Source | Tissue, options: ReadOptions | None) -> OpenedTissue:
 
 
 def _take_results(viewer: napari.viewer.Viewer, workspace: Workspace, opened: OpenedTissue) -> None:
-    """Take up the velocity, fates and betas that lie beside a tissue; what does not fit it is told and left out."""
+    """Take up the velocity, fates and betas that lie beside a tissue; what does not match is reported and omitted."""
     if opened.source is None or opened.contents is None:
         return
     contents, prefix = opened.contents, keys.BETAS.format(target="")

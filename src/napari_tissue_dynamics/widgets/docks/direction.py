@@ -1,4 +1,4 @@
-"""The dock that says whether arrows run along an order that a person knows, or against it."""
+"""The dock that checks whether arrows run along an order given by the user, or against it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TIP = (
 
 
 class OrderForm(QWidget):
-    """What a person knows of the order of the cells: types with arrows between them, or a column of stages."""
+    """Known order of the cells: types with arrows between them, or a column of stages."""
 
     entered = Signal()
 
@@ -125,7 +125,7 @@ class EdgeTable(QTreeWidget):
 
 
 class DirectionDock(Dock):
-    """Asks for an order of the cells and says whether velocities and arrows follow it."""
+    """Takes an order of the cells and checks whether velocities and arrows follow it."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)

@@ -32,7 +32,7 @@ METHODS = {"of the file, or UMAP": "auto", "UMAP": "umap", "principal components
 RECOLOR = 60
 """Milliseconds that changes of color are collected before they are drawn."""
 MOST_AT_ONCE = 50_000
-"""Cells whose arrows are drawn anew without a job when the velocity changes."""
+"""Cells whose arrows are redrawn without a job when the velocity changes."""
 
 ABOUT = (
     "Cells with similar expression are close together in an embedding. 'Show embedding' draws it next to the tissue."
@@ -150,7 +150,7 @@ class EmbeddingDock(Dock):
         self.workspace.pick(cell)
 
     def _color(self) -> None:
-        """Color the cells as the layer that is looked at in the tissue."""
+        """Color the cells as the layer that is active in the tissue."""
         tissue = self.workspace.tissue
         if tissue is None or self._picture is None:
             return

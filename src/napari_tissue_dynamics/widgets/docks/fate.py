@@ -1,4 +1,4 @@
-"""The dock that finds where cells end up by their velocities, and which genes go with it."""
+"""The dock that computes cell fates from velocities, and their driver genes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class FateDock(Dock):
         self.run("Computing fates", _finding(tissue, velocity, config, terminal), done, panel=self.panel)
 
     def use_stored(self) -> None:
-        """Take back the fates of the file of the tissue, in a worker."""
+        """Load the fates stored in the file of the tissue, in a worker."""
         tissue, source = self.workspace.tissue, self.workspace.source
         if tissue is None or source is None:
             self.show_error("No file with stored fates is loaded. Load one first.")

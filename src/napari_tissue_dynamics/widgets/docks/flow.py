@@ -89,7 +89,7 @@ class FlowDock(Dock):
         return velocity_vectors(tissue.positions, result.arrows, unit=tissue.unit, agreement=agreement)
 
     def _fade(self) -> None:
-        """Draw the arrows on cells anew, faint or not."""
+        """Redraw the arrows on cells, faint or not."""
         layer = _viewer.find(self.viewer, self.workspace, CELL_ARROWS)
         data = self._layer_data(CELL_ARROWS) if layer is not None else None
         if data is not None:
@@ -161,7 +161,7 @@ class FlowDock(Dock):
         self._follow()
 
     def _follow(self, event: object = None) -> None:
-        """Let the boxes say what can be seen."""
+        """Update the check boxes to what is visible."""
         # By the key that a layer carries: one that is being added is not known to the workspace yet.
         seen = {about.get("key") for layer, about in _viewer.our_layers(self.viewer) if layer.visible}
         for key, box in self.boxes.items():

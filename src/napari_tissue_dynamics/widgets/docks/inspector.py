@@ -1,4 +1,4 @@
-"""The dock that tells everything about the cell that was clicked."""
+"""The dock with all values of the clicked cell."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class InspectorDock(Dock):
         return "\n".join(lines)
 
     def as_csv(self) -> str:
-        """Return the betas of the target in the cell (and the pinned one) as a table, or else what is known of it."""
+        """Return the betas of the target in the cell (and the pinned one) as a table, or else its report."""
         shown = self._reports()
         if shown is None:
             return ""
@@ -216,7 +216,7 @@ class InspectorDock(Dock):
         self._refresh()
 
     def _reports(self) -> tuple[CellReport, CellReport | None] | None:
-        """Return what is known of the current cell and of the pinned one, None while there is nothing to show."""
+        """Return the reports of the current cell and of the pinned one, None while there is nothing to show."""
         cell = self.workspace.current_cell
         report = None if cell is None else self.source.report(cell)
         if report is None:
@@ -385,7 +385,7 @@ def bars_of(shares: Sequence[Share], others: Sequence[Share], colors: Mapping[st
 
 
 def senders_in_words(senders: Senders, types: dict[str, float]) -> str:
-    """Return who sends a signal, in words."""
+    """Return the senders of a signal, in words."""
     ligand = senders.modulator.replace("#", "$").partition("$")[0]
     if senders.received <= 0:
         return f"No cell sends {ligand} to this cell."

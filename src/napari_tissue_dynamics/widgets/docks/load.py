@@ -103,7 +103,7 @@ class LoadDock(Dock):
         if value is not None:
             options = replace(workspace.read_options or ReadOptions(), only=(IN_TISSUE, value))
             moves = {image.placement for image in workspace.tissue.histology} if workspace.tissue else set()
-            if len(moves) == 1:  # images stay where the person has put them
+            if len(moves) == 1:  # images stay where the user has placed them
                 options = replace(options, placement=moves.pop())
             self._read(workspace.source, options)
 

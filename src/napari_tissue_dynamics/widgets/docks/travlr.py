@@ -215,7 +215,7 @@ class TravlrDock(Dock):
         self.column.addStretch()
 
     def _draw_first(self, field: RegulationField) -> None:
-        """Draw anew every beta that is on show, those of genes that are gone excepted, or else the first."""
+        """Redraw every beta shown, except for genes no longer fitted, or else the first."""
         fitted = {LayerKey("beta", gene.target, name): (gene, name) for gene in field.genes for name in _names(gene)}
         _viewer.remove(self.viewer, self.workspace, lambda key: isinstance(key, LayerKey) and key not in fitted)
         shown = [key for key in self.workspace.layer_ids if key in fitted]
@@ -286,7 +286,7 @@ class TravlrDock(Dock):
         self.panel.block(self._reason(), waits=bool(self.workspace.running) and self.workspace.tissue is not None)
 
     def _take_run_settings(self) -> None:
-        """Show the settings of the run that is kept in the chosen folder: it can only go on with the same ones."""
+        """Show the settings of the run kept in the chosen folder: it only resumes with the same ones."""
         folder = self.many.store.path()
         if folder is None or folder == self._run_shown or not (folder / RUN).is_file():
             return

@@ -24,7 +24,7 @@ OPEN_TIP = (
 
 @dataclass(frozen=True, slots=True)
 class ManyChoice:
-    """What a person chose.
+    """Choices of the user.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ ZERO = {
 SPELLED = {"tf": "TF", "pcs": "components", "r2": "R²", "ard": "ARD", "l1": "L1", "reg": "penalty", "dim": "size"}
 """Parts of names that people write otherwise."""
 OWN = "Custom"
-"""What the combo of presets says where the fields are none of them."""
+"""Text of the preset combo when the fields match none of them."""
 
 
 class Form(QWidget, Generic[Settings]):
@@ -145,7 +145,7 @@ class Form(QWidget, Generic[Settings]):
         self._name_preset()
 
     def _name_preset(self) -> None:
-        """Let the combo say which preset the fields are."""
+        """Show in the combo which preset the fields match."""
         if self.preset is not None:
             shown = (
                 name
@@ -194,7 +194,7 @@ class _Editor:
         self._magic = magic
         self.native = magic.native
         if kind is bool:
-            self.native.setText("")  # the label beside it says the same
+            self.native.setText("")  # the label next to it has the same text
         self.get = magic.get_value
         self.set = lambda value: setattr(magic, "value", value)
         self._changed = magic.changed

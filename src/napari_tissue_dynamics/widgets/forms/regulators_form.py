@@ -32,7 +32,7 @@ SUGGEST_TIP = (
 
 @dataclass(frozen=True, slots=True)
 class NetworkChoice:
-    """What a person chose, before any file is read.
+    """Choices of the user, before any file is read.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class NetworkForm(QWidget):
         Raises
         ------
         DataError
-            If no target is named or the pairs shall come from a file that is not.
+            If no target is named or the pairs file is not chosen.
         """
         targets = tuple(all_genes) or self.targets.genes()
         if not targets:

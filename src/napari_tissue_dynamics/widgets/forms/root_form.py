@@ -1,4 +1,4 @@
-"""Root cells, when that is known."""
+"""Root cells, if known."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OriginForm(QWidget):
         self.offer(None, None, None)
 
     def offer(self, tissue: Tissue | None, source: Source | None, contents: Contents | None) -> None:
-        """Offer what can be known of a tissue, and forget what was known of the last one."""
+        """Offer the choices for a tissue, and forget those for the last one."""
         types = () if tissue is None or tissue.cell_types is None else tissue.cell_types.categories
         stages = contents.stages if contents is not None and source is not None else ()
         self._source = source
@@ -77,7 +77,7 @@ class OriginForm(QWidget):
         self._refresh()
 
     def take_stopped(self, origin: Origin) -> None:
-        """Begin as a run did that is to go on."""
+        """Use the root cells of the run to be resumed."""
         self._stopped = origin
         nothing = origin.roots is None and origin.stage is None
         if not nothing and self.kind.findText(STOPPED) < 0:
@@ -121,7 +121,7 @@ class OriginForm(QWidget):
         return lambda tissue: Origin(roots=roots)
 
     def in_words(self, tissue: Tissue) -> dict[str, Any]:
-        """Return what is known by the names of the arguments of :func:`.workflow.origin_of`, for the log."""
+        """Return what is given, by the names of the arguments of :func:`.workflow.origin_of`, for the log."""
         kind = self.kind.currentText()
         if not self.kind.isEnabled() or kind == NOTHING:
             return {}

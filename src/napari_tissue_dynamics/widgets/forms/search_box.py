@@ -22,7 +22,7 @@ ENTRY = Qt.ItemDataRole.UserRole
 MOVES = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: ROWS_SHOWN, Qt.Key.Key_PageUp: -ROWS_SHOWN}
 
 OF_THE_DOCK = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
-"""Keys that the line leaves to the dock: they take hidden categories back, not letters."""
+"""Keys that the line leaves to the dock: they undo hiding of categories, not typing."""
 
 
 class SearchBox(QWidget):

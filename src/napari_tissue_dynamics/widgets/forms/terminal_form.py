@@ -1,4 +1,4 @@
-"""Which cells are the ends of the way: found, some categories of a column, or cells that a person picked."""
+"""Which cells are terminal states: estimated, some categories of a column, or cells picked by the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS_SHOWN = 7
 
 
 class TerminalForm(QWidget):
-    """Chooses how terminal states are known."""
+    """Chooses the source of the terminal states."""
 
     selection_requested = Signal()
     column_chosen = Signal(str)
@@ -151,7 +151,7 @@ class TerminalForm(QWidget):
         return lambda tissue: None
 
     def in_words(self, tissue: Tissue) -> dict[str, Any]:
-        """Return what is known by the names of the arguments of :func:`.workflow.terminal_states`, for the log."""
+        """Return what is given, by the names of the arguments of :func:`.workflow.terminal_states`, for the log."""
         if self.kind.currentText() == TYPES:
             return {"column": self.column.currentText(), "types": self._ticked()}
         if self.kind.currentText() == PICKED:

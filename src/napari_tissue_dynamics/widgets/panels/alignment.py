@@ -65,7 +65,7 @@ class AlignmentPanel(QWidget):
         self.judge()
 
     def judge(self) -> None:
-        """Say how the images lie now."""
+        """Show how the images are aligned."""
         tissue, check = self._workspace.tissue, self._workspace.image_check
         images = () if tissue is None else tissue.histology
         self._offer([image.name for image in images])
@@ -82,7 +82,7 @@ class AlignmentPanel(QWidget):
         return any(verdict.known and not verdict.good for verdict in self._verdicts)
 
     def move_images(self, move: Placement, library: str = "") -> None:
-        """Move one image, or those that are chosen; the undo stack can take it back."""
+        """Move one image, or those that are chosen; it can be undone."""
         names = (library,) if library else self._chosen()
         if not names or move == Placement():
             return

@@ -34,7 +34,7 @@ NAME = Qt.ItemDataRole.UserRole
 
 
 class CategoryPanel(QWidget):
-    """Names, colors and counts of categories; each can be hidden, looked at alone and given another color.
+    """Names, colors and counts of categories; each can be hidden, isolated and given another color.
 
     Space hides or shows a category, Enter or a double click leaves only this one or brings all back, C changes its
     color.

@@ -1,4 +1,4 @@
-"""Genes that go with a fate, as a table to sort, to export and to map genes from."""
+"""Genes correlated with a fate, as a table to sort, to export and to map genes from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.fate_result import FateResult
 
 MOST = 2000
-"""So many genes of a fate are listed; the export has all."""
+"""Maximum number of listed genes of a fate; the export has all."""
 COLUMNS = (
     Column("Gene", "A gene correlated with the fate."),
     Column("r", "Correlation of its expression with the probability of the fate, over cells.", signed),

@@ -1,4 +1,4 @@
-"""How many experts the cells ask for, before a network is trained."""
+"""Estimate of the number of experts, before a network is trained."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class ExportPanel(QWidget):
         self.button.setToolTip(reason or TIP)
 
     def show_written(self, files: Sequence[Path]) -> None:
-        """Say which files were written; none empties the panel."""
+        """List the files written; none empties the panel."""
         self._page = next((file for file in files if file.suffix == PAGE), None)
         folder = f" to {files[0].parent}" if files else ""
         self.words.setText(f"Written{folder}: {', '.join(file.name for file in files)}." if files else "")

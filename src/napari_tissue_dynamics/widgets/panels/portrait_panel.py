@@ -74,7 +74,7 @@ class PortraitPanel(QWidget):
         return self._gene
 
     def show_gene(self, gene: str) -> None:
-        """Draw a gene; one that the model does not have is told by the signal ``failed``."""
+        """Draw a gene; one that the model does not have is reported by the signal ``failed``."""
         shown = self._shown()
         if shown is None:
             return
@@ -118,7 +118,7 @@ class PortraitPanel(QWidget):
         return tissue, result.field
 
     def _take(self) -> None:
-        """Offer the genes of the present velocities, and go on with the gene of before if they have it."""
+        """Offer the genes of the present velocities, and keep the current gene if they include it."""
         shown = self._shown()
         for widget in (self.picker, self.color):
             widget.setEnabled(shown is not None)

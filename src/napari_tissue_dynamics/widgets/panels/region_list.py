@@ -1,4 +1,4 @@
-"""The named regions of a tissue: drawn on our own layer, on layers of the person, or taken from the selection."""
+"""The named regions of a tissue: drawn on our own layer, on layers of the user, or taken from the selection."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class RegionList(QWidget):
         self._fill()
 
     def draw(self) -> None:
-        """Show our layer of shapes and put the lasso into the person's hand."""
+        """Show our layer of shapes and put the lasso for the user."""
         tissue = self._workspace.tissue
         if tissue is None:
             self.failed.emit("No tissue to draw on. Load a file first.")
@@ -215,7 +215,7 @@ class RegionList(QWidget):
             del self._taken[row - len(self._drawn)]
         elif layer is not None and len(layer.data) == len(self._drawn):
             layer.selected_data = {row}
-            layer.remove_selected()  # tells us to drop the region
+            layer.remove_selected()  # emits the event that drops the region
             return
         else:
             del self._drawn[row]
@@ -223,7 +223,7 @@ class RegionList(QWidget):
 
 
 class _Names(QListWidget):
-    """A short list that says when Delete is pressed."""
+    """A short list that emits a signal when Delete is pressed."""
 
     delete_requested = Signal()
 

@@ -1,4 +1,4 @@
-"""Files of a STEER run: its state, to go on from after a stop, and its network, for other tissues."""
+"""Files of a STEER run: its state, to resume from after a stop, and its network, for other tissues."""
 
 from __future__ import annotations
 

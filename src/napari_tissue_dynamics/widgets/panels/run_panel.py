@@ -96,7 +96,7 @@ class RunPanel(QWidget):
         self._refresh()
 
     def show_estimate(self, words: str, warning: bool = False) -> None:
-        """Say above the button what the run needs; as a warning, when that is too much."""
+        """Show the estimated cost above the button, as a warning if it exceeds what is available."""
         self.estimate.setText(words)
         self.estimate.setVisible(bool(words))
         self.estimate.setStyleSheet(WARNING_STYLE if warning else "")
@@ -160,7 +160,7 @@ class RunPanel(QWidget):
 
 
 def in_words(seconds: float) -> str:
-    """Return a length of time as a person says it."""
+    """Return a duration in words."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

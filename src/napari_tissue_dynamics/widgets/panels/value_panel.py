@@ -29,7 +29,7 @@ class ValuePanel(QWidget):
     Attributes
     ----------
     changed
-        Emits the coloring that a person made of the shown one.
+        Emits the coloring set by the user for the shown values.
     """
 
     changed = Signal(object)
@@ -87,7 +87,7 @@ class ValuePanel(QWidget):
         if low < high:
             self._limits(low, high)
         elif self._coloring is not None:
-            self.show_coloring(self._coloring)  # limits in the wrong order are taken back
+            self.show_coloring(self._coloring)  # limits in the wrong order are reset
 
     def _clip_chosen(self, index: int) -> None:
         if index > 0:
@@ -131,7 +131,7 @@ class ValuePanel(QWidget):
 
 
 def _decimals(span: float) -> int:
-    """Return how many digits after the point tell values in this span apart."""
+    """Return how many digits after the point distinguish values in this span."""
     from math import ceil, log10
 
     return min(max(DIGITS - 1 - ceil(log10(span)), 0), 10) if span > 0 else DIGITS
