@@ -1,4 +1,4 @@
-"""The dock that shows the cells in an embedding beside the tissue."""
+"""The dock that shows the cells in an embedding next to the tissue."""
 
 from __future__ import annotations
 

@@ -335,7 +335,7 @@ class VelocityDock(Dock):
     def _may_begin_anew(self, kept: Path) -> bool:
         question = (
             f"{kept.name} holds the state of a run that did not end. Discard it and start over? "
-            "'Resume the stopped run' goes on with it instead."
+            "'Resume the stopped run' continues it instead."
         )
         return QMessageBox.question(self, "Fit velocity", question) == QMessageBox.StandardButton.Yes
 
