@@ -94,9 +94,9 @@ def test_columns_and_genes_come_from_the_file_when_they_are_asked_for(tissue, rn
     [
         (Entry("gene", "nope"), "There is no gene 'nope'"),
         (Entry("column", "nope"), "no column 'nope'"),
-        (Entry("result", "latent time"), "no result 'latent time' now"),
-        (Entry("velocity", "a velocity"), "There is no velocity of 'a'"),
-        (Entry("beta", "a ← b"), "There are no betas 'a ← b'"),
+        (Entry("result", "latent time"), "No result 'latent time' is available"),
+        (Entry("velocity", "a velocity"), "No velocity for 'a'"),
+        (Entry("beta", "a ← b"), "No betas for 'a ← b'"),
     ],
 )
 def test_what_is_not_there_is_said(tissue, entry, sentence):

@@ -113,7 +113,7 @@ def test_too_many_arrows_are_thinned_evenly_and_it_is_said(monkeypatch, tissue):
     data, options, _ = vectors.velocity_vectors(tissue.positions, np.ones((N, 2)), unit="um")
     assert len(data) == 10
     assert options["vector_style"] == "line"
-    assert options["metadata"][PLUGIN]["note"] == "10 of 50 arrows are drawn"
+    assert options["metadata"][PLUGIN]["note"] == "10 of 50 arrows shown"
 
 
 def test_unsure_arrows_are_faint_and_it_is_said(tissue):

@@ -86,13 +86,13 @@ def test_nothing_is_known_at_first(dock, calls, finish):
 def test_time_begins_with_the_selected_cells(dock, viewer, calls, finish):
     choose(dock.origin.kind, CELLS)
     dock.start()
-    assert "none were chosen" in dock.message.text()
+    assert "none are selected" in dock.message.text()
     dock.origin.use_selected.click()
     assert "No cells are selected" in dock.message.text()
     viewer.layers["cells"].selected_data = {5, 3, 12}
     viewer.add_points(np.zeros((20, 2))).selected_data = {1}  # not cells
     dock.origin.use_selected.click()
-    assert "3 chosen cells" in dock.origin.words.text()
+    assert "3 selected cells" in dock.origin.words.text()
     assert not dock.message.text()
     dock.start()
     finish(dock)
@@ -137,7 +137,7 @@ def test_another_tissue_has_another_beginning(dock, workspace, tissue):
     assert kinds == [NOTHING, CELLS]
     assert dock.origin.kind.currentText() == NOTHING
     choose(dock.origin.kind, CELLS)
-    with pytest.raises(DataError, match="none were chosen"):
+    with pytest.raises(DataError, match="none are selected"):
         dock.origin.value()
 
 

@@ -29,5 +29,5 @@ def axes(n_dimensions: int, unit: str) -> dict[str, Any]:
 
 
 def about(kind: str, **more: Any) -> dict[str, Any]:
-    """Return layer metadata that says what the layer shows."""
+    """Return layer metadata that describes what the layer shows."""
     return {PLUGIN: {"kind": kind, **more}}

@@ -75,7 +75,7 @@ def cell_colors(
     if choice == VELOCITY and gene in field.genes:
         values = field.spliced[:, field.genes.index(gene)]
         scale = diverging_scale(values)
-        return scale.rgba(values), ColorBar(f"velocity of {gene}", scale, note="above 0 its spliced RNA rises")
+        return scale.rgba(values), ColorBar(f"velocity of {gene}", scale, note="above 0 spliced RNA increases")
     if choice == STATE and field.regulation is not None and gene in field.genes:
         values = field.regulation[:, field.genes.index(gene)]
         scale = diverging_scale(values)

@@ -102,7 +102,7 @@ class Sources:
             return self._beta(entry.name)
         found = self._results().get(entry.name)
         if found is None:
-            raise DataError(f"There is no result {entry.name!r} now. Fit a model first, or choose another entry.")
+            raise DataError(f"No result {entry.name!r} is available. Fit a model first, or choose another entry.")
         return found
 
     def _results(self) -> dict[str, Labels | Values]:
@@ -136,14 +136,16 @@ class Sources:
 
     def _velocity(self, gene: str) -> Values:
         if self.velocity is None or gene not in self.velocity.genes:
-            raise DataError(f"There is no velocity of {gene!r}. Fit a velocity model with this gene first.")
+            raise DataError(f"No velocity for {gene!r}. Fit a velocity model with this gene first.")
         numbers = self.velocity.spliced[:, self.velocity.genes.index(gene)]
-        return Values(np.array(numbers), signed=True, note=f"above 0 the spliced RNA of {gene} rises, below 0 it falls")
+        return Values(
+            np.array(numbers), signed=True, note=f"above 0 the spliced RNA of {gene} increases, below 0 it decreases"
+        )
 
     def _beta(self, pair: str) -> Values:
         key = None if self.regulation is None else self.regulation.betas.get(pair)
         if self.regulation is None or key is None:
-            raise DataError(f"There are no betas {pair!r}. Fit the gene with SpaceTravLR first.")
+            raise DataError(f"No betas for {pair!r}. Fit the gene with SpaceTravLR first.")
         numbers = np.array(self.regulation[key.target].beta(key.modulator), dtype=np.float32)
         return Values(numbers, signed=True, note=f"above 0 raises {key.target}, below 0 lowers it")
 
@@ -162,7 +164,7 @@ class Sources:
 
 
 def field_values(velocity: VelocityField) -> dict[str, Labels | Values]:
-    """Return what a velocity model knows about every cell, by name."""
+    """Return the values of every cell from a velocity model, by name."""
     found: dict[str, Labels | Values] = {}
     if velocity.time is not None:
         found["latent time"] = Values(velocity.time, limits=(0.0, 1.0), note="0 is the earliest cell, 1 the latest")

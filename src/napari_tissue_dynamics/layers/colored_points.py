@@ -1,4 +1,4 @@
-"""The one layer of cells that shows what a person chose to look at, and what changes in it with another choice."""
+"""The one layer of cells that shows what the user chose, and what changes in it with another choice."""
 
 from __future__ import annotations
 

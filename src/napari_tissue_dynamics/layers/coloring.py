@@ -36,7 +36,7 @@ CLIP = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """A number for every cell and what is known about it.
+    """A number for every cell and its description.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Color maps and palettes that survive colour blindness, as plain arrays."""
+"""Color maps and palettes that remain distinguishable with color blindness, as plain arrays."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 MapName = Literal["dusk", "balance", "heather", "gray", "viridis", "cividis", "magma"]
 
 MAPS: dict[MapName, str] = {
-    "dusk": "Violet to yellow, bright at every value: made for a dark canvas.",
+    "dusk": "Violet to yellow, bright at every value, for a dark canvas.",
     "viridis": "Dark violet to yellow, as in scanpy and matplotlib.",
-    "cividis": "Blue to yellow, nearly the same for people with and without colour-blindness.",
+    "cividis": "Blue to yellow, nearly the same with and without color blindness.",
     "magma": "Black to light yellow: low values vanish on a dark canvas.",
-    "gray": "Dark to light gray, for print and beside colored layers.",
+    "gray": "Dark to light gray, for print and next to colored layers.",
     "balance": "Blue, white, orange: for values with a sign, white is the middle.",
     "heather": "Green, white, violet: for values with a sign, white is the middle.",
 }
-"""The maps that a person can choose from, all perceptually uniform and colorblind-safe, and what they are."""
+"""The maps available to the user, all perceptually uniform and colorblind-safe, and what they are."""
 FROM_MATPLOTLIB = ("viridis", "cividis", "magma")
 
 # Palette of Okabe and Ito (2008) with a blue in place of black, which is the canvas. What follows was chosen one by one
@@ -160,7 +160,7 @@ def _percentiles(values: NDArray[np.floating[Any]], low: float, high: float) -> 
     if not finite.size:
         return 0.0, 1.0
     bottom, top = np.percentile(finite, [low, high])
-    if top <= bottom:  # a gene in few cells: the percentiles say nothing
+    if top <= bottom:  # a gene in few cells: the percentiles are uninformative
         bottom, top = finite.min(), finite.max()
     return float(bottom), float(top)
 

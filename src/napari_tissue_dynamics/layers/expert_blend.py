@@ -82,7 +82,7 @@ def blend_points(tissue: Tissue, field: VelocityField) -> LayerData:
 
 def entropy_points(tissue: Tissue, field: VelocityField) -> LayerData:
     """Return the cells colored by how evenly the experts share them."""
-    note = "0: one expert decides; 1: all experts share the cell alike"
+    note = "0: a single expert; 1: all experts weighted equally"
     scale = ColorScale(0.0, 1.0)
     return value_points(tissue, gate_entropy(_gates(field)), name=ENTROPY, kind="expert", scale=scale, note=note)
 

@@ -1,4 +1,4 @@
-"""Where cells end up, as colors: one layer per fate, and one in which all fates are mixed."""
+"""Fates of cells, as colors: one layer per fate, and one in which all fates are mixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a cell while the mouse is on it."""
+"""Description of a cell while the mouse is on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cell_card(
     velocity: VelocityField | None = None,
     palettes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[CardLine, ...]:
-    """Return name, type, shown value, latent time and expert of a cell; what is not known is left out.
+    """Return name, type, shown value, latent time and expert of a cell; unknown values are omitted.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def cell_card(
     velocity
         Their velocities.
     palettes
-        Colors that a person gave to categories, by column.
+        Colors set by the user for categories, by column.
     """
     lines = [CardLine("cell", tissue.cells[cell])]
     types = tissue.cell_types

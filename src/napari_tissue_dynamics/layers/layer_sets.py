@@ -32,7 +32,7 @@ def velocity_layers(
 ) -> list[LayerData]:
     """Return experts, latent time and arrows of a velocity; what the model does not have is left out.
 
-    With the (cells,) ``agreement`` of the directions over samples of the genes, unsure arrows are faint.
+    With the (cells,) ``agreement`` of the directions over samples of the genes, low-confidence arrows are faint.
     """
     layers = []
     if field.expert_probability is not None:

@@ -1,4 +1,4 @@
-"""What a legend says, for whoever draws it."""
+"""Contents of a legend, independent of how it is drawn."""
 
 from __future__ import annotations
 

@@ -33,17 +33,17 @@ class PlotView:
     size: tuple[float, float]
 
     def pixels(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Return (n, 2) pixels of (n, 2) places."""
+        """Return (n, 2) pixels of (n, 2) positions."""
         away = (np.asarray(places, dtype=np.float64) - self.center) * (self.scale, -self.scale)
         return away + np.array(self.size) / 2
 
     def places(self, pixels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Return (n, 2) places of (n, 2) pixels."""
+        """Return (n, 2) positions of (n, 2) pixels."""
         away = np.asarray(pixels, dtype=np.float64) - np.array(self.size) / 2
         return away / (self.scale, -self.scale) + self.center
 
     def moved(self, right: float, down: float) -> PlotView:
-        """Return the view after the plane was dragged by so many pixels."""
+        """Return the view after the plane was dragged by this many pixels."""
         return replace(self, center=(self.center[0] - right / self.scale, self.center[1] + down / self.scale))
 
     def zoomed(self, factor: float, at: tuple[float, float] | None = None) -> PlotView:
@@ -61,7 +61,7 @@ class PlotView:
 
 
 def fitted(places: NDArray[np.floating[Any]], width: float, height: float) -> PlotView:
-    """Return the view that shows all of (n, 2) places."""
+    """Return the view that shows all of (n, 2) positions."""
     if not len(places):
         return PlotView((0.0, 0.0), 1.0, (width, height))
     low, high = places.min(axis=0).astype(np.float64), places.max(axis=0).astype(np.float64)

@@ -175,7 +175,7 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
     modulator
         A modulator of the gene, or ``"beta0"``.
     supported_only
-        Leave cells without a color whose type the data do not support the modulator in, at a false discovery rate of
+        Leave cells without a color whose type the modulator is not significant in, at a false discovery rate of
         10 %.
 
     Raises

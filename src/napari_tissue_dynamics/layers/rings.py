@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
 
-# Edges that are drawn: those of the senders that make up this share of the signal, but no more than so many.
+# Edges that are drawn: those of the senders that make up this share of the signal, up to this maximum number.
 DRAWN_SHARE = 0.8
 MOST_EDGES = 200
-# The ring is made of so many straight pieces.
+# Number of straight segments of the ring.
 RING_PIECES = 72
 RING_COLOR = "#FF5500"
 SENDERS, REACH, MARKS = "senders", "reach of the signal", "inspected cell"
@@ -138,7 +138,7 @@ def in_words(senders: Senders, drawn: int, own: float) -> str:
     """Return what the edges leave out and how much of the signal a cell gets from itself, in words."""
     if senders.received <= 0:
         return "no cell sends this ligand"
-    parts = [f"the {drawn} strongest of {len(senders.cells)} senders are drawn"]
+    parts = [f"the {drawn} strongest of {len(senders.cells)} senders shown"]
     if own > 0.005:
         parts.append(f"{own:.0%} comes from the cell itself")
     return "; ".join(parts)

@@ -33,7 +33,7 @@ PARTICLE_COLOR = "#FFFFFF"
 
 
 def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") -> LayerData:
-    """Return streamlines with heads that say where they go, opaque where the flow is fast.
+    """Return streamlines with heads that show their direction, opaque where the flow is fast.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
     places, steps = np.concatenate([start, tip]), np.concatenate([end - start, back])
     color = np.tile(np.array(hex_to_rgba(GRID_ARROW_COLOR), dtype=np.float32), (len(places), 1))
     color[:, 3] = LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(np.concatenate([speed, head_speed]), 0, 1)
-    metadata = about(name, note="smoothed over cells; faint where the flow is slow")
+    metadata = about(name, note="smoothed over cells; faint where velocities are small")
     metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "slow", "fast", LEAST_OPACITY)
     options = {
         "name": name,
@@ -152,7 +152,7 @@ def particle_points(film: Particles, frame: int, *, unit: str, size: float, name
 
 
 def particle_frame(film: Particles, frame: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return places, (particles, d), and colors, (particles, 4), of a frame as napari takes them."""
+    """Return positions, (particles, d), and colors, (particles, 4), of a frame as napari takes them."""
     color = np.tile(np.array(hex_to_rgba(PARTICLE_COLOR), dtype=np.float32), (film.positions.shape[1], 1))
     color[:, 3] = film.opacity[frame % film.n_frames]
     return to_napari(film.positions[frame % film.n_frames]), color

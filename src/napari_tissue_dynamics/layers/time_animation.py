@@ -1,4 +1,4 @@
-"""Cells that light up when their time has come."""
+"""Cells that light up when latent time reaches them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Lit = Literal["up to now", "only now"]
 
 FILM = "cells over time"
 UNLIT = 0.07
-"""Opacity of a cell whose time has not come."""
+"""Opacity of a cell that latent time has not reached."""
 FRONT = 0.04
 """The cells of the last span of time so long are the front, which is drawn in white."""
 WINDOW = 0.08

@@ -42,7 +42,7 @@ def velocity_vectors(
 ) -> LayerData:
     """Return an arrow on every cell.
 
-    The surer its direction, the more opaque is an arrow: faint where samples of the genes agree no better on it than
+    Arrows with a more confident direction are more opaque: faint where samples of the genes agree no better on it than
     they do for random velocities, opaque where all agree. Cells whose arrow is zero or not finite have none; of more
     than 50 000 arrows an even selection is drawn.
     The metadata hold the ``cells`` that the arrows belong to and a ``note`` when arrows were left out.
@@ -50,7 +50,7 @@ def velocity_vectors(
     Parameters
     ----------
     positions, arrows
-        (cells, 2 or 3) places and displacements, (x, y[, z]).
+        (cells, 2 or 3) positions and displacements, (x, y[, z]).
     unit
         Unit of the positions.
     name
@@ -65,7 +65,7 @@ def velocity_vectors(
     Data, options and kind of a napari vectors layer.
     """
     cells, moving = drawn_cells(arrows)
-    note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows are drawn"
+    note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows shown"
     width = 0.35 * cell_spacing(np.asarray(positions, dtype=np.float64))
     color: str | NDArray[np.float32] = CELL_ARROW_ON_LIGHT if on_light else CELL_ARROW_COLOR
     if agreement is not None:

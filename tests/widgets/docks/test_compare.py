@@ -38,7 +38,7 @@ def dock(open_dock, viewer, workspace, tissue, result, half_reversed):
     dock.show()
     show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     workspace.set_velocity(result)
-    assert "not yet two" in dock.panel.button.toolTip()
+    assert "Two velocities of this tissue are needed" in dock.panel.button.toolTip()
     workspace.set_velocity(half_reversed)
     return dock
 

@@ -182,7 +182,7 @@ def test_categories_are_hidden_isolated_and_brought_back_with_keys(dock, look_at
     seen = lambda: layer.face_color[:, 3] > 0  # noqa: E731
     qtbot.keyClick(tree, Qt.Key.Key_Space)
     np.testing.assert_array_equal(seen(), types.codes != 1)
-    assert f"{int((types.codes == 1).sum())} of {tissue.n_cells} cells are hidden" in dock.hidden.text()
+    assert f"{int((types.codes == 1).sum())} of {tissue.n_cells} cells hidden" in dock.hidden.text()
     qtbot.keyClick(tree, Qt.Key.Key_Return)
     np.testing.assert_array_equal(seen(), types.codes == 1)
     look_at(tissue.genes[5])  # hidden cells stay hidden under other colors

@@ -215,7 +215,7 @@ def test_another_tissue_takes_the_place_of_the_first(open_dock, viewer, tissue, 
 
 def test_embedding_and_meaning_are_said(tissue):
     text = summary(tissue.with_(unit="embedding", histology=(), counts_meaning="unspliced = nuclear counts"))
-    assert "embedding takes their place" in text
+    assert "cells are shown in an embedding" in text
     assert "nuclear" in text
 
 

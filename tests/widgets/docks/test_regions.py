@@ -71,7 +71,7 @@ def test_regions_are_renamed_by_keys_and_names_occur_once(dock, viewer, qtbot):
         qtbot.waitUntil(lambda: names.findChild(type(dock.search)) is None)
         assert [region.name for region in dock.list.regions] == [expected, "B"]
         assert names.item(0).text() == expected
-    assert "occur once" in dock.message.text()
+    assert "unique, non-empty name" in dock.message.text()
     assert list(layer.features["region"]) == ["tumor", "B"]
 
 

@@ -63,7 +63,7 @@ def test_form_takes_every_preset(settings, preset, name, qtbot):
     qtbot.addWidget(form)
     form.set_value(settings)
     index = form.preset.findData(name)
-    assert form.preset.itemText(index) in {"Fast look", "Thorough", "Publication"}
+    assert form.preset.itemText(index) in {"Quick", "Thorough", "Publication"}
     form.preset.setCurrentIndex(index)
     form.preset.activated.emit(index)
     assert form.value() == preset(name)

@@ -74,7 +74,7 @@ def test_next_dock_begins_with_the_settings_of_the_last_run(memory, open_dock, w
 def test_preset_names_what_the_fields_are(qtbot, open_dock):
     dock = open_dock(VelocityDock)
     form = dock.form.steer
-    assert form.preset.currentText() == "Fast look"
+    assert form.preset.currentText() == "Quick"
     form.set_value(SteerConfig.schedule("full"))
     assert form.preset.currentText() == "Publication"
     form.set_value(replace(SteerConfig(), velocity_epochs=7, n_experts=3, device="cpu"))

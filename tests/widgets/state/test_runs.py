@@ -130,7 +130,7 @@ def test_a_run_waits_and_goes_on(open_dock, qtbot):
     qtbot.wait(500)
     assert len(dock.seen) <= before + 2  # the step that was under way; a hundred without the pause
     assert "Paused" in dock.panel.status.text()
-    assert dock.panel.pause_button.text() == "Go on"
+    assert dock.panel.pause_button.text() == "Resume"
     qtbot.keyClick(dock.panel.pause_button, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: len(dock.seen) > before + 5)
     qtbot.keyClick(dock.panel.pause_button, Qt.Key.Key_Space)

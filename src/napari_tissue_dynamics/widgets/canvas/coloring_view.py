@@ -1,4 +1,4 @@
-"""The layer of cells that is colored by what a person looks at, changed in place by all docks."""
+"""The layer of cells that is colored by what the user inspects, changed in place by all docks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def draw_coloring(viewer: napari.viewer.Viewer, workspace: Workspace, *, alone: 
     layer = _viewer.find(viewer, workspace, NAME)
     if layer is None or len(layer.data) != tissue.n_cells:
         cells = _viewer.find(viewer, workspace, "cells")
-        size = None if cells is None else float(cells.size[0])  # as the person left it
+        size = None if cells is None else float(cells.size[0])  # as the user left it
         layer = _viewer.show(viewer, workspace, colored_points(tissue, coloring, shown, size))
     else:
         recolor(layer, colored_values(coloring, shown))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SWATCH = 14
 ROWS_SHOWN = 9
-TIP = "Click a line, or go to it with Up and Down, to see it in the viewer."
+TIP = "Click a row, or select it with Up and Down, to show it in the viewer."
 
 
 class FateList(QListWidget):
@@ -69,7 +69,7 @@ class FateList(QListWidget):
         self.setVisible(result is not None)
 
     def go_to(self, key: str) -> None:
-        """Make the line of a layer the current one, without choosing it anew."""
+        """Make the line of a layer the current one, without choosing it again."""
         self.blockSignals(True)
         for row in range(self.count()):
             if self.item(row).data(Qt.ItemDataRole.UserRole) == key:

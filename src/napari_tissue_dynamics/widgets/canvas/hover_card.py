@@ -1,4 +1,4 @@
-"""A card beside the mouse that says what is known of the cell under it."""
+"""A card next to the mouse with the values of the cell under it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FRAME = 16
 """Milliseconds between two drawings of the card: what the mouse passes faster is skipped."""
 AWAY = 150
-"""Milliseconds between two looks whether the mouse has left the canvas, which tells nobody."""
+"""Milliseconds between two looks whether the mouse has left the canvas, which emits no event."""
 OFFSET = QPoint(18, 14)
 STYLE = "QLabel { background: #1e1f24; color: #f4f4f4; border: 1px solid #8a8d96; padding: 5px; }"
 
@@ -62,7 +62,7 @@ class HoverCard(QLabel):
             listen(self, signal, self._follow)
 
     def draw(self) -> None:
-        """Say what is known of the cell under the mouse now, or hide."""
+        """Show the values of the cell under the mouse, or hide."""
         tissue = self._workspace.tissue
         if self._cell is None or tissue is None or not self.enabled:
             self.hide()
@@ -89,7 +89,7 @@ class HoverCard(QLabel):
             self._draw_soon.start()
 
     def _follow(self) -> None:
-        """Say what has changed of the cell that the mouse rests on."""
+        """Update the values of the cell under the mouse."""
         if self.isVisible() and not self._draw_soon.isActive():
             self._draw_soon.start()
 

@@ -1,4 +1,4 @@
-"""The dock with the legend of the colored layer that is looked at."""
+"""The dock with the legend of the active colored layer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LegendDock(QWidget):
         self._update()
 
     def _layer_changed(self, event: Event) -> None:
-        """Follow the eyes of the layer list; the list hands on what its layers tell."""
+        """Follow the eyes of the layer list; the list forwards the events of its layers."""
         if event.type == "visible":
             self._update()
 
@@ -71,7 +71,7 @@ class LegendDock(QWidget):
 
 
 def open_legend(viewer: napari.viewer.Viewer) -> None:
-    """Open the legend below the layer list, once in a window; a person who closes it is not asked again."""
+    """Open the legend below the layer list, once in a window; if the user closes it, it stays closed."""
     workspace = workspace_of(viewer)
     window = getattr(viewer, "window", None)
     if window is None or workspace.legend_opened:

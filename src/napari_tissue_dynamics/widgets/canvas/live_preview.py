@@ -97,7 +97,7 @@ class LivePreview:
         self._workspace.legend_changed.emit()
 
     def _seen(self) -> set[str]:
-        """Return what shall be seen, and hide what is seen instead of it now."""
+        """Return what to show, and hide what is shown in its place."""
         covered = ARROWS if self._arrows_only else (*CELLS, *ARROWS)
         earlier = {name: _viewer.find(self._viewer, self._workspace, name) for name in covered}
         if not self._arrows_only and all(layer is None for layer in earlier.values()):

@@ -53,7 +53,7 @@ class ParticleFilm(QWidget):
         self.number.setRange(10, MOST)
         self.number.setValue(NUMBER)
         fields = rows()
-        add_row(fields, "Particles", self.number, "How many particles drift at a time.")
+        add_row(fields, "Particles", self.number, "Number of particles shown at a time.")
         stacked(self, self.player, fields)
         self.player.moved.connect(self._show)
         self.number.valueChanged.connect(self._another)
@@ -77,7 +77,7 @@ class ParticleFilm(QWidget):
         assert self._film is not None
         frame = int(place * self._film.n_frames) % self._film.n_frames
         layer = _viewer.find(self._viewer, self._workspace, KEY)
-        if layer is None:  # the person deleted it
+        if layer is None:  # the user deleted it
             self.stop()
         elif frame != self._frame:
             self._frame = frame

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 RADIUS = 0.5
-"""How far from its centre a cell is still hit, in spacings of the cells."""
+"""How far from its center a cell is still hit, in spacings of the cells."""
 SLACK = 5.0
-"""How far from its centre a cell is hit at least, in pixels of the canvas."""
+"""How far from its center a cell is hit at least, in pixels of the canvas."""
 CLICK = 3.0
 """How far the mouse may move between press and release for a click, in pixels of the canvas."""
 
 
 class CellPicker:
-    """Tells which cell is under the mouse, and makes a clicked one the current cell of the workspace.
+    """Finds the cell under the mouse, and makes a clicked one the current cell of the workspace.
 
     Use :func:`picker_of`: there is one picker for each viewer.
 

@@ -24,7 +24,7 @@ SPEEDS = {"quarter speed": 0.25, "half speed": 0.5, "normal speed": 1.0, "double
 
 
 class Player(QWidget):
-    """A button, a slider and a speed; tells the place in a film, 0 to 1, as it moves.
+    """A button, a slider and a speed; emits the position in an animation, 0 to 1, as it moves.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ class Player(QWidget):
         self.speed = QComboBox()
         self.speed.addItems(list(SPEEDS))
         self.speed.setCurrentText("normal speed")
-        self.speed.setToolTip(f"How fast the {what} are played.")
+        self.speed.setToolTip(f"Playback speed of the {what}.")
         self.speed.setAccessibleName(f"Speed of the {what}")
         self.speed.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, STEPS)
         self.slider.setPageStep(STEPS // 20)
         self.slider.setSingleStep(STEPS // 100)
-        self.slider.setToolTip(f"Place in the film of the {what}; the arrow keys move it.")
-        self.slider.setAccessibleName(f"Place in the film of the {what}")
+        self.slider.setToolTip(f"Current frame of the {what}; the arrow keys move it.")
+        self.slider.setAccessibleName(f"Current frame of the {what}")
         self.slider.setVisible(not loop)
         self._timer = QTimer(self)
         self._timer.setInterval(TICK)

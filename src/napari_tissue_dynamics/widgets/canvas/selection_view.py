@@ -61,7 +61,7 @@ def _redraw(layer: Points, data: LayerData) -> None:
     """Move the rings of a layer to other cells; taking a layer out and in costs the time of many drags."""
     array, options, _ = data
     layer.visible = False  # drawn once, at the end
-    # What is hidden is not sliced anew: after the data are others, a color would be drawn for points that are gone.
+    # What is hidden is not sliced again: after the data are others, a color would be drawn for points that are gone.
     for name in ("size", "face_color", "border_color"):
         setattr(layer, name, options[name])
         setattr(layer, f"current_{name}", options[name])

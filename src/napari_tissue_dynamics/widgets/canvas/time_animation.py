@@ -45,9 +45,16 @@ class TimeFilm(QWidget):
         self.lit = QComboBox()
         self.lit.addItems(["up to now", "only now"])
         self.now = sentences("Time that is shown")
-        self.all_button = push_button("Show all cells again", "End the film and show the cells as they were.")
+        self.all_button = push_button(
+            "Show all cells again", "Stop the animation and restore the original colors of the cells."
+        )
         fields = rows()
-        add_row(fields, "Cells lit", self.lit, "Whether cells stay lit when their time is over, or fade.")
+        add_row(
+            fields,
+            "Highlighted cells",
+            self.lit,
+            "Whether cells stay highlighted once their latent time has passed, or fade.",
+        )
         stacked(self, self.player, self.now, fields, self.all_button)
         self.all_button.setEnabled(False)
         self.player.moved.connect(self._show)
@@ -81,7 +88,7 @@ class TimeFilm(QWidget):
         assert self._base is not None
         layer = _viewer.find(self._viewer, self._workspace, FILM)
         if layer is None:
-            self.stop()  # the person deleted it
+            self.stop()  # the user deleted it
             return
         lit: Lit = "only now" if self.lit.currentText() == "only now" else "up to now"
         colors = lit_colors(self._base, time, now, lit)

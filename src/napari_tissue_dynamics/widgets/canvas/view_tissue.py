@@ -78,7 +78,7 @@ def _opened(data: Source | Tissue, options: ReadOptions | None) -> OpenedTissue:
 
 
 def _take_results(viewer: napari.viewer.Viewer, workspace: Workspace, opened: OpenedTissue) -> None:
-    """Take up the velocity, fates and betas that lie beside a tissue; what does not fit it is told and left out."""
+    """Take up the velocity, fates and betas that lie beside a tissue; what does not match is reported and omitted."""
     if opened.source is None or opened.contents is None:
         return
     contents, prefix = opened.contents, keys.BETAS.format(target="")
@@ -116,7 +116,7 @@ def _take_betas(viewer: napari.viewer.Viewer, workspace: Workspace, tissue: Tiss
 
     field = read_regulation(source)
     if any(fit.coefficients.shape[0] != tissue.n_cells for fit in field.genes):
-        raise DataError(f"The betas of {tissue.source} are of other cells than those that are loaded. Load all cells.")
+        raise DataError(f"The betas of {tissue.source} belong to cells other than those loaded. Load all cells.")
     workspace.set_regulation(field)
 
 

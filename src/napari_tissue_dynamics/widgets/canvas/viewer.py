@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets.state.workspace import Key, Workspace
 
 KEPT = {"points": ("size", "symbol"), "vectors": ("edge_width", "length", "vector_style")}
-"""What else a person may have changed in a layer, by kind."""
+"""What else the user may have changed in a layer, by kind."""
 
 IMAGE, CELLS, RESULT, GRID, ARROWS = range(5)
 
@@ -33,7 +33,7 @@ ROOM = 0.85
 
 ARROW_LAYERS = ("velocity", "velocity grid", "streamlines")
 WITH_ARROWS = ("cells", "expert", "latent time")
-"""What the cells show while a person looks at arrows."""
+"""What the cells show while arrows are shown."""
 
 RUNNING = "running: "
 """What keys and names of layers begin with that show a fit which is not done."""
@@ -96,7 +96,7 @@ def show(
         What the layer shows; when empty the key in the metadata, or the name; at most one of our layers shows it.
     visible
         Whether a layer that is new can be seen at once. A replaced layer hands on its name, visibility, opacity
-        and the like instead, as the person left them.
+        and the like instead, as the user left them.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def present(
     key: Key = "",
     over_arrows: bool = False,
 ) -> Layer:
-    """Draw a layer of colored cells as the one that is looked at: shown, active, other colorings out of sight.
+    """Draw a layer of colored cells as the active one: shown, active, other colorings out of sight.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def present(
 
 
 def activate(viewer: napari.viewer.Viewer, layer: Layer) -> None:
-    """Show a layer and make it the one that is looked at."""
+    """Show a layer and make it active."""
     layer.visible = True
     viewer.layers.selection.active = layer
 
@@ -197,7 +197,7 @@ def ground(viewer: napari.viewer.Viewer, workspace: Workspace) -> float:
 def ink(viewer: napari.viewer.Viewer, workspace: Workspace, layer: Layer) -> None:
     """Make arrows dark on a light ground and white on a dark one, as opaque as they are.
 
-    Arrows that a person gave another color keep it.
+    Arrows recolored by the user keep their color.
     """
     light = ground(viewer, workspace) > LIGHT
     inks = [np.array(hex_to_rgba(color)[:3], np.float32) for color in (CELL_ARROW_COLOR, CELL_ARROW_ON_LIGHT)]
@@ -219,7 +219,7 @@ def ink_all(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
 
 
 def follow_ground(viewer: napari.viewer.Viewer, workspace: Workspace, image: Layer) -> None:
-    """Make arrows fit what is behind them whenever a person shows or hides ``image``, from now on."""
+    """Make arrows fit what is behind them whenever the user shows or hides ``image``, from now on."""
     window = weakref.ref(getattr(viewer, "__wrapped__", viewer))  # the proxy that a dock has lives shortly
     owner = weakref.ref(workspace)
 
@@ -275,13 +275,13 @@ def hide_other_results(viewer: napari.viewer.Viewer, workspace: Workspace, keys:
     kept = set(keys)
     for key, layer in colorings(viewer, workspace):
         if layer.visible != (key in kept):
-            layer.visible = key in kept  # draws the layer anew even where nothing changes
+            layer.visible = key in kept  # redraws the layer even if nothing changes
 
 
 def make_way(viewer: napari.viewer.Viewer, workspace: Workspace) -> None:
     """Hide the arrows when the cells are about to get other colors than those of the velocity.
 
-    Arrows on all cells cover most of their colors. Those that a person shows again over the new colors stay.
+    Arrows on all cells cover most of their colors. Arrows shown again by the user over the new colors stay.
     """
     seen = [layer for key in WITH_ARROWS if (layer := find(viewer, workspace, key)) is not None and layer.visible]
     if not seen:
@@ -306,7 +306,7 @@ def come_near(viewer: napari.viewer.Viewer, positions: NDArray[np.float64]) -> N
     viewer
         Whose camera moves.
     positions
-        (cells, 2 or 3) places, (x, y[, z]); those in three dimensions are seen as they are.
+        (cells, 2 or 3) positions, (x, y[, z]); those in three dimensions are seen as they are.
     """
     if positions.shape[1] != 2 or viewer.dims.ndisplay != 2 or not len(positions):
         return

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets.state.runs import Run
 
 TITLE = "agreement of velocities"
-NOTE = "cosine of both velocities: 1 the same way, -1 the opposite way"
+NOTE = "cosine between the velocities: 1 same direction, -1 opposite direction"
 HEIGHT = 180
 MOST_GENES = 200
-GENE_TIP = "Correlation of both velocities over the cells, by gene. Click a gene, or press Enter, to see its velocity."
+GENE_TIP = (
+    "Correlation between the velocities across cells, by gene. Click a gene, or press Enter, to show its velocity."
+)
 
 
 class Numbers(QTreeWidget):
@@ -133,7 +135,7 @@ class CompareDock(Dock):
         for name, combo in (("First", self.first), ("Second", self.second)):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)
-            add_row(fields, name, combo, "A velocity that was estimated for this tissue.")
+            add_row(fields, name, combo, "A velocity estimated for this tissue.")
         self.sections = {
             "types": Section("By cell type", self.types, "Show or hide the agreement by cell type."),
             "genes": Section("Genes that disagree most", self.genes, "Show or hide the agreement by gene."),
@@ -185,7 +187,7 @@ class CompareDock(Dock):
         if self.workspace.running:
             reason = f"{self.workspace.running} is still running."
         elif len(self._runs()) < 2:
-            reason = "Two velocities of this tissue are needed; there are not yet two."
+            reason = "Two velocities of this tissue are needed. Estimate another one."
         elif self._chosen() is None:
             reason = "Choose two different velocities."
         self.panel.block(reason)

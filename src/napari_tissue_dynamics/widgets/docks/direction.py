@@ -1,4 +1,4 @@
-"""The dock that says whether arrows run along an order that a person knows, or against it."""
+"""The dock that checks whether arrows run along an order given by the user, or against it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TIP = (
 
 
 class OrderForm(QWidget):
-    """What a person knows of the order of the cells: types with arrows between them, or a column of stages."""
+    """Known order of the cells: types with arrows between them, or a column of stages."""
 
     entered = Signal()
 
@@ -54,7 +54,7 @@ class OrderForm(QWidget):
         for name, field, tooltip in (
             ("Known", self.kind, "Known order of the cells."),
             ("Order", self.types, write),
-            ("Add type", self.add_type, "Choose a cell type to add it behind the order."),
+            ("Add type", self.add_type, "Choose a cell type to append to the order."),
             ("Stage", self.stage, "Column of obs with stages: numbers, names with a number in each, or ordered ones."),
         ):
             add_row(self._fields, name, field, tooltip)
@@ -125,19 +125,19 @@ class EdgeTable(QTreeWidget):
 
 
 class DirectionDock(Dock):
-    """Asks for an order of the cells and says whether velocities and arrows follow it."""
+    """Takes an order of the cells and checks whether velocities and arrows follow it."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
         self.about = sentences(
             "About the direction check",
-            "Are the arrows reversed? Name an order of the cells that you know; the velocities are compared with it, "
-            "and with shuffled velocities.",
+            "Are the arrows reversed? Enter a known order of the cells; the velocities are compared with it "
+            "and with a permutation null (shuffled velocities).",
         )
         self.form = OrderForm()
         self.verdict = sentences("Verdict")
         self.table = EdgeTable()
-        self.panel = RunPanel("Check the direction", "Compare velocities and arrows with the named order.")
+        self.panel = RunPanel("Check direction", "Compare velocities and arrows with the known order.")
         for widget in (self.about, self.form, self.verdict, self.table):
             self.column.addWidget(widget)
         self.column.addStretch()
@@ -184,7 +184,7 @@ class DirectionDock(Dock):
         elif workspace.velocity is None:
             reason = "Estimate a velocity first."
         elif not self.form.kind.count():
-            reason = "The tissue has neither cell types nor a column of stages, so no order can be named."
+            reason = "The tissue has neither cell types nor a column of stages, so no order can be given."
         self.panel.block(reason)
 
 

@@ -1,4 +1,4 @@
-"""The dock that shows the cells in an embedding beside the tissue."""
+"""The dock that shows the cells in an embedding next to the tissue."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ METHODS = {"of the file, or UMAP": "auto", "UMAP": "umap", "principal components
 RECOLOR = 60
 """Milliseconds that changes of color are collected before they are drawn."""
 MOST_AT_ONCE = 50_000
-"""Cells whose arrows are drawn anew without a job when the velocity changes."""
+"""Cells whose arrows are redrawn without a job when the velocity changes."""
 
-ABOUT = "Cells that express alike lie side by side in an embedding. 'Show embedding' draws it beside the tissue."
+ABOUT = (
+    "Cells with similar expression are close together in an embedding. 'Show embedding' draws it next to the tissue."
+)
 
 
 class EmbeddingDock(Dock):
@@ -47,7 +49,7 @@ class EmbeddingDock(Dock):
         self.method.addItems(list(METHODS))
         self.canvas = ScatterCanvas()
         self.arrows = QCheckBox("Velocity")
-        self.clear = QPushButton("Select none")
+        self.clear = QPushButton("Clear selection")
         self.note = sentences("About the embedding")
         self.state = sentences("Selected cells")
         self.panel = RunPanel("Show embedding", "Show the cells in an embedding of the file, or compute one.")
@@ -87,14 +89,16 @@ class EmbeddingDock(Dock):
 
     def _arrange(self) -> None:
         fields = rows()
-        add_row(fields, "Embedding", self.method, "Which embedding is shown; what the file does not have is computed.")
+        add_row(
+            fields, "Embedding", self.method, "The embedding to show; it is computed if the file does not contain it."
+        )
         self.method.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.method.setMinimumContentsLength(8)
         self.arrows.setChecked(True)
         self.arrows.setToolTip("Draw the velocity over the cells, smoothed onto a grid.")
         self.arrows.setAccessibleName("Velocity in the embedding")
-        self.clear.setToolTip("End the selection (Escape in the plot). Undo brings it back.")
-        self.clear.setAccessibleName("Select none")
+        self.clear.setToolTip("Clear the selection (Escape in the plot). Undo restores it.")
+        self.clear.setAccessibleName("Clear selection")
         row = QHBoxLayout()
         row.addWidget(self.arrows)
         row.addStretch()
@@ -146,7 +150,7 @@ class EmbeddingDock(Dock):
         self.workspace.pick(cell)
 
     def _color(self) -> None:
-        """Color the cells as the layer that is looked at in the tissue."""
+        """Color the cells as the layer that is active in the tissue."""
         tissue = self.workspace.tissue
         if tissue is None or self._picture is None:
             return

@@ -1,4 +1,4 @@
-"""The dock to look at anything that is known of the cells."""
+"""The dock to color cells by any of their values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DRAW_EVERY = 40
 """Milliseconds between two drawings while a limit is dragged; what comes in between is skipped."""
 NO_TISSUE = "Load a tissue first."
-NOTHING = "Choose what to look at: type a part of its name above."
+NOTHING = "Choose what to show: type part of its name above."
 RESULTS = ("result", "velocity", "beta")
 
 
@@ -89,7 +89,7 @@ class ExploreDock(Dock):
             self._draw()  # a new fit of what was chosen; a layer that was deleted stays away
 
     def _as_left(self, coloring: Coloring) -> Coloring:
-        """Return a new coloring with the colors and the map that a person chose before."""
+        """Return a new coloring with the colors and the map chosen by the user before."""
         if isinstance(coloring, ValueColoring):
             chosen = self._maps.get(coloring.values.signed)
             return coloring.with_map(chosen) if chosen else coloring
@@ -109,7 +109,7 @@ class ExploreDock(Dock):
             self._draw_soon.start()
 
     def _draw_seen(self) -> None:
-        """Bring the layer up to date after a change by hand, which shall be seen."""
+        """Update the layer after a manual change, and show it."""
         layer = _viewer.find(self.viewer, self.workspace, NAME)
         self._draw(alone=layer is None or not layer.visible)
 
@@ -132,7 +132,7 @@ class ExploreDock(Dock):
     def _palettes_changed(self) -> None:
         coloring = self.workspace.coloring
         if isinstance(coloring, CategoryColoring) and self.entry is not None:
-            self._read_again()  # colors that are taken back may be those of the file
+            self._read_again()  # colors that are undone may be those of the file
         types = self.workspace.tissue.cell_types if self.workspace.tissue else None
         cells = _viewer.find(self.viewer, self.workspace, "cells")
         legend = None if cells is None else legend_of(cells)
@@ -191,7 +191,7 @@ class ExploreDock(Dock):
         self.hidden.setVisible(shown is not None)
         if shown is not None:
             columns = ", ".join(name for name, names in self.workspace.hidden.items() if names)
-            self.hidden.setText(f"{int((~shown).sum()):,} of {len(shown):,} cells are hidden ({columns}).")
+            self.hidden.setText(f"{int((~shown).sum()):,} of {len(shown):,} cells hidden ({columns}).")
         self.categories.all.setEnabled(shown is not None)
 
     def _undo_changed(self) -> None:

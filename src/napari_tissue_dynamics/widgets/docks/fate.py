@@ -1,4 +1,4 @@
-"""The dock that finds where cells end up by their velocities, and which genes go with it."""
+"""The dock that computes cell fates from velocities, and their driver genes."""
 
 from __future__ import annotations
 
@@ -55,12 +55,14 @@ class FateDock(Dock):
         super().__init__(viewer, parent)
         self.terminal = TerminalForm()
         self.form: Form[FateConfig] = Form(FateConfig, ESSENTIAL)
-        self.summary = sentences("Result of the fates")
+        self.summary = sentences("Fate result")
         self.fates = FateList()
         self.drivers = DriverPanel()
-        self.panel = RunPanel("Find fates", "Compute the probability of every cell to end in each terminal state.")
+        self.panel = RunPanel("Compute fates", "Compute the probability of each cell reaching each terminal state.")
         self.fetcher, self.columns = Fetcher(self), Fetcher(self)
-        self.drivers_section = Section("Driver genes", self.drivers, "Show or hide the genes that go with a fate.")
+        self.drivers_section = Section(
+            "Driver genes", self.drivers, "Show or hide the genes that correlate with a fate."
+        )
         self.stored_button = QPushButton("Use the fates of the file")
         self.stored_button.setAccessibleName("Use the fates of the file")
         for widget in (self.stored_button, self.terminal, self.form, self.summary, self.fates, self.drivers_section):
@@ -92,13 +94,13 @@ class FateDock(Dock):
             workspace.set_fate(result, config)
             draw_fates(viewer, workspace, tissue, result)
 
-        self.run("Finding fates", _finding(tissue, velocity, config, terminal), done, panel=self.panel)
+        self.run("Computing fates", _finding(tissue, velocity, config, terminal), done, panel=self.panel)
 
     def use_stored(self) -> None:
-        """Take back the fates of the file of the tissue, in a worker."""
+        """Load the fates stored in the file of the tissue, in a worker."""
         tissue, source = self.workspace.tissue, self.workspace.source
         if tissue is None or source is None:
-            self.show_error("There is no file that could hold fates. Load one first.")
+            self.show_error("No file with stored fates is loaded. Load one first.")
             return
         viewer, workspace = self.viewer, self.workspace
 
@@ -148,7 +150,7 @@ class FateDock(Dock):
 
         result = self.workspace.fate
         if result is None or result.drivers is None:
-            self.show_error("There are no driver genes to write. Find fates first.")
+            self.show_error("No driver genes to export. Compute fates first.")
             return
         self.clear_error()
         try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.layers.points import LayerData
 
 CELL_ARROWS, GRID_ARROWS, LINES = "velocity", "velocity grid", "streamlines"
-FADED = "Faint where the direction is unsure"
+FADED = "Fade low-confidence arrows"
 NO_VELOCITY = "There is no velocity yet. Load a tissue and estimate its velocity first."
 EXPERTS = {"one color each": "expert", "mixed colors": BLEND, "entropy": ENTROPY}
 DRAW_EXPERTS = {"expert": expert_points, BLEND: blend_points, ENTROPY: entropy_points}
@@ -36,17 +36,17 @@ class FlowDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
-        self.words = sentences("What is drawn")
+        self.words = sentences("Shown layers")
         self.boxes = {
             CELL_ARROWS: _box("Arrows on cells", "Draw an arrow on every cell."),
             GRID_ARROWS: _box("Arrows on a grid", "Draw arrows smoothed over neighboring cells."),
             LINES: _box("Streamlines", "Draw evenly spaced lines along the smoothed arrows."),
         }
-        self.faded = _box(FADED, "Arrows whose direction samples of the genes do not agree on are faint.")
+        self.faded = _box(FADED, "Arrows whose direction differs between random samples of the genes are faint.")
         self.faded.setChecked(True)
         self.length = sentences("Meaning of the arrow length")
         self.particles = ParticleFilm(viewer, self.workspace)
-        self.clear_particles = push_button("Remove particles", "End the film of the particles.")
+        self.clear_particles = push_button("Remove particles", "Stop the particle animation.")
         self.time = TimeFilm(viewer, self.workspace)
         self.experts = QComboBox()
         self.show_experts = QPushButton("Show experts")
@@ -89,7 +89,7 @@ class FlowDock(Dock):
         return velocity_vectors(tissue.positions, result.arrows, unit=tissue.unit, agreement=agreement)
 
     def _fade(self) -> None:
-        """Draw the arrows on cells anew, faint or not."""
+        """Redraw the arrows on cells, faint or not."""
         layer = _viewer.find(self.viewer, self.workspace, CELL_ARROWS)
         data = self._layer_data(CELL_ARROWS) if layer is not None else None
         if data is not None:
@@ -103,14 +103,14 @@ class FlowDock(Dock):
         stacked(films, self.time)
         fields = rows()
         self.experts.addItems(list(EXPERTS))
-        add_row(fields, "Experts as", self.experts, "How the cells show which experts describe them.")
+        add_row(fields, "Experts as", self.experts, "How the expert weights of the cells are colored.")
         self.show_experts.setToolTip("Color the cells by the experts.")
         self.show_experts.setAccessibleName("Show experts")
         stacked(experts, fields, self.show_experts)
         self.sections = {
-            "drawn": Section("Arrows and lines", drawn, "Show or hide what can be drawn of the velocity."),
+            "drawn": Section("Arrows and lines", drawn, "Show or hide the arrows and streamlines."),
             "particles": Section("Moving particles", moving, "Show or hide particles that drift with the velocity."),
-            "time": Section("Latent time as a film", films, "Show or hide the film of latent time."),
+            "time": Section("Latent time animation", films, "Show or hide the animation of latent time."),
             "experts": Section("Experts", experts, "Show or hide how experts are drawn."),
         }
         for widget in (self.words, self.sections["drawn"], self.length, *list(self.sections.values())[1:]):
@@ -161,7 +161,7 @@ class FlowDock(Dock):
         self._follow()
 
     def _follow(self, event: object = None) -> None:
-        """Let the boxes say what can be seen."""
+        """Update the check boxes to what is visible."""
         # By the key that a layer carries: one that is being added is not known to the workspace yet.
         seen = {about.get("key") for layer, about in _viewer.our_layers(self.viewer) if layer.visible}
         for key, box in self.boxes.items():

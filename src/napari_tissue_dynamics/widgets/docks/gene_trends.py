@@ -50,13 +50,18 @@ class GeneTrendsDock(Dock):
         self.form: Form[TrendConfig] = Form(TrendConfig, ("smoothing", "bins"))
         self.map = HeatMap()
         self.words = sentences("About the heat map")
-        self.panel = RunPanel("Follow genes along time", "Find the genes that latent time explains best.")
+        self.panel = RunPanel("Compute gene trends", "Find the genes whose variance is best explained by latent time.")
         self.fetcher = Fetcher(self)
         fields = rows()
-        add_row(fields, "Values", self.value, "What is followed along time, and what a clicked gene colors cells by.")
-        add_row(fields, "Genes", self.number, "How many of the genes are shown that time explains best.")
+        add_row(
+            fields,
+            "Values",
+            self.value,
+            "The values smoothed along latent time; clicking a gene colors the cells by them.",
+        )
+        add_row(fields, "Genes", self.number, "Number of genes shown, those best explained by latent time first.")
         self.column.addLayout(fields)
-        self.column.addWidget(Section("Smoothing", self.form, "Show or hide how genes are smoothed over time."))
+        self.column.addWidget(Section("Smoothing", self.form, "Show or hide the smoothing along latent time."))
         self.column.addWidget(self.words)
         self.column.addWidget(self.map)
         self.column.addStretch()
@@ -77,7 +82,7 @@ class GeneTrendsDock(Dock):
             return
         of_velocity = self.value.currentText() == VELOCITY
         steps = _following(result.field, self.form.value(), of_velocity=of_velocity)
-        self.run("Following genes along time", steps, self.show_trends, panel=self.panel)
+        self.run("Computing gene trends", steps, self.show_trends, panel=self.panel)
 
     def show_trends(self, trends: GeneTrends | None) -> None:
         """Draw the heat map; None takes the last one away."""

@@ -1,4 +1,4 @@
-"""The dock that tells everything about the cell that was clicked."""
+"""The dock with all values of the clicked cell."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TYPES_TOLD = 3
 
 GENE_COLUMNS = (
     Column("gene", "A gene of the velocity model. Enter shows its phase portrait."),
-    Column("in sd", "Velocity in standard deviations of the gene over all cells, by which genes compare.", signed,
+    Column("in sd", "Velocity in standard deviations of the gene across all cells, comparable between genes.", signed,
            by_size=True),
     Column("velocity", "Change of the spliced RNA per unit of time.", signed, by_size=True),
     Column("spliced", "Smoothed spliced RNA in this cell.", plain),
@@ -71,12 +71,12 @@ class InspectorDock(Dock):
         self.header = sentences("Inspected cell", ASK)
         self.header.setTextFormat(Qt.TextFormat.RichText)
         self.pin_button = push_button(
-            "Pin to compare", "Keep this cell beside the next ones that are clicked (Ctrl+P)."
+            "Pin to compare", "Pin this cell and compare the next clicked cells with it (Ctrl+P)."
         )
         self.pin_button.setCheckable(True)
-        self.copy_button = push_button("Copy", "Copy all that is known of the cell as text.")
+        self.copy_button = push_button("Copy", "Copy the cell report as text.")
         self.save_button = push_button("Save CSV …", "Write the betas of the target in this cell to a table.")
-        self.experts, self.fates = ShareBars("Time and weights of the experts"), ShareBars("Fates")
+        self.experts, self.fates = ShareBars("Latent time and expert weights"), ShareBars("Fates")
         self.genes = ValueTable("Genes that change most", GENE_COLUMNS, "Genes whose spliced RNA changes fastest.")
         self.genes.sortByColumn(1, Qt.SortOrder.DescendingOrder)
         self.portrait = PortraitPanel(viewer)
@@ -108,7 +108,7 @@ class InspectorDock(Dock):
         return "\n".join(lines)
 
     def as_csv(self) -> str:
-        """Return the betas of the target in the cell (and the pinned one) as a table, or else what is known of it."""
+        """Return the betas of the target in the cell (and the pinned one) as a table, or else its report."""
         shown = self._reports()
         if shown is None:
             return ""
@@ -137,7 +137,7 @@ class InspectorDock(Dock):
         self.column.addLayout(buttons)
         self.column.addWidget(self.experts)
         self.column.addWidget(self.fates)
-        self.regulation = Section("Betas", self.betas, "What regulates a gene in this cell.")
+        self.regulation = Section("Betas", self.betas, "Regulators of a gene in this cell.")
         self.changing = Section("Genes that change most", self.genes, "Genes whose spliced RNA changes fastest.")
         self.phase = Section("Phase portrait", self.portrait, "Unspliced over spliced RNA of a gene.")
         for section in (self.regulation, self.changing, self.phase):
@@ -216,7 +216,7 @@ class InspectorDock(Dock):
         self._refresh()
 
     def _reports(self) -> tuple[CellReport, CellReport | None] | None:
-        """Return what is known of the current cell and of the pinned one, None while there is nothing to show."""
+        """Return the reports of the current cell and of the pinned one, None while there is nothing to show."""
         cell = self.workspace.current_cell
         report = None if cell is None else self.source.report(cell)
         if report is None:
@@ -233,7 +233,7 @@ class InspectorDock(Dock):
         for button in (self.pin_button, self.copy_button, self.save_button):
             button.setEnabled(shown is not None)
         if shown is None:
-            self.header.setText(ASK if cell is None else "Gathering what is known of the cells …")
+            self.header.setText(ASK if cell is None else "Collecting the values of the cells …")
             self.experts.show_bars(())
             self.fates.show_bars(())
             self.genes.show_rows([])
@@ -331,7 +331,7 @@ class InspectorDock(Dock):
 
     def _ask_where_to_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save what is known of the cell", beside(self.workspace.path, "cell.csv"), "Table (*.csv)"
+            self, "Save cell report", beside(self.workspace.path, "cell.csv"), "Table (*.csv)"
         )
         if not path:
             return
@@ -385,10 +385,10 @@ def bars_of(shares: Sequence[Share], others: Sequence[Share], colors: Mapping[st
 
 
 def senders_in_words(senders: Senders, types: dict[str, float]) -> str:
-    """Return who sends a signal, in words."""
+    """Return the senders of a signal, in words."""
     ligand = senders.modulator.replace("#", "$").partition("$")[0]
     if senders.received <= 0:
         return f"No cell sends {ligand} to this cell."
     sent = ", ".join(f"{name} {share:.0%}" for name, share in list(types.items())[:TYPES_TOLD])
     told = f" It comes from {sent}." if sent else ""
-    return f"This cell receives {senders.received:.3g} of {ligand}; its reach (ring) is {senders.radius:.3g}.{told}"
+    return f"This cell receives {senders.received:.3g} of {ligand}; its range (ring) is {senders.radius:.3g}.{told}"

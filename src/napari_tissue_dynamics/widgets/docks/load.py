@@ -54,10 +54,10 @@ class LoadDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
         self._looked: tuple[Path, Contents] | None = None
-        self.report = sentences("Readiness for fits", "")
+        self.report = sentences("Readiness for model fitting", "")
         self.details = _report_view()
         self.file = FileEdit("file with the tissue", "AnnData (*.h5ad)")
-        self.look_button = push_button("Inspect file", "Show what the file holds, to choose from below.")
+        self.look_button = push_button("Inspect file", "List the contents of the file to choose from below.")
         self.only_tissue = push_button("Exclude off-tissue spots", "Reload with in-tissue spots only.")
         self.form = ReadForm()
         self.panel = RunPanel("Load", "Read the tissue and draw it.")
@@ -66,7 +66,7 @@ class LoadDock(Dock):
         self.color = ColorBox()
         self.save_button = push_button("Save results as …", "Write the tissue with all results to a new .h5ad file.")
         self.log_button = push_button(
-            "Save action log as …", "Write what was done with this tissue; 'tissue-dynamics replay' does it again."
+            "Save action log as …", "Save the actions performed on this tissue; 'tissue-dynamics replay' repeats them."
         )
         self._arrange()
         self.file.chosen.connect(self.look)
@@ -84,7 +84,7 @@ class LoadDock(Dock):
         """Fill the combos with what the file holds, in a worker."""
         path = self._path()
         if path is not None and not self.workspace.running:
-            self.run("Looking into the file", _looking(path), self._looked_into, panel=self.panel)
+            self.run("Inspecting the file", _looking(path), self._looked_into, panel=self.panel)
 
     def load(self) -> None:
         """Read the tissue in a worker, then draw it; a failure leaves everything as it was."""
@@ -103,7 +103,7 @@ class LoadDock(Dock):
         if value is not None:
             options = replace(workspace.read_options or ReadOptions(), only=(IN_TISSUE, value))
             moves = {image.placement for image in workspace.tissue.histology} if workspace.tissue else set()
-            if len(moves) == 1:  # images stay where the person has put them
+            if len(moves) == 1:  # images stay where the user has placed them
                 options = replace(options, placement=moves.pop())
             self._read(workspace.source, options)
 
@@ -157,7 +157,7 @@ class LoadDock(Dock):
         self.alignment = Section(
             "Cells and image", self.align, "Flip, swap or enlarge the image until it fits the cells."
         )
-        tooltip = "What the file holds for a fit, what stands in its way, and what to do about it."
+        tooltip = "What the file provides for model fitting, what is missing, and how to fix it."
         self.readiness = Section("Readiness report", self.details, tooltip)
         self.column.addLayout(top)
         seen = (self.summary, self.only_tissue, self.report, self.readiness, self.align.verdict, self.alignment)
@@ -191,7 +191,7 @@ class LoadDock(Dock):
         self.report.setVisible(report is not None)
         self.readiness.setVisible(report is not None)
         if report is None:
-            self.details.setPlainText("There is no file to report on.")
+            self.details.setPlainText("No file to report on.")
             return
         self.report.setText(f"{name}: {report.headline}" if name else report.headline)
         self.details.setPlainText("\n\n".join([*map(str, report.problems), "\n".join(report.facts)]))
@@ -291,9 +291,9 @@ def summary(tissue: Tissue) -> str:
     if tissue.has_tissue:
         known = tissue.unit == "um" or tissue.histology
         unit = "µm" if tissue.unit == "um" else tissue.unit
-        parts.append(f"Unit: {unit}." if known else "Unit: not known; give 'µm per unit' above for a scale bar.")
+        parts.append(f"Unit: {unit}." if known else "Unit: unknown; set 'µm per unit' above for a scale bar.")
     else:
-        parts.append("There are no places in a tissue; an embedding takes their place.")
+        parts.append("No spatial coordinates; cells are shown in an embedding.")
     return " ".join(parts)
 
 
@@ -305,12 +305,12 @@ def colored_cells(tissue: Tissue, name: str, values: Labels | NDArray[np.floatin
 
 
 def _report_view() -> QPlainTextEdit:
-    view = QPlainTextEdit("No file has been looked into.")
+    view = QPlainTextEdit("No file has been inspected.")
     view.setReadOnly(True)
     view.setTabChangesFocus(True)
     view.setFixedHeight(REPORT_HEIGHT)
     view.setAccessibleName("Readiness report")
-    view.setToolTip("What stands in the way of a fit and what to do about it; the text can be copied.")
+    view.setToolTip("What prevents model fitting and how to fix it; the text can be copied.")
     return view
 
 
@@ -319,7 +319,7 @@ def _looking(path: Path) -> Steps:
         from napari_tissue_dynamics.analysis.readiness.readiness import readiness_steps
         from napari_tissue_dynamics.data.io.file_contents import contents
 
-        yield Progress(f"Looking into {path.name}", 0, 1, 0.0)
+        yield Progress(f"Inspecting {path.name}", 0, 1, 0.0)
         found = contents(path)
         report = yield from readiness_steps(path, stop=stop)
         return path, found, report

@@ -111,15 +111,15 @@ class RegionsDock(Dock):
 
     def _arrange(self) -> None:
         choice = rows()
-        add_row(choice, "Region", self.first, "The region that is looked at.")
+        add_row(choice, "Region", self.first, "The region to compare.")
         add_row(choice, "Against", self.second, "All other cells (rest), or another region.")
         self.results = QWidget()
         fields = rows()
-        add_row(fields, "Show", self.shown, "What is compared.")
-        add_row(fields, "Search", self.search, "Only rows whose name holds these letters.")
+        add_row(fields, "Show", self.shown, "Quantities to compare.")
+        add_row(fields, "Search", self.search, "Only rows whose name contains this text.")
         self.search.setPlaceholderText("part of a name")
         self.search.setClearButtonEnabled(True)
-        self.save_button.setToolTip("Write the rows that are shown to a table, with all digits.")
+        self.save_button.setToolTip("Write the rows shown to a table with full precision.")
         self.save_button.setAccessibleName("Save CSV")
         results = stacked(self.results, self.words, fields, self.table)
         buttons = QHBoxLayout()
@@ -233,7 +233,7 @@ def _layer_of(workspace: Workspace, table: str, name: str) -> LayerData | None:
         return fate_points(tissue, fate, name.removeprefix(FATE))
     values = _results(workspace).get(name)
     if values is None:
-        raise DataError(f"There is no {name} any more; compare the regions again.")
+        raise DataError(f"{name!r} no longer exists. Compare the regions again.")
     return latent_time_points(tissue, values) if name == "latent time" else value_points(tissue, values, name=name)
 
 

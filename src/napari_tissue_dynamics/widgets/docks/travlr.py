@@ -71,12 +71,14 @@ class TravlrDock(Dock):
         self.network = NetworkForm()
         self.form: Form[TravlrConfig] = Form(TravlrConfig, ESSENTIAL)
         self.form.set_value(with_preferences(last_settings(TravlrConfig(), OF_THE_TISSUE)))
-        self.panel = RunPanel("Fit SpaceTravLR", "Estimate what every modulator does to the targets in every cell.")
+        self.panel = RunPanel(
+            "Fit SpaceTravLR", "Estimate the effect of each modulator on the target genes in each cell."
+        )
         self.many = ManyForm()
         self.history = RunHistory(self.workspace, "regulation")
         self.target, self.modulator = QComboBox(), QComboBox()
-        self.supported = QCheckBox("Only where supported")
-        self.supported.setAccessibleName("Only where supported")
+        self.supported = QCheckBox("Only where significant")
+        self.supported.setAccessibleName("Only where significant")
         self.summary = sentences("Result of SpaceTravLR")
         self.stored_button = push_button("Load stored betas", USE_STORED)
         self._run_shown: Path | None = None
@@ -163,7 +165,7 @@ class TravlrDock(Dock):
         """Open the betas in a folder as those of the tissue, in a worker."""
         tissue = self.workspace.tissue
         if tissue is None:
-            self.show_error("There is no tissue that betas could belong to. Load its file first.")
+            self.show_error("No tissue is loaded to match the betas. Load its file first.")
             return
         self.run("Opening betas", _opening(tissue, folder), self.show_result, panel=self.panel)
 
@@ -171,7 +173,7 @@ class TravlrDock(Dock):
         """Load the betas of the file of the tissue, in a worker."""
         tissue, source, log = self.workspace.tissue, self.workspace.source, self.workspace.log
         if tissue is None or source is None:
-            self.show_error("There is no file that could hold betas. Load one first.")
+            self.show_error("No file with stored betas is loaded. Load one first.")
             return
 
         def done(found: tuple[RegulationField, TravlrConfig | None]) -> None:
@@ -197,14 +199,14 @@ class TravlrDock(Dock):
         open_legend(self.viewer)
 
     def _arrange(self) -> None:
-        tip = "All genes, a folder to keep them in, processes or a cluster, and folders to open."
+        tip = "Fit all genes, store them in a folder, use several processes or a cluster, open result folders."
         many = Section("Many genes", self.many, tip)
         runs = Section("Earlier runs", self.history, "Show or hide the results of earlier runs on this tissue.")
         self.results = QWidget()
         result = stacked(self.results)
         choice = rows()
         add_row(choice, "Show target", self.target, "A fitted gene.")
-        add_row(choice, "Show modulator", self.modulator, "Whose coefficients are drawn in the tissue.")
+        add_row(choice, "Show modulator", self.modulator, "The modulator whose coefficients are shown in the tissue.")
         result.addWidget(self.summary)
         result.addLayout(choice)
         result.addWidget(self.supported)
@@ -213,7 +215,7 @@ class TravlrDock(Dock):
         self.column.addStretch()
 
     def _draw_first(self, field: RegulationField) -> None:
-        """Draw anew every beta that is on show, those of genes that are gone excepted, or else the first."""
+        """Redraw every beta shown, except for genes no longer fitted, or else the first."""
         fitted = {LayerKey("beta", gene.target, name): (gene, name) for gene in field.genes for name in _names(gene)}
         _viewer.remove(self.viewer, self.workspace, lambda key: isinstance(key, LayerKey) and key not in fitted)
         shown = [key for key in self.workspace.layer_ids if key in fitted]
@@ -284,7 +286,7 @@ class TravlrDock(Dock):
         self.panel.block(self._reason(), waits=bool(self.workspace.running) and self.workspace.tissue is not None)
 
     def _take_run_settings(self) -> None:
-        """Show the settings of the run that is kept in the chosen folder: it can only go on with the same ones."""
+        """Show the settings of the run kept in the chosen folder: it only resumes with the same ones."""
         folder = self.many.store.path()
         if folder is None or folder == self._run_shown or not (folder / RUN).is_file():
             return
@@ -296,7 +298,7 @@ class TravlrDock(Dock):
             self.show_error(str(error))
             return
         self._run_shown = folder
-        self.tell(f"The settings are now those of the run in {folder.name}, which goes on where it ended.")
+        self.tell(f"The settings of the run in {folder.name} were restored; fitting resumes where it ended.")
 
     def _estimate(self, *_: object) -> None:
         tissue, config = self.workspace.tissue, self.form.value()
@@ -354,7 +356,7 @@ def _summary_of_many(field: RegulationField) -> str:
 
     scores = [score for gene in field.genes if (score := _mean(gene.held_out_r2 or gene.fit_r2)) is not None]
     middle = f"; median held-out R² {np.median(scores):.2f}" if scores else ""
-    failed = f" {len(field.failed)} genes have no fit." if field.failed else ""
+    failed = f" {len(field.failed)} genes could not be fitted." if field.failed else ""
     return f"{len(field.genes)} genes{middle}.{failed}"
 
 

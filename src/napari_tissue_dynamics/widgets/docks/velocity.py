@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 STORED = frozenset({keys.VELOCITY, keys.MOMENTS_SPLICED, keys.MOMENTS_UNSPLICED})
-"""Layers of a file whose velocities can be taken back."""
+"""Layers of a file whose velocities can be loaded."""
 USE_STORED = "Load the velocities stored in the file; no model is fitted."
 
 
@@ -86,7 +86,7 @@ class VelocityDock(Dock):
         self._summarize()
 
     def start(self) -> None:
-        """Fit with the settings of the form, in a worker; a run of STEER that was stopped before is given up."""
+        """Fit with the settings of the form, in a worker; a stopped run of STEER is discarded."""
         kept = self.files.kept() if self.form.model_row.files else None
         if kept is not None:
             if not self._may_begin_anew(kept):
@@ -95,14 +95,14 @@ class VelocityDock(Dock):
         self._fit()
 
     def resume(self) -> None:
-        """Go on with a run that was stopped or broke off, with its settings, in a worker."""
+        """Resume a run that was stopped or interrupted, with its settings, in a worker."""
         kept = self.files.kept()
         if kept is not None and not self._take_stopped(kept):
             return
         self._fit()
 
     def use_stored(self) -> None:
-        """Take back the velocities of the file of the tissue, in a worker."""
+        """Load the velocities stored in the file of the tissue, in a worker."""
         tissue, source, projection = self.workspace.tissue, self.workspace.source, self.arrows.value()
         if tissue is None or source is None:
             self.show_error("There is no file that could hold velocities. Load one first.")
@@ -130,7 +130,7 @@ class VelocityDock(Dock):
         )
 
     def apply(self, model: Path) -> None:
-        """Give the tissue the velocities of a trained network, in a worker."""
+        """Predict velocities for the tissue with a trained network, in a worker."""
         tissue, projection, device = self.workspace.tissue, self.arrows.value(), self.form.steer.value().device
         if tissue is None:
             self.show_error("There is no tissue to apply a model to. Load a file first.")
@@ -145,7 +145,7 @@ class VelocityDock(Dock):
         )
 
     def redraw(self) -> None:
-        """Draw the arrows as the form says, without a new fit, in a worker."""
+        """Draw the arrows with the settings of the form, without a new fit, in a worker."""
         tissue, result, projection = self.workspace.tissue, self.workspace.velocity, self.arrows.value()
         if self._redrawing:
             self._redraw_again = True
@@ -185,7 +185,7 @@ class VelocityDock(Dock):
         self.run("Exporting", steps, self.exports.show_written, panel=self.panel)
 
     def use_selected_cells(self) -> None:
-        """Let time begin with the cells that are selected in a layer of cells."""
+        """Use the cells selected in a layer of cells as root cells."""
         cells = selected_cells(self.viewer, self.workspace)
         if cells:
             self.clear_error()
@@ -335,7 +335,7 @@ class VelocityDock(Dock):
     def _may_begin_anew(self, kept: Path) -> bool:
         question = (
             f"{kept.name} holds the state of a run that did not end. Discard it and start over? "
-            "'Resume the stopped run' goes on with it instead."
+            "'Resume the stopped run' continues it instead."
         )
         return QMessageBox.question(self, "Fit velocity", question) == QMessageBox.StandardButton.Yes
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPEN_TIP = (
-    "Open the betas in a folder: of an earlier run kept there, or of a run of the Python or Rust SpaceTravLR on the "
+    "Open the betas in a folder: from an earlier run, or from a run of the Python or Rust SpaceTravLR on the "
     "cells of this tissue."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ManyChoice:
-    """What a person chose.
+    """Choices of the user.
 
     Parameters
     ----------
@@ -57,19 +57,21 @@ class ManyForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.all_genes = QCheckBox("Fit all measured genes")
-        self.all_genes.setToolTip("Every measured gene is a target, whatever is named above; one may take a second.")
+        self.all_genes.setToolTip(
+            "Every measured gene is a target, regardless of the genes entered above; a gene can take a second."
+        )
         self.all_genes.setAccessibleName("Fit all measured genes")
         self.store = FileEdit("folder for finished genes", "")
         self.processes, self.scheduler = QSpinBox(), QLineEdit()
         self.processes.setRange(1, max(1, worker_threads() + 1))
         self.scheduler.setPlaceholderText("tcp://host:8786")
-        self.open_button = QPushButton("Open betas of a folder …")
+        self.open_button = QPushButton("Open betas from a folder …")
         self.open_button.setToolTip(OPEN_TIP)
-        self.open_button.setAccessibleName("Open betas of a folder")
+        self.open_button.setAccessibleName("Open betas from a folder")
         fields = rows()
-        tip = "Each gene is written there when it is done; started again with the same folder, the run goes on."
-        add_row(fields, "Keep genes in", self.store.line, tip, inside=self.store)
-        add_row(fields, "Processes", self.processes, "Genes that are fitted at the same time on this machine.")
+        tip = "Each gene is written there when finished; a new run with the same folder resumes."
+        add_row(fields, "Store genes in", self.store.line, tip, inside=self.store)
+        add_row(fields, "Processes", self.processes, "Number of genes fitted in parallel on this machine.")
         tip = "Address of a Dask scheduler: the genes are fitted by its workers. Empty fits on this machine."
         add_row(fields, "Dask scheduler", self.scheduler, tip)
         stacked(self, self.all_genes, fields, self.open_button)
@@ -86,7 +88,7 @@ class ManyForm(QWidget):
         scheduler = self.scheduler.text().strip()
         if scheduler and "://" not in scheduler:
             raise DataError(
-                f"{scheduler!r} is no address of a Dask scheduler; one like tcp://host:8786 was expected. "
+                f"{scheduler!r} is not the address of a Dask scheduler; one like tcp://host:8786 was expected. "
                 "Correct it, or leave the field empty to fit on this machine."
             )
         return ManyChoice(self.all_genes.isChecked(), self.store.path(), self.processes.value(), scheduler)

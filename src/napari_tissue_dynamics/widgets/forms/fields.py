@@ -1,4 +1,4 @@
-"""Labelled fields that fit a narrow dock."""
+"""Labeled fields that fit a narrow dock."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stacked(widget: QWidget, *parts: QWidget | QLayout) -> QVBoxLayout:
 
 
 def push_button(text: str, tooltip: str) -> QPushButton:
-    """Return a button that says what it does when the mouse rests on it."""
+    """Return a button with a tooltip describing what it does."""
     found = QPushButton(text)
     found.setToolTip(tooltip)
     found.setAccessibleName(text)
@@ -77,7 +77,7 @@ def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, ins
 
 
 class _QuietWheel(QObject):
-    """Leaves the wheel to the dock unless a person is in the field, so that scrolling changes no setting."""
+    """Leaves the wheel to the dock unless the field has the focus, so that scrolling changes no setting."""
 
     def __init__(self, field: QWidget) -> None:
         super().__init__(field)

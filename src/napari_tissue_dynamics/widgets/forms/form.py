@@ -25,8 +25,8 @@ LARGEST_INT = 2**31 - 1
 DEVICE = "device"
 SMALLEST = 1e-15  # what stands for "above zero"
 SCHEDULES = {
-    "schedule": {"quick": "Fast look", "fast": "Thorough", "full": "Publication"},
-    "profile": {"fast": "Fast look", "full": "Publication"},
+    "schedule": {"quick": "Quick", "fast": "Thorough", "full": "Publication"},
+    "profile": {"fast": "Quick", "full": "Publication"},
 }
 """By the method that gives them: starting values and what they are called."""
 ZERO = {
@@ -46,8 +46,8 @@ ZERO = {
 """What zero means, by the name of the setting, in place of the number."""
 SPELLED = {"tf": "TF", "pcs": "components", "r2": "R²", "ard": "ARD", "l1": "L1", "reg": "penalty", "dim": "size"}
 """Parts of names that people write otherwise."""
-OWN = "Own settings"
-"""What the combo of presets says where the fields are none of them."""
+OWN = "Custom"
+"""Text of the preset combo when the fields match none of them."""
 
 
 class Form(QWidget, Generic[Settings]):
@@ -91,15 +91,13 @@ class Form(QWidget, Generic[Settings]):
             DeviceChoice(self.editor(DEVICE))
         self.changed.connect(self._name_preset)
         layout = stacked(self, basic)
-        self.defaults = push_button(
-            "Back to the defaults", "Give every setting of this form the value it has at first."
-        )
+        self.defaults = push_button("Reset to defaults", "Reset every setting of this form to its default value.")
         self.defaults.clicked.connect(lambda: self.set_value(settings_type()))
         many = advanced.rowCount()
         advanced.addRow(self.defaults)
-        tooltip = "Show or hide the settings that seldom need a change."
+        tooltip = "Show or hide settings that rarely need changing."
         self.advanced = _section("Advanced settings", advanced, tooltip)
-        tooltip = "Show or hide the settings that only reproducing a publication needs to change."
+        tooltip = "Show or hide settings needed only to reproduce a publication."
         self.published = _section("Options of the published method", published, tooltip)
         for section, some in ((self.advanced, many > 0), (self.published, bool(grouped))):
             layout.addWidget(section)
@@ -128,7 +126,7 @@ class Form(QWidget, Generic[Settings]):
         for name, words in SCHEDULES[kind].items():
             combo.addItem(words, name)
         combo.addItem(OWN)
-        tip = "Set many fields at once: 'Fast look' for a result in minutes, 'Publication' as published, in hours."
+        tip = "Set many fields at once: 'Quick' for a result in minutes, 'Publication' as published, in hours."
         add_row(layout, "Preset", combo, tip)
         combo.activated.connect(lambda index: self._take_preset(combo.itemData(index)))
         return combo
@@ -147,7 +145,7 @@ class Form(QWidget, Generic[Settings]):
         self._name_preset()
 
     def _name_preset(self) -> None:
-        """Let the combo say which preset the fields are."""
+        """Show in the combo which preset the fields match."""
         if self.preset is not None:
             shown = (
                 name
@@ -196,7 +194,7 @@ class _Editor:
         self._magic = magic
         self.native = magic.native
         if kind is bool:
-            self.native.setText("")  # the label beside it says the same
+            self.native.setText("")  # the label next to it has the same text
         self.get = magic.get_value
         self.set = lambda value: setattr(magic, "value", value)
         self._changed = magic.changed

@@ -37,21 +37,25 @@ class ReadForm(QWidget):
         for name, field, tooltip in (
             ("Spliced", self.spliced, "Layer with the counts of spliced (or cytoplasmic) RNA."),
             ("Unspliced", self.unspliced, "Layer with the counts of unspliced (or nuclear) RNA."),
-            ("Expression", self.expression, "Matrix that regulation is fitted to and that colors show."),
-            ("Coordinates", self.spatial, "Key in obsm with the place of every cell."),
+            ("Expression", self.expression, "Matrix used for regulation fits and gene colors."),
+            ("Coordinates", self.spatial, "Key in obsm with the coordinates of each cell."),
             ("Cell type", self.cell_type, "Column of obs with the type of every cell."),
-            ("Image library", self.library, "Which of the images inside the file is drawn."),
-            ("Sections", self.sections, "Column of obs with the section; sections on each other are put side by side."),
-            ("Only cells", self.only, "Read one section, or only spots under tissue."),
+            ("Image library", self.library, "The image of the file to show."),
+            (
+                "Sections",
+                self.sections,
+                "Column of obs with the section; overlapping sections are placed side by side.",
+            ),
+            ("Only cells", self.only, "Read one section, or only in-tissue spots."),
         ):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             field.setMinimumContentsLength(8)
             add_row(fields, name, field, tooltip)
-        tooltip = "An image file to lie under the cells instead of an image inside the file."
+        tooltip = "An image file to show behind the cells instead of an image in the file."
         add_row(fields, "Image file", self.image.line, tooltip, inside=self.image)
         tooltip = "Side of one pixel of that image, in the unit of the coordinates; 0 for 1."
         add_row(fields, "Image pixel", self.image_pixel_size, tooltip)
-        tooltip = "Micrometers per unit of the coordinates; 0 leaves the unit as it is."
+        tooltip = "Micrometers per unit of the coordinates; 0 keeps the unit unchanged."
         add_row(fields, "µm per unit", self.pixel_size_um, tooltip)
         stacked(self, fields)
         self.clear()

@@ -32,7 +32,7 @@ SUGGEST_TIP = (
 
 @dataclass(frozen=True, slots=True)
 class NetworkChoice:
-    """What a person chose, before any file is read.
+    """Choices of the user, before any file is read.
 
     Parameters
     ----------
@@ -85,13 +85,13 @@ class NetworkForm(QWidget):
         fields.addRow(self.suggest)
         tip = "Transcription factors that may regulate all targets."
         add_row(fields, "Regulators", self.regulators, tip)
-        tip = "Table with the columns source and target, used when no regulators are named above."
+        tip = "Table with the columns source and target, used when no regulators are given above."
         add_row(fields, "or links from", self.links.line, tip, inside=self.links)
         tip = "Signals between cells: pairs that come with the package liana, your own table, or none."
         add_row(fields, "Ligand-receptor", self.pairs, tip)
         tip = "Table with the columns ligand and receptor."
         add_row(fields, "Pairs file", self.pairs_file.line, tip, inside=self.pairs_file)
-        tip = "Matrix of ligand-target scores for ligand-TF pairs; may stay empty."
+        tip = "Matrix of ligand-target scores for ligand-TF pairs; optional."
         add_row(fields, "Ligand-TF scores", self.tf_ligands.line, tip, inside=self.tf_ligands)
         stacked(self, fields)
         self.pairs.currentTextChanged.connect(self._pairs_changed)
@@ -125,11 +125,11 @@ class NetworkForm(QWidget):
         Raises
         ------
         DataError
-            If no target is named or the pairs shall come from a file that is not.
+            If no target is named or the pairs file is not chosen.
         """
         targets = tuple(all_genes) or self.targets.genes()
         if not targets:
-            raise DataError("No target gene is named. Type at least one gene into 'Target genes'.")
+            raise DataError("No target gene is given. Type at least one gene into 'Target genes'.")
         pairs: str | Path | None = {BUNDLED: "bundled", NO_PAIRS: "none"}.get(self.pairs.currentText())
         if pairs is None:
             pairs = self.pairs_file.path()

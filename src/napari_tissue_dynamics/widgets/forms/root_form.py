@@ -1,4 +1,4 @@
-"""Where time begins, when that is known."""
+"""Root cells, if known."""
 
 from __future__ import annotations
 
@@ -35,17 +35,15 @@ class OriginForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind, self.cell_type, self.stage = QComboBox(), QComboBox(), QComboBox()
-        self.use_selected = push_button(
-            "Use selected cells", "Take the cells that are selected in a points layer as the first ones."
-        )
-        self.words = sentences("Where time begins")
+        self.use_selected = push_button("Use selected cells", "Use the cells selected in a points layer as root cells.")
+        self.words = sentences("Root cells")
         self._source: Source | None = None
         self._roots: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._stopped: Origin | None = None
         self._fields = rows()
         for name, combo, tooltip in (
             ("Known", self.kind, "Known order of the cells; inferred from splicing if unset."),
-            ("Cell type", self.cell_type, "The type of the first cells."),
+            ("Cell type", self.cell_type, "The cell type of the root cells."),
             (
                 "Stage",
                 self.stage,
@@ -61,7 +59,7 @@ class OriginForm(QWidget):
         self.offer(None, None, None)
 
     def offer(self, tissue: Tissue | None, source: Source | None, contents: Contents | None) -> None:
-        """Offer what can be known of a tissue, and forget what was known of the last one."""
+        """Offer the choices for a tissue, and forget those for the last one."""
         types = () if tissue is None or tissue.cell_types is None else tissue.cell_types.categories
         stages = contents.stages if contents is not None and source is not None else ()
         self._source = source
@@ -79,7 +77,7 @@ class OriginForm(QWidget):
         self._refresh()
 
     def take_stopped(self, origin: Origin) -> None:
-        """Begin as a run did that is to go on."""
+        """Use the root cells of the run to be resumed."""
         self._stopped = origin
         nothing = origin.roots is None and origin.stage is None
         if not nothing and self.kind.findText(STOPPED) < 0:
@@ -117,13 +115,13 @@ class OriginForm(QWidget):
             return lambda tissue: origin_of(tissue, stage=stage, source=source)
         if not len(roots):
             raise DataError(
-                "Time is to begin with selected cells, but none were chosen. "
+                "Root cells are set to selected cells, but none are selected. "
                 "Select points in a layer of the cells and press 'Use selected cells', or choose 'unknown'."
             )
         return lambda tissue: Origin(roots=roots)
 
     def in_words(self, tissue: Tissue) -> dict[str, Any]:
-        """Return what is known by the names of the arguments of :func:`.workflow.origin_of`, for the log."""
+        """Return what is given, by the names of the arguments of :func:`.workflow.origin_of`, for the log."""
         kind = self.kind.currentText()
         if not self.kind.isEnabled() or kind == NOTHING:
             return {}
@@ -144,6 +142,6 @@ class OriginForm(QWidget):
         n = len(self._roots)
         told = self.toolTip()
         if kind == CELLS and not told:
-            told = f"Time begins with {n} chosen cell{'' if n == 1 else 's'}." if n else "No cells are chosen yet."
+            told = f"Root cells: {n} selected cell{'' if n == 1 else 's'}." if n else "No root cells selected."
         self.words.setText(told)
         self.words.setVisible(bool(told))

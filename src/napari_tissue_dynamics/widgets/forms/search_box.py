@@ -22,7 +22,7 @@ ENTRY = Qt.ItemDataRole.UserRole
 MOVES = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: ROWS_SHOWN, Qt.Key.Key_PageUp: -ROWS_SHOWN}
 
 OF_THE_DOCK = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
-"""Keys that the line leaves to the dock: they take hidden categories back, not letters."""
+"""Keys that the line leaves to the dock: they undo hiding of categories, not typing."""
 
 
 class SearchBox(QWidget):
@@ -52,12 +52,12 @@ class SearchBox(QWidget):
         self.list = QListWidget()
         self.list.setUniformItemSizes(True)
         self.list.setToolTip("Matches; Enter or a click colors the cells.")
-        self.list.setAccessibleName("Entries that fit")
+        self.list.setAccessibleName("Matching entries")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.count = QLabel()
         self.count.setWordWrap(True)
-        self.count.setAccessibleName("Number of entries that fit")
+        self.count.setAccessibleName("Number of matching entries")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         stacked(self, self.line, self.list, self.count)
         self.line.textChanged.connect(self._refresh)
@@ -122,7 +122,7 @@ class SearchBox(QWidget):
         self.list.setFixedHeight(self._rows_height())
         listed = self.list.count()
         words = f"{n_found:,} entries" if n_found != 1 else "1 entry"
-        more = f", {listed} listed; type on to narrow them down" if n_found > listed else ""
+        more = f", {listed} listed; keep typing to narrow the list" if n_found > listed else ""
         none = "No match. Try fewer letters." if text else ""
         self.count.setText(f"{words}{more}" if n_found else none)
 

@@ -1,4 +1,4 @@
-"""Which cells are the ends of the way: found, some categories of a column, or cells that a person picked."""
+"""Which cells are terminal states: estimated, some categories of a column, or cells picked by the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS_SHOWN = 7
 
 
 class TerminalForm(QWidget):
-    """Chooses how terminal states are known."""
+    """Chooses the source of the terminal states."""
 
     selection_requested = Signal()
     column_chosen = Signal(str)
@@ -40,20 +40,25 @@ class TerminalForm(QWidget):
         self.types, self.states = QListWidget(), QListWidget()
         self.name = QLineEdit()
         self.name.setPlaceholderText("name of the state")
-        self.add_button = push_button(
-            "Add the selected cells", "Make the selected cells a terminal state of this name."
-        )
-        self.remove_button = push_button("Remove the chosen state", "Take the state that is chosen in the list away.")
+        self.add_button = push_button("Add selected cells", "Make the selected cells a terminal state of this name.")
+        self.remove_button = push_button("Remove state", "Remove the state selected in the list.")
         self.words = sentences("Terminal states")
         self._labels: Labels | None = None
         self._own: Labels | None = None
         self._picked: dict[str, NDArray[np.intp]] = {}
         self._fields = rows()
-        tip = "How it is known where cells end: from the velocities, as categories of a column, or as picked cells."
+        tip = "Source of the terminal states: estimated from velocities, categories of a column, or picked cells."
         add_row(self._fields, "Terminal states", self.kind, tip)
-        add_row(self._fields, "Column", self.column, "The column whose categories are ends, such as the cell types.")
-        add_row(self._fields, "Ends", self.types, "Tick the categories that are ends; Space ticks the current one.")
-        add_row(self._fields, "Name", self.name, "How the state is called whose cells you have selected.")
+        add_row(
+            self._fields, "Column", self.column, "The column whose categories are terminal states, such as cell types."
+        )
+        add_row(
+            self._fields,
+            "Ends",
+            self.types,
+            "Check the categories that are terminal states; Space checks the current one.",
+        )
+        add_row(self._fields, "Name", self.name, "Name of the state for the selected cells.")
         add_row(self._fields, "States", self.states, "The states picked so far.")
         stacked(self, self._fields, self.add_button, self.remove_button, self.words)
         self.kind.currentTextChanged.connect(self._refresh)
@@ -146,7 +151,7 @@ class TerminalForm(QWidget):
         return lambda tissue: None
 
     def in_words(self, tissue: Tissue) -> dict[str, Any]:
-        """Return what is known by the names of the arguments of :func:`.workflow.terminal_states`, for the log."""
+        """Return what is given, by the names of the arguments of :func:`.workflow.terminal_states`, for the log."""
         if self.kind.currentText() == TYPES:
             return {"column": self.column.currentText(), "types": self._ticked()}
         if self.kind.currentText() == PICKED:

@@ -43,15 +43,15 @@ class AlignmentPanel(QWidget):
         self._verdicts: tuple[Alignment, ...] = ()
         self.verdict = sentences("Alignment of cells and image", NO_IMAGE)
         self.library = QComboBox()
-        self.propose = push_button("Move as proposed", "Move the image so that more cells lie on tissue.")
-        self.flip_x = push_button("Flip left-right", "Mirror the image: left and right change places.")
-        self.flip_y = push_button("Flip top-bottom", "Mirror the image: top and bottom change places.")
+        self.propose = push_button("Apply proposed alignment", "Move the image so that more cells lie on tissue.")
+        self.flip_x = push_button("Flip left-right", "Mirror the image horizontally.")
+        self.flip_y = push_button("Flip top-bottom", "Mirror the image vertically.")
         self.swap = push_button("Swap x and y", "Turn rows of the image into columns.")
         self.scale = NumberBox()
         self.scale.setRange(1 / LARGEST_SCALE, LARGEST_SCALE)
         self.scale.setValue(1.0)
-        self.enlarge = push_button("Scale", "Enlarge the image by the factor beside.")
-        self.undo = push_button("Undo", "Take the last move back.")
+        self.enlarge = push_button("Scale", "Enlarge the image by the factor next to it.")
+        self.undo = push_button("Undo", "Undo the last move.")
         self._arrange()
         self.propose.clicked.connect(self._as_proposed)
         for button, move in ((self.flip_x, FLIP_X), (self.flip_y, FLIP_Y), (self.swap, SWAP)):
@@ -65,7 +65,7 @@ class AlignmentPanel(QWidget):
         self.judge()
 
     def judge(self) -> None:
-        """Say how the images lie now."""
+        """Show how the images are aligned."""
         tissue, check = self._workspace.tissue, self._workspace.image_check
         images = () if tissue is None else tissue.histology
         self._offer([image.name for image in images])
@@ -82,7 +82,7 @@ class AlignmentPanel(QWidget):
         return any(verdict.known and not verdict.good for verdict in self._verdicts)
 
     def move_images(self, move: Placement, library: str = "") -> None:
-        """Move one image, or those that are chosen; the undo stack can take it back."""
+        """Move one image, or those that are chosen; it can be undone."""
         names = (library,) if library else self._chosen()
         if not names or move == Placement():
             return
@@ -133,7 +133,7 @@ class AlignmentPanel(QWidget):
         grid.addWidget(self.undo, 2, 1)
         grid.addWidget(self.scale, 3, 0)
         grid.addWidget(self.enlarge, 3, 1)
-        tooltip = "Factor by which the image is enlarged about the zero of the coordinates."
+        tooltip = "Factor by which the image is enlarged about the origin of the coordinates."
         self.scale.setToolTip(tooltip)
         self.scale.setAccessibleName("Factor of the image")
         self.scale.setAccessibleDescription(tooltip)

@@ -34,7 +34,11 @@ COLUMNS = (
     Column("beta", "Coefficient in this cell: change of the target per unit of the modulator.", signed, by_size=True),
     Column("± sd", "Standard deviation of the coefficient given the data, in the type of the cell.", plain),
     Column("value", "Value of the modulator in this cell: expression, or received ligand times expression.", plain),
-    Column("FDR", "False discovery rate of the modulator in the type of the cell; above 0.1 it may be chance.", plain),
+    Column(
+        "FDR",
+        "False discovery rate of the modulator in the type of the cell; above 0.1 the effect may be due to chance.",
+        plain,
+    ),
     Column("kind", "Transcription factor (TF), ligand-receptor pair or ligand-TF pair."),
 )
 PINNED = (
@@ -126,7 +130,7 @@ class BetaPanel(QWidget):
         fields = rows()
         add_row(fields, "Target", self.target, "A fitted gene.")
         add_row(fields, "Kind", self.kind, "Which kind of modulators the table shows.")
-        add_row(fields, "Search", self.search, "Only modulators whose name holds these letters.")
+        add_row(fields, "Search", self.search, "Only modulators whose name contains this text.")
         for combo in (self.target, self.kind):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)
@@ -160,7 +164,7 @@ class BetaPanel(QWidget):
 def in_words(report: BetaReport, pinned: BetaReport | None) -> str:
     """Return the prediction of a cell in a sentence."""
     if math.isnan(report.predicted):
-        return f"{report.target}: a gene of the fit was not measured in this tissue, so shares are not known."
+        return f"{report.target}: a gene of the fit was not measured in this tissue, so shares are unknown."
     if not any(row.beta for row in report.rows):
         return (
             f"No modulator explains {report.target} in cells of this type; all keep its mean, {report.intercept:.3g}."

@@ -34,7 +34,7 @@ NAME = Qt.ItemDataRole.UserRole
 
 
 class CategoryPanel(QWidget):
-    """Names, colors and counts of categories; each can be hidden, looked at alone and given another color.
+    """Names, colors and counts of categories; each can be hidden, isolated and given another color.
 
     Space hides or shows a category, Enter or a double click leaves only this one or brings all back, C changes its
     color.
@@ -63,9 +63,9 @@ class CategoryPanel(QWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.only = push_button("Only this", "Hide all other categories (Enter, or double click a category).")
-        self.all = push_button("Show all", "Bring all hidden categories back, also those of other columns.")
+        self.all = push_button("Show all", "Show all hidden categories, including those of other columns.")
         self.color = push_button("Color…", "Choose another color for this category (C).")
-        self.more = sentences("How many categories are listed")
+        self.more = sentences("Number of listed categories")
         self._names: frozenset[str] = frozenset()
         self._hidden: frozenset[str] = frozenset()
         buttons = QHBoxLayout()

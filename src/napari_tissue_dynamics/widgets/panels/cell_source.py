@@ -55,7 +55,7 @@ class CellSource(QObject):
         self._asked.clear()
 
     def report(self, cell: int) -> CellReport | None:
-        """Return what is known of a cell; None while it is being gathered."""
+        """Return the report of a cell; None while it is being computed."""
         tissue, velocity = self._workspace.tissue, self._workspace.velocity
         if tissue is None:
             return None

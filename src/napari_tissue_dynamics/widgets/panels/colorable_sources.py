@@ -1,4 +1,4 @@
-"""What is known of the cells of a workspace, for the catalogue of things to look at."""
+"""Values of the cells of a workspace, for the catalog of colorings."""
 
 from __future__ import annotations
 

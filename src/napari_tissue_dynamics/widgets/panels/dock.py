@@ -71,9 +71,7 @@ class Dock(QWidget):
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.copy_report = push_button("Copy report", "Copy the technical details of the error to the clipboard.")
         self.copy_report.clicked.connect(self._copy_details)
-        self.take_shown = push_button(
-            "Use the shown tissue", "Work with the file that was dropped on the viewer, or with the sample."
-        )
+        self.take_shown = push_button("Use the shown tissue", "Use the file dropped on the viewer, or the sample.")
         self.take_shown.clicked.connect(self.use_shown)
         layout = stacked(self)
         above = QVBoxLayout()

@@ -1,4 +1,4 @@
-"""Genes that go with a fate, as a table to sort, to export and to map genes from."""
+"""Genes correlated with a fate, as a table to sort, to export and to map genes from."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.fate_result import FateResult
 
 MOST = 2000
-"""So many genes of a fate are listed; the export has all."""
+"""Maximum number of listed genes of a fate; the export has all."""
 COLUMNS = (
-    Column("Gene", "A gene that goes with the fate."),
+    Column("Gene", "A gene correlated with the fate."),
     Column("r", "Correlation of its expression with the probability of the fate, over cells.", signed),
-    Column("FDR", "False discovery rate. Neighboring cells are alike: take it as a ranking.", plain),
+    Column("FDR", "False discovery rate. Neighboring cells are not independent: use it as a ranking.", plain),
 )
 EXPORT = "Write all genes of all fates with their p-values to a .csv file."
-NONE = "There are no driver genes: they need two fates or more, and counts."
-TIP = "Genes whose expression goes with the fate. Enter or a double click colors the cells by a gene."
+NONE = "No driver genes: at least two fates and counts are needed."
+TIP = "Genes whose expression correlates with the fate. Enter or a double click colors the cells by a gene."
 
 
 class DriverPanel(QWidget):
@@ -42,7 +42,7 @@ class DriverPanel(QWidget):
         self.export_button = QPushButton("Export driver genes as …")
         self.export_button.setAccessibleName("Export driver genes")
         fields = rows()
-        add_row(fields, "Fate", self.fate, "Whose genes are listed.")
+        add_row(fields, "Fate", self.fate, "The fate whose driver genes are listed.")
         stacked(self, fields, self.table, self.words, self.export_button)
         self.fate.currentTextChanged.connect(self._list)
         self.table.chosen.connect(lambda row: self.gene_chosen.emit(row[0]))
@@ -80,7 +80,7 @@ class DriverPanel(QWidget):
         values = (table["gene"], table["correlation"].astype(float), table["fdr"].astype(float))
         self.table.show_rows(list(zip(*(each.tolist() for each in values), strict=True)))
         self.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-        self.words.setText(f"Over {drivers.n_cells} cells with a fate.")
+        self.words.setText(f"Across {drivers.n_cells} cells with a fate.")
 
     def _clicked(self) -> None:
         row = self.table.current()

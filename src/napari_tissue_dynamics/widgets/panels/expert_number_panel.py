@@ -1,4 +1,4 @@
-"""How many experts the cells ask for, before a network is trained."""
+"""Estimate of the number of experts, before a network is trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ExpertNumberPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.run_panel = RunPanel("Estimate", "Look how many experts the cells ask for, before training.")
+        self.run_panel = RunPanel("Estimate", "Estimate the number of experts before training.")
         self.words = sentences("Estimated number of experts")
         self.curve = ExpertCurve()
         self.curve.chosen.connect(self.chosen.emit)

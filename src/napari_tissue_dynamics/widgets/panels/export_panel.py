@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = ".html"
-TIP = "Write tables (.csv) and a page for any browser into a folder; fates too when there are some."
+TIP = "Write tables (.csv) and a page for any browser into a folder; including fates if computed."
 
 
 class ExportPanel(QWidget):
@@ -35,7 +35,7 @@ class ExportPanel(QWidget):
         self.open_button = QPushButton("Open the page")
         self.open_button.setAccessibleName("Open the page")
         self.open_button.setToolTip("Open the page that was written in the browser.")
-        self.words = sentences("Where the export went")
+        self.words = sentences("Exported files")
         stacked(self, self.form, self.button, self.words, self.open_button)
         self.button.clicked.connect(self._ask)
         self.open_button.clicked.connect(self._open)
@@ -53,7 +53,7 @@ class ExportPanel(QWidget):
         self.button.setToolTip(reason or TIP)
 
     def show_written(self, files: Sequence[Path]) -> None:
-        """Say which files were written; none empties the panel."""
+        """List the files written; none empties the panel."""
         self._page = next((file for file in files if file.suffix == PAGE), None)
         folder = f" to {files[0].parent}" if files else ""
         self.words.setText(f"Written{folder}: {', '.join(file.name for file in files)}." if files else "")

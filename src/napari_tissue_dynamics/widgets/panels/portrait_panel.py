@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AS_SHOWN = "as in the viewer"
 EMPTY = "There are no velocities yet. Fit them in the Velocity dock."
-GENE_TIP = "A gene of the model, those that are fitted best first; type to find one, Up and Down go to the next."
+GENE_TIP = "A gene of the model, best fits first; type to search, Up and Down step through the genes."
 COLOR_TIP = "What the cells are colored by; as in the viewer takes the colors of the cells that are seen there."
 
 
@@ -74,7 +74,7 @@ class PortraitPanel(QWidget):
         return self._gene
 
     def show_gene(self, gene: str) -> None:
-        """Draw a gene; one that the model does not have is told by the signal ``failed``."""
+        """Draw a gene; one that the model does not have is reported by the signal ``failed``."""
         shown = self._shown()
         if shown is None:
             return
@@ -92,7 +92,7 @@ class PortraitPanel(QWidget):
         said = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
         told = "" if portrait.curves else " No rates were estimated for this gene."
         if portrait.steady is not None:
-            told = " Above the dashed line its spliced RNA rises, below it falls."
+            told = " Above the dashed line spliced RNA increases, below it decreases."
         if len(portrait.curves) > 1:
             told += " The lines are the means of the cells of each expert along latent time."
         self.words.setText(f"{'; '.join(said)}.{told}")
@@ -118,7 +118,7 @@ class PortraitPanel(QWidget):
         return tissue, result.field
 
     def _take(self) -> None:
-        """Offer the genes of the present velocities, and go on with the gene of before if they have it."""
+        """Offer the genes of the present velocities, and keep the current gene if they include it."""
         shown = self._shown()
         for widget in (self.picker, self.color):
             widget.setEnabled(shown is not None)

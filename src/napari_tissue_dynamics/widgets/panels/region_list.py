@@ -1,4 +1,4 @@
-"""The named regions of a tissue: drawn on our own layer, on layers of the person, or taken from the selection."""
+"""The named regions of a tissue: drawn on our own layer, on layers of the user, or taken from the selection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLOR = "#FF5500"
 DRAW_TIP = "Draw around cells with the mouse; every shape on the layer becomes a region (Ctrl+D)."
 TAKE_TIP = "Make a region of the cells selected in a dock or as points, or of the shapes of the active shapes layer."
 LIST_TIP = "F2 or a double click renames, Delete removes; the current region is the selection of all docks."
-EMPTY = "Draw around some cells, or select cells and take them."
+EMPTY = "Draw around cells, or select cells and use them."
 
 
 class RegionList(QWidget):
@@ -57,7 +57,7 @@ class RegionList(QWidget):
         self._taken: list[Region] = []
         self._filling = False
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.draw_button, self.take_button = QPushButton("Draw a region"), QPushButton("Take selected")
+        self.draw_button, self.take_button = QPushButton("Draw a region"), QPushButton("Use selected")
         self.names = _Names()
         self.words = sentences("Regions", EMPTY)
         buttons = QHBoxLayout()
@@ -89,10 +89,10 @@ class RegionList(QWidget):
         self._fill()
 
     def draw(self) -> None:
-        """Show our layer of shapes and put the lasso into the person's hand."""
+        """Show our layer of shapes and put the lasso for the user."""
         tissue = self._workspace.tissue
         if tissue is None:
-            self.failed.emit("There is no tissue to draw on. Load a file first.")
+            self.failed.emit("No tissue to draw on. Load a file first.")
             return
         layer = _viewer.find(self._viewer, self._workspace, REGIONS)
         if layer is None:
@@ -192,7 +192,7 @@ class RegionList(QWidget):
         if name == old.name:
             return
         if not name or self.region(name) is not None:
-            self.failed.emit(f"A region cannot be called {name!r}: names are not empty and occur once.")
+            self.failed.emit(f"A region cannot be named {name!r}. Enter a unique, non-empty name.")
             name = old.name
         for regions in (self._drawn, self._taken):
             regions[:] = [Region(name, each.cells) if each is old else each for each in regions]
@@ -215,7 +215,7 @@ class RegionList(QWidget):
             del self._taken[row - len(self._drawn)]
         elif layer is not None and len(layer.data) == len(self._drawn):
             layer.selected_data = {row}
-            layer.remove_selected()  # tells us to drop the region
+            layer.remove_selected()  # emits the event that drops the region
             return
         else:
             del self._drawn[row]
@@ -223,7 +223,7 @@ class RegionList(QWidget):
 
 
 class _Names(QListWidget):
-    """A short list that says when Delete is pressed."""
+    """A short list that emits a signal when Delete is pressed."""
 
     delete_requested = Signal()
 

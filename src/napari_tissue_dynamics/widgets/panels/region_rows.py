@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 GENES, BETAS, RESULTS, TYPES = "genes", "betas", "time, experts, fates", "cell types"
 LEVEL = 0.05
-CAUTION = "Cells near each other are alike, so p-values are too small: take them as a ranking."
+CAUTION = "Nearby cells are not independent, so p-values are too small: use them as a ranking."
 
 
 def whole(value: float) -> str:
@@ -50,13 +50,13 @@ def _columns(found: RegionComparison, table: str) -> tuple[Column, ...]:
     tip = {GENES: "Enter colors the cells by its expression.", BETAS: "Enter maps the coefficient."}.get(table, "")
     deviation = Column(
         "in sd",
-        "Difference in standard deviations that the fit gives it; the fit is sure of it from about 2 on.",
+        "Difference in standard deviations that the fit gives it; confident from about 2.",
         signed,
         by_size=True,
     )
     return (
         Column(first, f"What is compared. {tip}"),
-        Column("difference", f"Mean in {found.name_a} less that in {found.name_b}.", signed, by_size=True),
+        Column("difference", f"Mean in {found.name_a} minus mean in {found.name_b}.", signed, by_size=True),
         *([deviation] if table == BETAS else []),
         Column("FDR", f"False discovery rate (Benjamini-Hochberg) of the Wilcoxon rank-sum test. {CAUTION}", plain),
         Column(
@@ -108,7 +108,7 @@ def in_words(found: RegionComparison) -> str:
     """Return how many cells, genes and betas differ, in sentences."""
     text = f"{found.name_a} ({found.n_a} cells) against {found.name_b} ({found.n_b})."
     if found.shared:
-        text += f" {found.shared} cells lie in both and are left out."
+        text += f" {found.shared} cells are in both and are excluded."
     counts = [(part, word) for part, word in ((found.genes, "genes"), (found.betas, "betas")) if part is not None]
     told = [f"{int((part.fdr <= LEVEL).sum())} of {len(part.names)} {word}" for part, word in counts]
     if told:

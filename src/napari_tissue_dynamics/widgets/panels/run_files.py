@@ -1,4 +1,4 @@
-"""Files of a STEER run: its state, to go on from after a stop, and its network, for other tissues."""
+"""Files of a STEER run: its state, to resume from after a stop, and its network, for other tissues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 PATTERN = "Trained network (*.safetensors)"
-KEEP_TIP = "Write the state of the run every half minute, so that a run that was stopped or broke off can go on."
+KEEP_TIP = "Write the state of the run every half minute, so that a stopped or interrupted run can be resumed."
 
 SAVE_TIP = "Write the trained network to a file, for other tissues."
 APPLY_TIP = "Predict velocities for this tissue with a trained model."
@@ -65,7 +65,7 @@ class RunFiles(QWidget):
         reason = "" if possible is not None else _why_not(self._workspace.path)
         self.keep.setToolTip(reason or KEEP_TIP)
         state = self.state()
-        self.words.setText(reason if state is None else f"In {state.name}, beside the tissue.")
+        self.words.setText(reason if state is None else f"In {state.name}, next to the file of the tissue.")
         self.words.setVisible(bool(self.words.text()))
         tissue, running, model = self._workspace.tissue, self._workspace.running, self._workspace.velocity_model
         missing = "" if model is not None else "There is no trained network to save. Fit it with STEER first."

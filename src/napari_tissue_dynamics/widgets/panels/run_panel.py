@@ -53,7 +53,7 @@ class RunPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setRange(0, STEPS)
         self.bar.setAccessibleName(f"Progress: {title}")
-        self.bar.setToolTip("How much of the work is done.")
+        self.bar.setToolTip("Fraction of the work completed.")
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setAccessibleName(f"Status: {title}")
@@ -62,7 +62,7 @@ class RunPanel(QWidget):
         buttons.addWidget(self.button, 1)
         buttons.addWidget(self.pause_button)
         buttons.addWidget(self.queue_button)
-        self.estimate = sentences("What the run needs")
+        self.estimate = sentences("Estimated cost")
         self.estimate.hide()
         layout.addWidget(self.estimate)
         layout.addLayout(buttons)
@@ -97,7 +97,7 @@ class RunPanel(QWidget):
         self._refresh()
 
     def show_estimate(self, words: str, warning: bool = False) -> None:
-        """Say above the button what the run needs; as a warning, when that is too much."""
+        """Show the estimated cost above the button, as a warning if it exceeds what is available."""
         self.estimate.setText(words)
         self.estimate.setVisible(bool(words))
         self.estimate.setStyleSheet(WARNING_STYLE if warning else "")
@@ -118,7 +118,7 @@ class RunPanel(QWidget):
     def _pause(self, on: bool) -> None:
         if self._job is not None:
             self._job.pause(on)
-            self.status.setText("Paused. It waits for its next step." if on else "Going on …")
+            self.status.setText("Paused before the next step." if on else "Resuming …")
         self._refresh()
 
     def _reported(self, report: Report) -> None:
@@ -141,7 +141,7 @@ class RunPanel(QWidget):
 
     def _refresh(self) -> None:
         text = {"running": "Stop", "stopping": "Stopping …"}.get(self._state, self._title)
-        tooltip = "End the run; earlier results stay as they are." if self._state != "idle" else self._tooltip
+        tooltip = "End the run; earlier results are unchanged." if self._state != "idle" else self._tooltip
         blocked = self._blocked if self._state == "idle" else ""
         self.button.setText(text)
         self.button.setAccessibleName(text)
@@ -152,11 +152,9 @@ class RunPanel(QWidget):
             self.status.setText(self._blocked)
         self.status.setVisible(bool(self.status.text()) or self._state != "idle")
         paused = self.pause_button.isChecked()
-        self.pause_button.setText("Go on" if paused else "Pause")
+        self.pause_button.setText("Resume" if paused else "Pause")
         self.pause_button.setAccessibleName(self.pause_button.text())
-        self.pause_button.setToolTip(
-            "Go on with the run." if paused else "Let the run wait, to have the processor for something else."
-        )
+        self.pause_button.setToolTip("Resume the run." if paused else "Pause the run to free the processor.")
         self.pause_button.setVisible(self._state != "idle")
         self.pause_button.setEnabled(self._state == "running")
         self.queue_button.setVisible(self._waits or self._state != "idle")

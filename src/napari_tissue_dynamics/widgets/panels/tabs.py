@@ -28,7 +28,7 @@ SIDES = {
 class JoinTabs(QObject):
     """Puts a dock behind the docks of ours that are there already, in front of them, when it enters a window.
 
-    Where the person drags it later is left alone. A dock behind another tab counts as visible for napari, so that
+    Where the user drags it later is left alone. A dock behind another tab counts as visible for napari, so that
     choosing it in a menu would hide it; it is brought to the front instead.
 
     Parameters

@@ -29,7 +29,7 @@ class ValuePanel(QWidget):
     Attributes
     ----------
     changed
-        Emits the coloring that a person made of the shown one.
+        Emits the coloring set by the user for the shown values.
     """
 
     changed = Signal(object)
@@ -41,7 +41,7 @@ class ValuePanel(QWidget):
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         self.clip, self.map = QComboBox(), QComboBox()
         self.missing = _swatch_label(MISSING_COLOR)
-        self.note = sentences("What the colors mean")
+        self.note = sentences("Meaning of the colors")
         self._arrange()
         self.range.limits_moved.connect(self._limits)
         self.range.reset_requested.connect(lambda: self._clipped(CLIP))
@@ -87,7 +87,7 @@ class ValuePanel(QWidget):
         if low < high:
             self._limits(low, high)
         elif self._coloring is not None:
-            self.show_coloring(self._coloring)  # limits in the wrong order are taken back
+            self.show_coloring(self._coloring)  # limits in the wrong order are reset
 
     def _clip_chosen(self, index: int) -> None:
         if index > 0:
@@ -120,7 +120,7 @@ class ValuePanel(QWidget):
         self.low.setToolTip("Lower limit: cells below it have the first color.")
         self.high.setAccessibleName("Upper limit")
         self.high.setToolTip("Upper limit: cells above it have the last color.")
-        tooltip = "Which share of the cells lies between the limits: so that outliers do not use up the color range."
+        tooltip = "Percentiles used as limits, so that outliers do not use up the color range."
         add_row(fields, "Percentiles", self.clip, tooltip)
         add_row(fields, "Color map", self.map, "All maps are perceptually uniform and colorblind-safe.")
         explained = QHBoxLayout()
@@ -131,7 +131,7 @@ class ValuePanel(QWidget):
 
 
 def _decimals(span: float) -> int:
-    """Return how many digits after the point tell values in this span apart."""
+    """Return how many digits after the point distinguish values in this span."""
     from math import ceil, log10
 
     return min(max(DIGITS - 1 - ceil(log10(span)), 0), 10) if span > 0 else DIGITS

@@ -14,9 +14,9 @@ GENES = 5
 TYPES = 5
 HEIGHT = 260
 TIP = (
-    "Cells, cell types, order of time in the tissue (Moran's I: 1 where neighbors have like times, 0 where not) and "
+    "Cells, cell types, order of time in the tissue (Moran's I: 1 if neighbors have similar times, 0 if random) and "
     "the genes whose kinetics differ most from those of all other cells. Cells are not independent of their "
-    "neighbors: take the false discovery rates (FDR) as a ranking."
+    "neighbors: use the false discovery rates (FDR) as a ranking."
 )
 
 

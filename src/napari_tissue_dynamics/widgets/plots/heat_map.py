@@ -85,7 +85,7 @@ class HeatMap(QWidget):
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Say what is under the mouse."""
+        """Describe what is under the mouse."""
         if event.type() == QEvent.Type.ToolTip and self._trends is not None:
             self._tell(event)
             return True

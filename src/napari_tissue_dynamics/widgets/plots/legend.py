@@ -1,4 +1,4 @@
-"""The legend of the colored layer that is looked at."""
+"""The legend of the active colored layer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LegendPanel(QWidget):
         self.show_arrows(None)
 
     def show_legend(self, legend: Legend | None) -> None:
-        """Draw one legend; None says that there is none."""
+        """Draw one legend; None shows that there is none."""
         self.categories.setVisible(isinstance(legend, CategoryLegend))
         self.bar.setVisible(isinstance(legend, ColorBar))
         note = legend.note if isinstance(legend, ColorBar) else ""
@@ -75,7 +75,7 @@ class LegendPanel(QWidget):
             self._list(legend.entries)
 
     def show_arrows(self, key: ArrowKey | None, color: str = "") -> None:
-        """Say what the opacity and the length of arrows of a color mean; None where they have no meaning."""
+        """Describe what the opacity and the length of arrows of a color mean; None where they have no meaning."""
         self.arrows.setVisible(key is not None)
         self.length.setText("" if key is None else key.length)
         self.length.setVisible(bool(self.length.text()))
@@ -163,7 +163,7 @@ class ArrowKeyView(QWidget):
         return self._color.name()
 
     def show_key(self, key: ArrowKey, color: str = "") -> None:
-        """Draw this key, for arrows that are ``#rrggbb``; white ones if nothing is said."""
+        """Draw this key, for arrows that are ``#rrggbb``; white ones if empty."""
         self._key, self._color = key, QColor(color or "white")
         words = f"Arrows of {key.title}: faint is {key.faint}, opaque is {key.opaque}"
         if not key.opaque:

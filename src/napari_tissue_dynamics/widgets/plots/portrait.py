@@ -102,7 +102,7 @@ class PortraitCanvas(QWidget):
         return QSize(180, 180)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Tell which cell was clicked."""
+        """Emit the clicked cell."""
         found = self._cell_at(event.position())
         if found is None or event.button() != Qt.MouseButton.LeftButton:
             super().mousePressEvent(event)
@@ -141,7 +141,7 @@ class PortraitCanvas(QWidget):
                 self._stroke(painter, Qt.PenStyle.SolidLine, lambda at=place: painter.drawEllipse(at, RING, RING))
 
     def resizeEvent(self, event: object) -> None:
-        """Draw the cells anew at the next painting; a plot is not much higher than wide."""
+        """Redraw the cells at the next painting; a plot is not much higher than wide."""
         self._picture = None
         self.setMaximumHeight(max(self.minimumSizeHint().height(), round(HIGHEST * self.width())))
 

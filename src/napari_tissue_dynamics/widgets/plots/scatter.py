@@ -32,8 +32,8 @@ SHARE = 0.3
 STEP = 40
 ZOOM = 1.25
 TIP = (
-    "Drag around cells to select them, with Shift to add, with Alt to take away; click a cell to look at it. Wheel or "
-    "+ and - zoom, right drag or the arrow keys move, Home shows all, Escape ends the selection."
+    "Drag around cells to select them, with Shift to add, with Alt to remove; click a cell to inspect it. Wheel or "
+    "+ and - zoom, right drag or the arrow keys move, Home shows all, Escape clears the selection."
 )
 
 
@@ -43,7 +43,7 @@ class ScatterCanvas(QWidget):
     picked = Signal(object)
     """The cell that was clicked, None beside all cells."""
     brushed = Signal(object)
-    """(cells,) mask of what is to be selected from now on, None for nothing."""
+    """(cells,) mask of the new selection, None for nothing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -85,7 +85,7 @@ class ScatterCanvas(QWidget):
         self._outdated()
 
     def mark(self, cell: int | None) -> None:
-        """Put a ring around the cell that is looked at."""
+        """Put a ring around the inspected cell."""
         self._current = cell
         self.update()
 
@@ -125,7 +125,7 @@ class ScatterCanvas(QWidget):
             self._dragged = event.position()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Go on with the line, or move the plane."""
+        """Continue the line, or move the plane."""
         at = event.position()
         if self._line:
             self._line.append(at)

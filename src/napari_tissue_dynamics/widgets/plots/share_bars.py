@@ -89,7 +89,7 @@ class ShareBars(QWidget):
         return QSize(140, self.sizeHint().height())
 
     def event(self, event: QEvent) -> bool:
-        """Say the numbers of the bar under the mouse."""
+        """Show the numbers of the bar under the mouse."""
         if event.type() == QEvent.Type.ToolTip:
             place = int(event.pos().y() // self._row())
             words = self._bars[place].words if place < len(self._bars) else ""

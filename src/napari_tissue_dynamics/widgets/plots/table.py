@@ -172,7 +172,7 @@ class ValueTable(QTableView):
         return header.sortIndicatorSection(), header.sortIndicatorOrder()
 
     def show_rows(self, rows: Sequence[tuple[Any, ...]], columns: Sequence[Column] | None = None) -> None:
-        """Replace the rows; the order chosen by the person is kept, and the current row where it is still there."""
+        """Replace the rows; the order chosen by the user is kept, and the current row where it is still there."""
         before, columns = self.current(), self.values.columns if columns is None else tuple(columns)
         anew = columns != self.values.columns or not self.values.rows
         self.values.replace(columns, rows)

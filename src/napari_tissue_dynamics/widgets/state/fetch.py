@@ -1,4 +1,4 @@
-"""Values that are read in a thread while a person goes on; only the last wish is answered."""
+"""Values that are read in a thread in the background; only the last request is answered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fetcher(QObject):
     arrived
         Emits what was read, in the thread of the window.
     failed
-        Emits a sentence for the person and the details.
+        Emits a sentence for the user and the details.
     """
 
     arrived = Signal(object)
@@ -65,5 +65,5 @@ def _answer(read: Callable[[], object], wish: int) -> tuple[int, object, BaseExc
     """Return what was read or why not: an exception of a worker may be taken for a deleted widget and be lost."""
     try:
         return wish, read(), None
-    except Exception as error:  # noqa: BLE001  # told to the person
+    except Exception as error:  # noqa: BLE001  # reported to the user
         return wish, None, error

@@ -53,9 +53,9 @@ class Report:
     fraction
         Share that is done, 0 to 1.
     seconds_left
-        Estimated time to the end, None while it cannot be told.
+        Estimated time to the end, None while unknown.
     loss
-        Value that is being minimised, or None.
+        Value that is being minimized, or None.
     snapshots
         Finished parts of the result since the last report.
     """
@@ -76,7 +76,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failed:
-    """The job stopped by an error: one sentence for the person, the details for a report."""
+    """The job stopped by an error: one sentence for the user, the details for a report."""
 
     message: str
     details: str
@@ -143,7 +143,7 @@ def _waited(stop: StopToken, pause: StopToken | None) -> float:
 def _with_threads(
     make_steps: Steps, stop: StopToken, threads: Callable[[], int] | None
 ) -> Generator[Progress, None, Any]:
-    """Pass a fit on with so many threads of torch; loading torch takes seconds and can be stopped, too."""
+    """Pass a fit on with this many torch threads; loading torch takes seconds and can be stopped, too."""
     if threads is None:
         return (yield from make_steps(stop))
     yield from wait_for("loading torch", load_torch, 0.0, stop, STOPPED_EARLY)
@@ -164,7 +164,7 @@ def _torch_threads(threads: Callable[[], int]) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """Return one sentence for the person: what happened and what to do."""
+    """Return one sentence for the user: what happened and what to do."""
     if isinstance(error, TissueDynamicsError):
         return str(error)
     text = " ".join(str(error).split()) or type(error).__name__
@@ -174,7 +174,7 @@ def explain(error: BaseException) -> str:
         return in_words(error)
     return (
         f"The run failed with an unexpected error ({type(error).__name__}: {text[:200]}). "
-        "Earlier results are unchanged; start again with other settings or send the copied report."
+        "Earlier results are unchanged; start again with other settings or report the error with 'Copy report'."
     )
 
 
@@ -213,7 +213,7 @@ class Job(QObject):
         return self._pause.is_set()
 
     def pause(self, on: bool) -> None:
-        """Let the work wait for its next step, or go on."""
+        """Pause the work before its next step, or resume it."""
         if on != self.paused:
             (self._pause.set if on else self._pause.clear)()
             self.paused_changed.emit(on)
@@ -233,7 +233,7 @@ class Job(QObject):
         self._finish()
 
     def _finish(self) -> None:
-        """Tell the one end of this job; the worker also comes here when napari made it quit."""
+        """Emit the one end of this job; the worker also comes here when napari made it quit."""
         if self.state == "idle":
             return
         outcome, self._outcome = self._outcome, None
@@ -279,7 +279,7 @@ def start_job(
     prepare
         Connects the signals of the job before it starts.
     owner
-        The dock; when it is destroyed the job is told to stop.
+        The dock; when it is destroyed the job is requested to stop.
     threads
         How many threads torch may use, None for work without torch.
 
@@ -314,6 +314,6 @@ def _stop_all_at_the_end() -> None:
 
 
 def stop_all() -> None:
-    """Tell every running job to stop."""
+    """Request every running job to stop."""
     for job in tuple(_JOBS):
         job.token.set()

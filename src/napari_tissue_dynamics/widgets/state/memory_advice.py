@@ -1,4 +1,4 @@
-"""What a person can do about too little memory, before a run and after it broke off."""
+"""Advice on insufficient memory, before a run and after it failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defaults that a person keeps in napari's Preferences; the manifest declares them."""
+"""User defaults in napari's Preferences; the manifest declares them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SECTIONS = {
 
 
 def preferences() -> Preferences:
-    """Return what the person keeps; the defaults where the plugin is not registered with napari (in a script, say)."""
+    """Return the preferences; the defaults where the plugin is not registered with napari (in a script, say)."""
     try:
         kept = get_plugin_settings(PLUGIN)
     except KeyError:
@@ -68,7 +68,7 @@ def preferences() -> Preferences:
 
 
 def with_preferences(settings: Settings) -> Settings:
-    """Return settings with the device and the estimator that a person keeps, where a model has such a choice.
+    """Return settings with the device and the estimator from the preferences, where a model has such a choice.
 
     What stands in the Preferences as at first is no wish: the settings then stay as they are.
     """

@@ -1,6 +1,6 @@
-"""What a person chose last, so that nothing is asked twice: folders, files and settings, kept from session to session.
+"""The last folders, files and settings that the user chose, kept from session to session.
 
-They lie in one small file in the folder of the settings of the person. As in napari, ``NAPARI_CONFIG`` names another
+They are kept in one small file in the settings folder of the user. As in napari, ``NAPARI_CONFIG`` names another
 place, and empty it keeps nothing.
 """
 
@@ -41,7 +41,7 @@ def last(key: str, default: Any = None) -> Any:
 
 
 def keep(key: str, value: Any) -> None:
-    """Keep something that JSON can say; a disk that is full or locked is no reason to disturb a person."""
+    """Keep something that JSON can say; a disk that is full or locked is no reason to interrupt the user."""
     file = place()
     if file is None:
         return

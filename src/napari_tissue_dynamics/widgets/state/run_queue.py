@@ -1,4 +1,4 @@
-"""Runs that wait for the one that is running."""
+"""Queued runs for the one that is running."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ class QueueList(QWidget):
         self._queue = queue
         self.list = _List(self)
         self.list.setMaximumHeight(70)
-        self.list.setAccessibleName("Runs that wait")
-        self.list.setToolTip(f"These runs begin one after the other. {KEYS}")
+        self.list.setAccessibleName("Queued runs")
+        self.list.setToolTip(f"These runs start one after the other. {KEYS}")
         self.earlier, self.later, self.remove = (
-            _button("↑", "Begin earlier", lambda: self.shift(-1)),
-            _button("↓", "Begin later", lambda: self.shift(1)),
+            _button("↑", "Move up", lambda: self.shift(-1)),
+            _button("↓", "Move down", lambda: self.shift(1)),
             _button("✕", "Remove from the queue", self.drop),
         )
         buttons = QHBoxLayout()
-        buttons.addWidget(QLabel("Waiting:"), 1)
+        buttons.addWidget(QLabel("Queued:"), 1)
         for button in (self.earlier, self.later, self.remove):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)

@@ -1,4 +1,4 @@
-"""Results of earlier runs on one tissue, to go back to."""
+"""Results of earlier runs on one tissue, to return to."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ class Run:
 
     @property
     def title(self) -> str:
-        """A line that tells this run from the others."""
+        """A line that identifies this run."""
         what = self.result.field.model if self.kind == "velocity" else ", ".join(self.result.targets[:3])
         when = "" if self.at is None else f", {self.at:%H:%M}"
         return f"{self.number} · {what}{when}"
 
     @property
     def details(self) -> str:
-        """The settings that are not what they are at first, one a line."""
+        """The settings that differ from their defaults, one per line."""
         if self.config is None:
-            return "The settings of this run are not known."
+            return "The settings of this run are unknown."
         usual = setting_values(type(self.config)())
         others = [
             f"{name.replace('_', ' ')}: {value}"
             for name, value in setting_values(self.config).items()
             if value != usual[name]
         ]
-        return "\n".join(others) or "All settings are the usual ones."
+        return "\n".join(others) or "All settings have their default values."
 
 
 def kept(runs: tuple[Run, ...]) -> tuple[Run, ...]:

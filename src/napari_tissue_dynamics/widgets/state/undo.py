@@ -1,4 +1,4 @@
-"""Steps of a person that can be taken back and done again."""
+"""User actions that can be undone and redone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT_STEPS = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step: what it was, in words, and how it is taken back and done again."""
+    """One step: its description, and how to undo and redo it."""
 
     words: str
     undo: Callable[[], None]
@@ -34,12 +34,12 @@ class UndoStack:
 
     @property
     def undo_words(self) -> str:
-        """What the next undo takes back, empty when there is nothing."""
+        """What the next undo reverts, empty when there is nothing."""
         return self._done[-1].words if self._done else ""
 
     @property
     def redo_words(self) -> str:
-        """What the next redo does again, empty when there is nothing."""
+        """What the next redo repeats, empty when there is nothing."""
         return self._undone[-1].words if self._undone else ""
 
     def add(self, words: str, undo: Callable[[], None], redo: Callable[[], None]) -> None:
@@ -49,7 +49,7 @@ class UndoStack:
         self.changed.emit()
 
     def undo(self) -> None:
-        """Take the last step back, if there is one."""
+        """Undo the last step, if there is one."""
         if self._done:
             step = self._done.pop()
             self._undone.append(step)
@@ -57,7 +57,7 @@ class UndoStack:
             self.changed.emit()
 
     def redo(self) -> None:
-        """Do the step again that was taken back last, if there is one."""
+        """Redo the step undone last, if there is one."""
         if self._undone:
             step = self._undone.pop()
             self._done.append(step)

@@ -97,13 +97,13 @@ class Workspace:
     coloring
         How the Explore dock colors the cells now, or None.
     palettes
-        Colors that a person gave to categories, ``#rrggbb`` by category, by the name of their column.
+        Colors set by the user for categories, ``#rrggbb`` by category, by the name of their column.
     queue
         Runs on this tissue that wait for the one that is running.
     log
         What was done with the tissue, to be done again.
     undo
-        What can be taken back: selections, hidden categories and moves of images.
+        What can be undone: selections, hidden categories and moves of images.
     """
 
     tissue_changed = Signal()
@@ -196,7 +196,7 @@ class Workspace:
         config: Any = None,
         model: Path | None = None,
     ) -> None:
-        """Replace the velocity of the tissue; fates are dropped unless the same velocities were only drawn anew."""
+        """Replace the velocity of the tissue; fates are dropped unless the same velocities were only redrawn."""
         same = self.velocity is not None and self.velocity.field is velocity.field
         self.velocity, self.velocity_config, self.velocity_model = velocity, config, model
         self._remember("velocity", velocity, config, model)
@@ -216,7 +216,7 @@ class Workspace:
         self.regulation_changed.emit()
 
     def _remember(self, kind: Kind, result: Any, config: Any, model: Path | None = None) -> None:
-        """Keep a result among the runs; the same velocities drawn anew take their own place."""
+        """Keep a result among the runs; the same velocities redrawn take their own place."""
         if result is None:
             return
         runs = list(self.runs)
@@ -258,7 +258,7 @@ class Workspace:
         )
 
     def pick(self, cell: int | None) -> None:
-        """Make a cell, counted from 0, the one that is looked at; None for no cell.
+        """Make a cell, counted from 0, the current one; None for no cell.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class Workspace:
             self.cell_changed.emit()
 
     def select(self, mask: NDArray[np.bool_] | None, words: str = "selection") -> None:
-        """Replace the selection; the undo stack can bring the one before back.
+        """Replace the selection; this can be undone.
 
         Parameters
         ----------
@@ -294,7 +294,7 @@ class Workspace:
         self.undo.add(words, lambda: self._set_selection(before), lambda: self._set_selection(after))
 
     def hide(self, labels: Labels, names: Iterable[str], words: str = "hidden categories") -> None:
-        """Put exactly these categories out of sight; the undo stack can bring the ones before back.
+        """Put exactly these categories out of sight; this can be undone.
 
         Parameters
         ----------
@@ -312,14 +312,14 @@ class Workspace:
             self.undo.add(words, lambda: self._set_hidden(before), lambda: self._set_hidden(after))
 
     def show_all(self) -> None:
-        """Bring all hidden categories of all columns back."""
+        """Show all hidden categories of all columns."""
         before, after = self.hidden, dict[str, frozenset[str]]()
         if any(before.values()):
             self._set_hidden(after)
             self.undo.add("show all", lambda: self._set_hidden(before), lambda: self._set_hidden(after))
 
     def set_palette(self, column: str, colors: Mapping[str, str], words: str = "color") -> None:
-        """Give the categories of a column other colors, ``#rrggbb``; the undo stack can take them back."""
+        """Give the categories of a column other colors, ``#rrggbb``; this can be undone."""
         before, after = self.palettes, {**self.palettes, column: dict(colors)}
         self._set_palettes(after)
         self.undo.add(words, lambda: self._set_palettes(before), lambda: self._set_palettes(after))
@@ -378,7 +378,7 @@ class Workspace:
             If something is running already.
         """
         if self.running:
-            raise FitError(f"{self.running} is still running. Wait for its end or press its Stop button.")
+            raise FitError(f"{self.running} is still running. Wait until it finishes or press Stop.")
         self.running = what
         self.running_changed.emit(what)
 
