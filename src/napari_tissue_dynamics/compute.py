@@ -25,7 +25,7 @@ Reported = TypeVar("Reported")
 
 # Cells x genes up to which one thread is used.
 FEW_VALUES = 2_000_000
-NOT_BEGUN = "The run was stopped before it began; earlier results are unchanged."
+NOT_BEGUN = "The run was stopped before it started; earlier results are unchanged."
 # Seconds between two looks at a call that runs in a thread of its own.
 INTERVAL = 0.15
 

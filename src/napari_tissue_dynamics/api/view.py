@@ -30,7 +30,7 @@ def view(
     viewer
         The viewer to open it in, instead of what is loaded there; a new one when left out.
     options
-        Which parts are read as what, fields of :class:`ReadOptions`, as for :func:`read`.
+        Which parts are read, and in which role, fields of :class:`ReadOptions`, as for :func:`read`.
 
     Returns
     -------

@@ -124,7 +124,7 @@ def _centred(parts: Sequence[Counts]) -> LinearOperator:
 def _check_differences(parts: Sequence[Counts], n: int) -> None:
     if all(_is_constant(part) for part in parts):
         raise DataError(
-            f"All {n} cells have the same counts in the chosen genes; there is nothing to order. "
+            f"All {n} cells have the same counts in the chosen genes, so they cannot be ordered. "
             "Choose other count layers or keep more genes."
         )
 

@@ -159,7 +159,7 @@ def fit_curves_steps(
     found = np.empty((u.shape[1], 4))
     for start in range(0, len(found), GENES):
         if stopped(stop):
-            raise FitError("The fit was stopped before it had velocities; nothing was changed.")
+            raise FitError("The fit was stopped before velocities were computed; nothing was changed.")
         genes = slice(start, start + GENES)
         scaled = (some_u[genes] / std[0][genes, None], some_s[genes] / std[1][genes, None])
         taken = [backend.take(each) for each in (*scaled, known[genes], weight[genes])]
@@ -206,7 +206,7 @@ def place_cells_steps(
     width = max(1, BLOCK // n)
     for start in range(0, number, width):
         if stopped(stop):
-            raise FitError("The fit was stopped before it had velocities; nothing was changed.")
+            raise FitError("The fit was stopped before velocities were computed; nothing was changed.")
         genes = slice(start, start + width)
         scaled_u = backend.take((u[:, genes] / curves.std_u[genes]).T)
         scaled_s = backend.take((s[:, genes] / curves.std_s[genes]).T)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-STOPPED = "The fit was stopped before it had velocities; nothing was changed."
+STOPPED = "The fit was stopped before velocities were computed; nothing was changed."
 NAMES = {"steady_state": "steady-state", "stochastic": "stochastic", "dynamical": "dynamical"}
 # Where the parts of a fit end, as shares of the whole.
 COUNTED, SEEN, TIMED, CURVES, PLACED = 0.1, 0.35, 0.5, 0.8, 0.95

@@ -76,7 +76,9 @@ def _checked_stage(stage: NDArray[np.floating], n: int) -> NDArray[np.float64]:
         raise DataError(f"{values.shape} stages were given; one for each of the {n} cells was expected.")
     values = np.where(np.isfinite(values), values, np.nan)
     if len(np.unique(values[np.isfinite(values)])) < 2:
-        raise DataError("The known stage is the same for all cells that have one; two or more are needed for an order.")
+        raise DataError(
+            "All cells with a known stage have the same stage; at least two different stages are needed for an order."
+        )
     return values
 
 

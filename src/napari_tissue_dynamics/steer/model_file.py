@@ -168,7 +168,7 @@ def _columns(genes: Sequence[str], tissue: Tissue) -> NDArray[np.intp]:
     if missing:
         first = ", ".join(missing[:NAMED_GENES]) + (", ..." if len(missing) > NAMED_GENES else "")
         raise DataError(
-            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes that the fit looked at: {first}. "
-            "Choose a tissue that has them, or train on the genes that both have."
+            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes used in the fit: {first}. "
+            "Choose a tissue that has them, or train on the genes that both tissues share."
         )
     return np.array([column[gene] for gene in genes])

@@ -89,7 +89,7 @@ class Ground:
         chosen = select_modulators(target, network, self.tissue.genes, self.means, config)
         if not len(chosen):
             raise DataError(
-                f"Nothing that could regulate {target} was measured: no transcription factor and no "
+                f"No candidate regulator of {target} was measured: no transcription factor and no "
                 f"ligand-receptor pair. Give regulators of {target}, a table of links that has it as "
                 "target, or ligand-receptor pairs."
             )
@@ -212,5 +212,5 @@ def _refuse_single_cells(tissue: Tissue) -> None:
     try:
         require_cell_types(tissue, at_least=FEWEST_CELLS)
     except DataError as error:
-        remedy = "Or choose 'mean' for 'Small types': such a cell then keeps its value and has no coefficients."
+        remedy = "Or set 'Small types' to 'mean': such a cell then keeps its value and has no coefficients."
         raise DataError(f"{error} {remedy}") from error

@@ -157,7 +157,7 @@ def _grid_for(positions: Floats, sigma: float, n_ligands: int, diffusion: Diffus
         if grid.size > MOST_POINTS:
             raise DataError(
                 f"A grid for signals that reach {sigma:.3g} would need {grid.size:,} points to cover the tissue; at "
-                f"most {MOST_POINTS:,} are possible. Choose diffusion 'auto' or 'exact', or remove cells far from all."
+                f"most {MOST_POINTS:,} are possible. Choose diffusion 'auto' or 'exact', or remove isolated cells."
             )
         return grid
     if grid.size > MOST_POINTS:

@@ -65,7 +65,7 @@ def replay_steps(
     work = _with_last_arrows([action for action in actions if action.name in redone])
     begin = max((k for k, action in enumerate(work) if action.name == LOAD), default=None)
     if begin is None:
-        raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
+        raise DataError("The log contains no loaded tissue. Choose a complete log.")
     last = {action.name: action for action in work[begin:]}
     work = [action for action in work[begin:] if action is last[action.name]]
     done = _Replay(source)
@@ -121,7 +121,7 @@ class _Replay:
 
     def _given(self) -> Tissue:
         if self._tissue is None:
-            raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
+            raise DataError("The log contains no loaded tissue. Choose a complete log.")
         return self._tissue
 
     def _load(self, details: Mapping[str, Any]) -> None:

@@ -153,7 +153,7 @@ def test_few_genes_and_empty_cells(good, look):
     good.layers["spliced"] = thin.tocsr()
     report = look(good)
     assert report.n_shared_genes == 40
-    assert "Only 40 genes have 20 molecules of both kinds." in said(report)
+    assert "Only 40 genes have 20 spliced and unspliced molecules." in said(report)
     assert "1 of 90 cells have nothing in spliced (spliced)." in said(report)
 
 
@@ -163,7 +163,7 @@ def test_places_in_several_parts(good, look):
     report = look(good)
     assert report.n_parts == 2
     assert "20 cells in 1 part of fewer than 30 cells." in said(report)
-    assert "1 cell at the very place of another cell." in said(report)
+    assert "1 cell with the same coordinates as another cell." in said(report)
 
 
 def test_small_and_missing_types(good, look):

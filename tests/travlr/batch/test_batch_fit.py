@@ -324,7 +324,7 @@ def test_no_scheduler_gives_a_sentence(tissue, network, monkeypatch):
     from napari_tissue_dynamics.travlr.batch import dask_workers
 
     monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 0.2)
-    with pytest.raises(DataError, match="No Dask scheduler answers at tcp"):
+    with pytest.raises(DataError, match="No Dask scheduler responds at tcp"):
         fit_genes(tissue, TARGETS, network, SEED_ONLY, place=Place(scheduler="tcp://127.0.0.1:9"))
 
 

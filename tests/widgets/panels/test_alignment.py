@@ -44,7 +44,7 @@ def shown(viewer):
 
 def test_a_file_that_fits_says_so_and_keeps_the_buttons_folded(dock, tissue_file):
     loaded = dock(tissue_file)
-    assert "of 250 cells lie on tissue" in loaded.align.verdict.text()
+    assert "of 250 cells are on tissue" in loaded.align.verdict.text()
     assert not loaded.alignment.isExpanded()
     assert not loaded.align.undo.isEnabled()
 

@@ -35,15 +35,15 @@ MOST_SPREAD, SHARE_OF_CELLS = 4, 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionConfig:
-    """How velocities become arrows.
+    """Settings of the projection of velocities to arrows.
 
     Parameters
     ----------
     neighbors
-        Where the cells lie that a cell may go to: near it in the ``tissue`` or like it in ``expression``; ``auto``
-        takes the tissue where there is one.
+        Candidate target cells of each cell: nearest in the ``tissue`` or most similar in ``expression``; ``auto``
+        uses the tissue if available.
     within
-        Arrows go ``anywhere``, or do not leave the cells of the same ``expert`` or ``cell type``.
+        Arrows may point ``anywhere``, or only to cells of the same ``expert`` or ``cell type``.
     """
 
     neighbors: Literal["auto", "tissue", "expression"] = "auto"

@@ -34,11 +34,11 @@ class StreamlineConfig:
     Parameters
     ----------
     separation
-        How far apart lines are: no two run through the same square of this side.
+        Minimum distance between lines: no two pass through the same square of this side length.
     shortest, longest
-        Lines that would be shorter are left out; longer ones are cut.
+        Minimum and maximum length; shorter lines are omitted, longer ones are truncated.
     step
-        Distance between points of a line.
+        Distance between consecutive points of a line.
     """
 
     separation: Annotated[float, Interval(ge=0.2, le=10)] = 1.0

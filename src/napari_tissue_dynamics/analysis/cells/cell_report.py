@@ -152,7 +152,7 @@ class Reporter:
         """
         if field is not None and field.n_cells != tissue.n_cells:
             raise DataError(
-                f"The velocity is of {field.n_cells} cells but the tissue has {tissue.n_cells}. "
+                f"The velocity has {field.n_cells} cells but the tissue has {tissue.n_cells}. "
                 "Load the tissue that it was fitted on."
             )
         if fates is not None and fates.shape != (tissue.n_cells, len(fate_names)):

@@ -201,7 +201,7 @@ def _rows(tissue: Tissue, a: Region, b: Region | None) -> tuple[NDArray[np.intp]
         if region is not None and region.cells.shape != (tissue.n_cells,):
             raise DataError(
                 f"Region {region.name} is of {len(region.cells)} cells but the tissue has {tissue.n_cells}. "
-                "Draw it anew."
+                "Draw it again."
             )
     first = a.cells
     second = ~first if b is None else b.cells

@@ -28,7 +28,7 @@ WORDS: dict[Kind, str] = {
     "counts": "raw counts",
     "logarithms": "not whole, at most {highest:.3g}: probably log-normalized",
     "fractions": "not whole: probably normalized",
-    "centred": "values below zero: centred or scaled",
+    "centred": "values below zero: centered or scaled",
     "nothing": "all zero",
 }
 
@@ -114,7 +114,7 @@ def facts_steps(
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
             whole = whole and bool((finite == np.rint(finite)).all())
             _add_to(totals, filled, rows, columns, finite)
-        yield Progress(f"Looking through {name}", int(1000 * done), 1000, done)
+        yield Progress(f"Reading {name}", int(1000 * done), 1000, done)
     dense = getattr(matrix, "ndim", 0) == 2 and not sparse.issparse(matrix)
     return MatrixFacts(
         name,

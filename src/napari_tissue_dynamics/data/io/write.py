@@ -251,7 +251,7 @@ def replacing(target: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise DataError(
-            f"{target} cannot be written ({reason}). Choose another folder or make room, and save again."
+            f"{target} cannot be written ({reason}). Choose another folder or free disk space, and save again."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -272,7 +272,7 @@ def _check_target(target: Path, source: Path | None, overwrite_source: bool) -> 
     same = source is not None and source.exists() and target.exists() and target.samefile(source)
     if same and not overwrite_source:
         raise DataError(
-            f"{target.name} is the file that the tissue was read from, and it is left as it is. "
+            f"{target.name} is the file that the tissue was read from; it was not changed. "
             "Choose another name, or allow overwriting."
         )
 

@@ -346,7 +346,7 @@ def _usable(candidates: Iterable[int], n_cells: int) -> list[int]:
         raise DataError(f"The numbers of experts to try are {tried}; give at least one, each 2 or more.")
     tried = [number for number in tried if number < n_cells]
     if not tried:
-        raise DataError(f"{n_cells} cells cannot be divided into experts; give the number of experts.")
+        raise DataError(f"{n_cells} cells are too few to estimate the number of experts; set the number of experts.")
     return tried
 
 

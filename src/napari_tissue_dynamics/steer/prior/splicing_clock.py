@@ -147,7 +147,7 @@ def clock_steps(
 
 def _look(stop: StopToken | None) -> None:
     if stopped(stop):
-        raise FitError("The fit was stopped before it had velocities; nothing was changed.")
+        raise FitError("The fit was stopped before velocities were computed; nothing was changed.")
 
 
 def _velocity(

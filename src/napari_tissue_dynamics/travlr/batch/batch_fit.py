@@ -37,7 +37,7 @@ SECONDS_TO_POLL = 0.1
 # A gene whose process died is fitted once more.
 ATTEMPTS = 2
 SCRATCH, OWNER = ".scratch-", "owner.json"
-ELSEWHERE = "another run of this folder is fitting it"
+ELSEWHERE = "another run in this folder is fitting it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def fit_genes_steps(
     keep = Keep.of(ground, config, place.store)
     run = _Run(ground, _measured_only(network, tissue.genes), config, keep, len(targets))
     with keep:
-        yield Progress("what may regulate each gene", 0, len(targets), 0.0)
+        yield Progress("candidate regulators of each gene", 0, len(targets), 0.0)
         yield from run.choose_steps(targets, stop)
         if run.pending and not stopped(stop):
             plan = ground.plan((), run.genes, run.signals)
@@ -168,7 +168,7 @@ class _Run:
             if stopped(stop):
                 return
             if throttle.due():
-                yield Progress("what may regulate each gene", k, self.total, CHOICE_SHARE * k / self.total)
+                yield Progress("candidate regulators of each gene", k, self.total, CHOICE_SHARE * k / self.total)
             try:
                 chosen = self.ground.choose(target, self.network, self.config)
             except DataError as error:

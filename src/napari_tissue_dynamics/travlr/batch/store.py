@@ -138,7 +138,7 @@ class BetaStore:
 
     @classmethod
     def start(cls, path: str | Path, record: RunRecord, tissue: Tissue) -> BetaStore:
-        """Begin a run in a directory, or go on with the run that it holds.
+        """Start a run in a directory, or resume the run that it holds.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class BetaStore:
             for name in (GENES, BASES, FAILED):
                 (path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"{path} cannot be made ({error.strerror or error}). Choose another folder.") from error
+            raise DataError(f"{path} cannot be created ({error.strerror or error}). Choose another folder.") from error
         if not (path / RUN).exists():
             _write_cells(path / CELLS, tissue)
             record.write(path / RUN)

@@ -76,7 +76,7 @@ class Source:
         for axis, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
             if not names.is_unique:
                 twice = names[names.duplicated()][0]
-                raise DataError(f"The {axis} {twice!r} is there twice; make the names of all {axis}s unique.")
+                raise DataError(f"The {axis} {twice!r} occurs twice; make all {axis} names unique.")
         codes, labels = encode(adata.obs[cluster_annot])
         if not labels:
             raise DataError(f"No cell has a type in {cluster_annot!r}; at least one was expected.")

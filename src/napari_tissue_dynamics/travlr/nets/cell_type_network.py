@@ -141,7 +141,11 @@ def new_network(
         network: Network
         if config.published.vision_model == "transformer":
             if len(seen) != 3:
-                raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
+                raise DataError(
+                    "The transformer supports two-dimensional maps only; choose the vision model 'cnn' for "
+                    "3-D "
+                    "positions."
+                )
             network = CellularViT(anchors, n_types, seen[1], seen[0])
         else:
             network = CellularNicheNetwork(anchors, n_types, config.published.activation, len(seen) - 1, seen[0])

@@ -111,7 +111,7 @@ def bundled_pairs(species: Species) -> tuple[LigandReceptor, ...]:
     spec = importlib.util.find_spec("liana")
     if spec is None or spec.origin is None:
         raise DataError(
-            "No ligand-receptor pairs came with this installation because the package liana is missing. "
+            "No ligand-receptor pairs are available because the package liana is not installed. "
             "Run 'pip install liana', or choose a CSV with columns ligand and receptor."
         )
     path = Path(spec.origin).parent / "resource" / "omni_resource.csv"

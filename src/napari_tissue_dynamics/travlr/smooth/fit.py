@@ -180,11 +180,11 @@ def smooth_gene_steps(
         return None
     cells = Fitted(scaled.z, basis, scaled.y, codes, data, layout, found)
     checking = held_out_steps(cells, place.folds if config.held_out else {})
-    held_out = yield from report.passed_on(checking, "cells held out", LEARNED, HELD_OUT)
+    held_out = yield from report.passed_on(checking, "held-out cells", LEARNED, HELD_OUT)
     if held_out is None:
         return None
     fitted = _Judged(scaled, place, cells)
-    tested = yield from report.passed_on(fitted.tested_steps(config), "support of the modulators", HELD_OUT, 1.0)
+    tested = yield from report.passed_on(fitted.tested_steps(config), "significance of the modulators", HELD_OUT, 1.0)
     if tested is None:
         return None
     kept = _worth_keeping(fitted.r2, held_out.get("random", ()), config.score_threshold)
