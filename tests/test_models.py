@@ -123,10 +123,10 @@ def test_the_default_of_a_class_is_a_model():
 def test_what_is_no_model_is_refused():
     with pytest.raises(DataError, match=r"no velocity model 'toy'\. Choose one of steer"):
         model_named("toy")
-    with pytest.raises(DataError, match="are no settings of a velocity model"):
+    with pytest.raises(DataError, match="are not settings of a velocity model"):
         model_of(ReadOptions())
 
 
 def test_files_go_to_models_that_keep_them(simulated, tmp_path):
-    with pytest.raises(DataError, match="dynamical model keeps no network file"):
+    with pytest.raises(DataError, match="dynamical model writes no network file"):
         workflow.velocity(simulated.tissue, KineticsConfig(), network=tmp_path / "network")

@@ -138,7 +138,7 @@ def wait_for(
     Raises
     ------
     FitError
-        With ``message``, if it was told to stop.
+        With ``message``, if it was stopped.
     """
     steps = in_background(call)
     while True:
@@ -211,7 +211,7 @@ def worker_threads() -> int:
 
 
 def loading(stop: StopToken | None) -> Generator[Progress, None, None]:
-    """Load torch, which takes seconds the first time, without keeping a person who wants to stop."""
+    """Load torch, which takes seconds the first time, while the user can still stop the run."""
     steps = in_background(load_torch)
     while not stopped(stop):
         try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Report: TypeAlias = "bool | Callable[[Progress], None] | None"
-"""What ``progress`` may be: a function that is told, True for a line in the terminal, None for one if it is seen."""
+"""Accepted ``progress``: a function that receives it, True for a line in the terminal, None for one if visible."""
 
 
 class Input(NamedTuple):

@@ -51,7 +51,7 @@ def regulation(
     progress: Report = ...,
     **settings: Any,
 ) -> RegulationField: ...
-def regulation(  # the settings of a person, all by name
+def regulation(  # the settings of a user, all by name
     data: AnnData | Tissue,
     targets: str | Regulators,
     *,

@@ -57,7 +57,7 @@ class Shown:
     cells
         (shown,) their indices.
     tissue, result, fates
-        All cells and what is known of them.
+        All cells and their results.
     """
 
     cells: NDArray[np.intp]

@@ -25,7 +25,7 @@ def principal_components(
 ) -> NDArray[np.float32]:
     """Return the scores of the leading principal components (Lanczos, ARPACK).
 
-    The values are centred inside the products, so that a sparse matrix is not filled and a dense one not copied.
+    The values are centered inside the products, so that a sparse matrix is not filled and a dense one not copied.
 
     Parameters
     ----------

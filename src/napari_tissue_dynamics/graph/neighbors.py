@@ -69,7 +69,7 @@ def spatial_graph(positions: NDArray[np.floating], k: int) -> sparse.csr_array:
     Parameters
     ----------
     positions
-        (n, 2) or (n, 3) places of the cells.
+        (n, 2) or (n, 3) coordinates of the cells.
     k
         Neighbors of every cell, not counting itself.
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 GENES = 128
-# Curves are fitted to so many cells; moments of neighboring cells say nearly the same.
+# Curves are fitted to this many cells; moments of neighboring cells are nearly redundant.
 CELLS = 300
-# Smooth moments of so many cells tell as much as one cell.
+# Smooth moments of this many cells are as informative as one independent cell.
 SMOOTHED = 30
 MOST_INDEPENDENT = 100
 # Numbers of a block of genes x cells when all cells are placed.
@@ -46,12 +46,12 @@ SINGLE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExpectedSlope:
-    """What is known of the slopes of the steady states before the curves are fitted.
+    """Expected slopes of the steady states before the curves are fitted.
 
     Parameters
     ----------
     slope
-        (G,) unspliced over spliced RNA; 0 where nothing is known.
+        (G,) unspliced over spliced RNA; 0 if unknown.
     spread
         (G,) standard deviation of its logarithm.
     """
@@ -126,7 +126,7 @@ def fit_curves_steps(
     backend: Backend,
     stop: StopToken | None = None,
 ) -> Generator[Progress, None, Curves]:
-    """Fit the curve of every gene by expectation and maximisation.
+    """Fit the curve of every gene by expectation and maximization.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ class SimulatedBetas:
 
 
 def simulate_betas(n_cells: int = 1000, seed: int = 0, settings: BetaSettings = BetaSettings()) -> SimulatedBetas:
-    """Simulate a square tissue of cells at random places, whose targets have known coefficients.
+    """Simulate a square tissue of cells at random positions, whose targets have known coefficients.
 
     Cell types live in regions with mixed borders and differ in the level of every gene. Expression is lognormal and
     correlated by programmes that vary in space and from cell to cell. A coefficient is a pattern over the tissue

@@ -106,7 +106,7 @@ def simulate_branching(
     n_branch_points
         Number of branch points. Each splits into two, or into more where there are more ends; none gives a line.
     noise
-        How the RNA is measured; :func:`branching_noise` if left out. Cells that share RNA are neighbors by chance.
+        How the RNA is measured; default :func:`branching_noise`. Cells that share RNA are neighbors by chance.
 
     Returns
     -------

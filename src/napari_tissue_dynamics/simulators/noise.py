@@ -97,7 +97,7 @@ def measure(
     unspliced, spliced
         (cells, genes) RNA.
     positions
-        (cells, 2) places, for the mixing.
+        (cells, 2) coordinates, for the mixing.
     noise
         How to measure.
     rng

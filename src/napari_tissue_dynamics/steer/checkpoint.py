@@ -1,4 +1,4 @@
-"""The file that a running fit can go on from."""
+"""The file from which a fit can be resumed."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Model:
     network
         The network.
     genes
-        All genes that were looked at when the depth and the neighbors of the cells were found.
+        All genes used to compute the depth and the neighbors of the cells.
     kept
         Which of them the network has, ascending.
     scale
@@ -134,7 +134,7 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     path
         File of :func:`save_model`.
     tissue
-        Cells with spliced and unspliced counts of all genes that the fit looked at, in any order and among others.
+        Cells with spliced and unspliced counts of all genes used in the fit, in any order and among others.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
 

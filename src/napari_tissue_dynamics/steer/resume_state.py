@@ -1,4 +1,4 @@
-"""What the file of a stopped fit says of it, read without torch: enough to ask for the same fit again."""
+"""Metadata of a stopped fit, read without torch: enough to start the same fit again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a fit needs to know before it starts, checked once."""
+"""All inputs of a fit, validated once before it starts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.expression import Columns
     from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
-# A single cell has nothing to be compared with: no coefficient can be told from it.
+# A single cell cannot be compared with others, so no coefficient can be estimated from it.
 FEWEST_CELLS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ground:
-    """What is known of a tissue before any target is chosen.
+    """The inputs of a tissue that do not depend on the target.
 
     Parameters
     ----------

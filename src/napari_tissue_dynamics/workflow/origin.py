@@ -39,7 +39,7 @@ def origin_of(
 
     Returns
     -------
-    What is known, None if nothing was given.
+    Known order, None if nothing was given.
 
     Raises
     ------

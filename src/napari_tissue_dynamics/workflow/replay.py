@@ -1,4 +1,4 @@
-"""Do again what a log of actions says, without a window."""
+"""Replay an action log without a window."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def replay_steps(
     ----------
     actions
         The log, see :func:`.data.io.action_log.read_log`. Of what was tried several times the last
-        is in the result, as it was in the window. What was only looked at is passed over.
+        is in the result, as it was in the window. Actions that only display results are skipped.
     out
         Where the result is written, whatever name it was saved under.
     stop

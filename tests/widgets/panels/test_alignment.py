@@ -59,7 +59,7 @@ def test_a_mirrored_image_is_found_and_put_right(dock, flipped_file, tissue, vie
     np.testing.assert_array_equal(shown(viewer).data, tissue.histology[0].image)
     np.testing.assert_array_equal(viewer.layers["cells"].data, cells)
     assert workspace.selection is not None
-    assert "No flip, swap or scale does better" in loaded.align.verdict.text()
+    assert "No flip, swap or scale is better" in loaded.align.verdict.text()
     assert "was moved: flip-x." in loaded.align.verdict.text()
     assert not loaded.align.propose.isVisible()
     press(qtbot, loaded.align.undo)

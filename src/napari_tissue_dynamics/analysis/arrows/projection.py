@@ -29,7 +29,7 @@ ARROW_REACH = 3.0
 EVEN_SHARE = 0.35
 # Cells of the same label count as near up to this multiple of the distance to the k-th nearest cell of any label.
 REACH_WITHIN = 2.0
-# Similar cells are every so-manieth of the most similar, at most among this share of all cells.
+# Similar cells are evenly thinned from the most similar ones, at most among this share of all cells.
 MOST_SPREAD, SHARE_OF_CELLS = 4, 8
 
 

@@ -23,7 +23,7 @@ STILL = 0.01
 MOST_SEEDS = 2000
 # Shift of the boxes that keep lines apart, in boxes: a line along an axis would else run along their borders.
 SHIFT = 0.381966
-# A line may come back to so many of the boxes it was in last: one that follows a border wobbles between two.
+# A line may return to this many of the boxes it visited last: one that follows a border wobbles between two.
 WOBBLE = 3
 
 
@@ -105,7 +105,7 @@ def streamlines(
         Settings.
     seeds
         (places, 2 or 3) places that lines go through, the cells say: in narrow branches lines then run in the middle.
-        The nodes if left out.
+        Default: the nodes.
 
     Returns
     -------

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Where the parts of the work end, as shares of the whole.
 TERMINAL, INITIAL, ABSORBED = 0.4, 0.7, 0.9
-# Most states that are looked for where their number is not given.
+# Maximum number of states if their number is not given.
 MOST_STATES = 15
 
 
@@ -108,7 +108,7 @@ def fate_steps(
     genes: Sequence[str] = (),
     sketch: Sketch | None = None,
 ) -> Generator[Progress, None, FateResult]:
-    """Find where cells end up.
+    """Compute terminal states and fate probabilities.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ def fate_steps(
     types
         Types of the cells, to name states after.
     time
-        (cells,) latent time, to tell states at the end from those that cells pass.
+        (cells,) latent time, to distinguish terminal states from transient ones.
     terminal
-        Cells of the terminal states, -1 for all others, if they are known; else they are found.
+        Cells of the terminal states, -1 for all others, if known; estimated otherwise.
     counts
         (cells, genes) counts that driver genes are found in, or None.
     genes

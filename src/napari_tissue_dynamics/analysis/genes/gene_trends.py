@@ -95,7 +95,7 @@ def gene_trends(
     genes
         Their names.
     time
-        (cells,) time; cells whose time is not finite are left out.
+        (cells,) time; cells whose time is not finite are excluded.
     config
         Settings.
 

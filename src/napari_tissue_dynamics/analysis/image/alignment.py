@@ -206,7 +206,7 @@ def alignment(
         From :func:`outline_of`.
     expected
         (cells,) which cells should lie on tissue, as a column ``in_tissue`` says; all when None. When some should
-        not, those on glass count as much as those on tissue.
+        not, off-tissue cells count as much as those on tissue.
     pixel_sizes
         Other sides of a pixel that the file could have meant, in the unit of the positions.
 

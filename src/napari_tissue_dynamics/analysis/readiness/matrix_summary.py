@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 BLOCK = 1 << 22
-"""Values that are looked at together: 16 to 32 MB."""
+"""Number of values processed together: 16 to 32 MB."""
 
 LARGEST_LOGARITHM = 20.0
 """No count has a natural logarithm above this; e to the 20 is half a billion molecules."""

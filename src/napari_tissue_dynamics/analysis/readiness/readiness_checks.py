@@ -174,7 +174,7 @@ def count_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
     both = facts["spliced"].total + facts["unspliced"].total
     share = facts["unspliced"].total / both if both > 0 else 0.0
     if both > 0 and not LOW_SHARE <= share <= HIGH_SHARE:
-        what = f"{share:.1%} of the molecules are unspliced; {LOW_SHARE:.0%} to {HIGH_SHARE:.0%} is typical."
+        what = f"{share:.1%} of the molecules are unspliced; {LOW_SHARE:.0%} to {HIGH_SHARE:.0%} are typical."
         found.append(Problem(what, "Check that the two layers are not swapped or identical.", "velocity"))
     n = shared_genes(facts)
     if n < FEWEST_GENES:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 MOST_CELLS = 1000
-"""Cells of a boundary that are looked at; of more, a random selection."""
+"""Maximum number of cells used per boundary; larger boundaries are randomly subsampled."""
 MOST_TIMES = 20_000
 WEAK = 0.1
 """An agreement below this is called weak, however sure it is."""
@@ -130,7 +130,7 @@ def direction_check_steps(
     .. math:: \operatorname{mean}_{i \in A} \; \operatorname{mean}_{j \in N(i) \cap B} \cos(x_j - x_i, v_i)
 
     (Qiao and Huang 2021, PNAS 118:e2105859118), once in expression, where the cosine is the correlation over genes
-    that transition weights are made of, and once with the drawn arrows at the places of the cells. The score of the
+    that transition weights are made of, and once with displayed arrows at the positions of the cells. The score of the
     order is the mean over its edges. As a control, the sign of each gene's velocity is randomized,
     the same in all cells: magnitudes, noise and correlations of neighbors are preserved, the direction is not. The
     control of latent time permutes the times of the cells; as neighbors are similar, its p-value is too small, and the

@@ -171,7 +171,7 @@ def _gene_columns(field: VelocityField, *, complete: bool) -> dict[str, NDArray[
 
 
 def own_name(name: str) -> str:
-    """Return the column of var for a value of the genes that scVelo shall not take for a dynamical fit."""
+    """Return the column of var for a value of the genes that scVelo must not interpret as a dynamical fit."""
     return name.replace("fit_", "curve_", 1) if name in SCVELO_FIT else name
 
 

@@ -71,8 +71,8 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     tissue
         The tissue of the results, with the genes of ``source`` and all or some of its cells.
     source
-        The .h5ad file or the AnnData that the tissue was read from: everything in it is kept, of cells that were
-        left out nothing. None writes the tissue itself.
+        The .h5ad file or the AnnData that the tissue was read from: everything in it is kept, except
+        data of excluded cells. None writes the tissue itself.
     velocity
         Velocities of genes of the tissue. In full-width layers genes outside the model get NaN, but in ``Ms``
         and ``Mu`` their counts, so that these are finite.
@@ -83,7 +83,7 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     regulation
         Fitted target genes.
     fate
-        Where cells end up. If it is left out and the velocity is not, fates that we wrote for another are removed.
+        Fates of the cells. If omitted while the velocity is given, fates that we wrote for another are removed.
     palettes
         ``#rrggbb`` of categories by obs column, for ``uns["<column>_colors"]``.
     provenance

@@ -131,7 +131,7 @@ def expert_number_steps(
         meet at the recommended number (Baudry et al. 2010). This is the rule of the STEER publication; it never
         gives 1.
     ``stability``
-        That mixture is fitted anew to eight random parts of the cells and merged likewise. Recommended is the largest
+        That mixture is refitted to eight random parts of the cells and merged likewise. Recommended is the largest
         number at which the clusters agree on the shared cells and each has a tenth of the cells; 1 if there is none,
         or if a single component has the best BIC. To agree, the mean adjusted Rand index must be 0.98 and at most 0.01
         below the best of those. It is not corrected for what one normal distribution would reach, which is 0.05.

@@ -38,7 +38,7 @@ class Clock:
     time
         (n,) float32 in [0, 1].
     spread
-        (n,) float32 standard deviation of the time when genes are drawn anew.
+        (n,) float32 standard deviation of the time over resampled genes.
     beta, gamma
         (groups, G) float32 splicing and degradation rate of each gene in each group of cells, per unit of time.
     weight

@@ -87,7 +87,7 @@ def fit_genes_steps(
     """Fit many genes; as :func:`~napari_tissue_dynamics.travlr.fit_steps`, made for thousands.
 
     Received ligands, columns of pairs and maps are made once. A gene that nothing can regulate, that fails, or whose
-    process dies twice is left out with its reason; the others go on. With a store, finished genes are written as they
+    process dies twice is skipped with its reason; the others continue. With a store, finished genes are written as they
     come and given back out of their files, so that memory does not grow with them; genes that are there already are
     not fitted again, and several runs, on several machines, may fill one store together.
 

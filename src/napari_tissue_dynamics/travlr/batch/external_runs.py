@@ -8,7 +8,7 @@ file                      rows                                                  
 ``G.orphan``              none: nothing could regulate the gene                               both
 ========================  ==================================================================  ====================
 
-Columns are ``beta0``, ``beta_TF``, ``beta_L$R`` and ``beta_L#TF``; columns of zeros are left out. Cells are found by
+Columns are ``beta0``, ``beta_TF``, ``beta_L$R`` and ``beta_L#TF``; columns of zeros are omitted. Cells are found by
 their names, never by their order; what ``CellID`` says is a name also where it looks like a number.
 """
 

@@ -8,7 +8,7 @@
 ``failed/*.json``           why a gene has no fit
 ==========================  =========================================================================================
 
-Every file appears whole or not at all, so that a directory can be looked at, and gone on with, at any time.
+Every file appears whole or not at all, so that a directory can be read, and a run resumed, at any time.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ class BetaStore:
         return self.path / GENES / f"{safe_name(target)}{ENDING}"
 
     def _coefficients(self, fit: GeneFit, header: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        """Return the arrays that hold the coefficients; columns of zeros are left out."""
+        """Return the arrays that hold the coefficients; columns of zeros are omitted."""
         factors = fit.coefficients
         if not isinstance(factors, BetaFactors):
             table = fit.betas.T

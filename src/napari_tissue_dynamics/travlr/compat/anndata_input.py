@@ -33,7 +33,7 @@ class Source:
     Parameters
     ----------
     adata
-        Anything with the parts of an AnnData; only looked at here.
+        Anything with the parts of an AnnData; only read here.
     layer
         Layer of the expression.
     positions
@@ -101,7 +101,7 @@ class Source:
         return dense
 
     def highest_mean(self, genes: Sequence[str]) -> dict[str, float]:
-        """Return the largest mean of each gene over the cell types, on normalised counts if they are there."""
+        """Return the largest mean of each gene over the cell types, on normalized counts if they are there."""
         layer = NORMALIZED if NORMALIZED in self.adata.layers else self.layer
         found: dict[str, float] = {}
         members = [np.flatnonzero(self.codes == k) for k in range(len(self.labels)) if (self.codes == k).any()]

@@ -63,7 +63,7 @@ def pair_table(chosen: Modulators, radius: float, contact_distance: float) -> pd
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
-    """What a person said about the regulation of one target; the words are those of the estimator."""
+    """What the user specified about the regulation of one target, in the terms of the estimator."""
 
     target: str
     cluster_annot: str
@@ -221,7 +221,7 @@ def candidates(
 ) -> Modulators:
     """Put together what may regulate the target, with the ligand-TF pairs that belong to it.
 
-    Loops are left out where a network says which genes regulate a ligand; an explicit list of regulators does not.
+    Loops are removed where a network lists the regulators of a ligand; an explicit list of regulators does not.
     """
     known: dict[str, tuple[str, ...]] = {}
     if grn is not None and scores is not None:

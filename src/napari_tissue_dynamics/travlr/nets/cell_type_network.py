@@ -168,7 +168,7 @@ def training_steps(
 ) -> Generator[Step, None, Network]:
     """Train one network from its seed coefficients.
 
-    Adam on the mean squared error, gradients cut to length 2; batches of nearly equal size, drawn anew in
+    Adam on the mean squared error, gradients cut to length 2; batches of nearly equal size, redrawn in
     every epoch. After the last epoch the statistics of the batch norms are computed once more over all
     cells, so that the coefficients of a cell depend on nothing but the cell.
 

@@ -53,7 +53,7 @@ def read_pairs(path: str | Path) -> tuple[LigandReceptor, ...]:
     path
         CSV, TSV, parquet or feather with columns ``ligand`` and ``receptor`` (or ``source_genesymbol``
         and ``target_genesymbol``), and optionally ``signaling`` (or ``category``) and ``pathway``. Pairs
-        without a signalling type count as secreted.
+        without a signaling type count as secreted.
 
     Returns
     -------
