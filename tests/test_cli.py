@@ -334,12 +334,12 @@ def test_many_genes_of_the_command_line(tmp_path, capsys):
     assert run_and_read(capsys, *command, "--genes-file", genes) == (0, "")
     code, message = run_and_read(capsys, *command, "--all-genes")
     assert code == 2
-    assert "holds fitted genes already" in message
+    assert "already holds fitted genes" in message
     legacy = tmp_path / "legacy"
     assert main([str(part) for part in (*command, "--all-genes", "--resume", "--export-legacy", legacy)]) == 0
     said = capsys.readouterr().out
     assert f"{len(targets)} of 40 genes fitted" in said
-    assert "Nothing that could regulate" in said
+    assert "No candidate regulator of" in said
     assert not (tmp_path / "in_result.h5ad").exists()
     gene, modulator = targets[0], simulated.truth.regulators[targets[0]][0]
     out = tmp_path / "betas.parquet"
@@ -390,7 +390,7 @@ def test_look_judges_the_image_and_the_counts(tmp_path, capsys):
     capsys.readouterr()
     assert main(["look", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "image simulated: 100% of 150 cells lie on tissue. No flip" in said
+    assert "image simulated: 100% of 150 cells are on tissue. No flip" in said
     assert "Ready for STEER (about" in said
     assert "spliced: spliced, raw counts" in said
     assert main(["look", str(path), "--place-image", "flip-y, scale 1"]) == 0

@@ -40,7 +40,7 @@ def test_a_lineage_tree_is_simulated_with_its_truth(tree):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["--kind", "branching", "--kinetics", "mixed"], "rates that differ from gene to gene"),
+        (["--kind", "branching", "--kinetics", "mixed"], "Rates in a lineage tree differ from gene to gene"),
         (["--kind", "branching", "--noise", "real"], "has no real noise"),
         (["--kind", "bilinear", "--states", "4"], "'states' belongs to a lineage tree"),
         (["--branch-points", "1"], "'branch_points' belongs to a lineage tree"),

@@ -95,10 +95,10 @@ def test_steer_is_that_of_its_own_command(file, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["--n-experts", "3"], "--n-experts belongs to the model steer; the model is dynamical"),
+        (["--n-experts", "3"], "--n-experts belongs to the model steer, but the model is dynamical"),
         (["--schedule", "full"], "--schedule belongs to the model steer"),
         (["--checkpoint", "state"], "--checkpoint belongs to the model steer"),
-        (["--model", "steer", "--n-pcs", "5"], "--n-pcs belongs to the model dynamical; the model is steer"),
+        (["--model", "steer", "--n-pcs", "5"], "--n-pcs belongs to the model dynamical, but the model is steer"),
         (["--device", "mps"], "--device is 'mps'. Choose one of"),
         (["--quantile", "2"], "--quantile is 2.0; it must be below 1"),
         (["--cell-type", "state", "--root-type", "Nope"], "no cell type 'Nope'"),

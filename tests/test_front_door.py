@@ -186,7 +186,7 @@ def test_a_tissue_gives_results_and_takes_no_copy(adata):
     assert fates.n_cells == tissue.n_cells
     with pytest.raises(DataError, match="nothing to copy"):
         td.velocity(tissue, copy=True)
-    with pytest.raises(DataError, match="read already"):
+    with pytest.raises(DataError, match="already been read"):
         td.velocity(tissue, cell_type="cell_type")
     with pytest.raises(DataError, match="holds no velocities"):
         td.fate(tissue)
@@ -226,7 +226,7 @@ def test_progress_is_told(adata, capsys):
         (("dynamical",), {"min_r2": 3}, "at most 1"),
         (("dynamical",), {"n_top_genes": "many"}, "int"),
         (("dynamical",), {"moments": "rough"}, "'smooth', 'neighbors'"),
-        (("dynamical",), {"network": "a.safetensors"}, "dynamical model keeps no network"),
+        (("dynamical",), {"network": "a.safetensors"}, "dynamical model writes no network"),
         (("dynamical",), {"root_type": "brain"}, "brain"),
         (("dynamical",), {"spliced": "counts"}, "no layer 'counts'"),
     ],
@@ -312,7 +312,7 @@ def test_regulators_and_pairs_can_be_given_in_many_ways(adata, tmp_path):
         ({"targets": "Axin2", "regulators": ["Lef9"]}, "Lef9"),
         ({"targets": "Axin2", "regulators": "Lef1"}, "Give a list"),
         ({"targets": {"Axin2": ["Lef1"]}, "regulators": ["Lef1"]}, "twice"),
-        ({"targets": "Axin2", "pairs": ["Wnt5a"]}, "no ligand-receptor pair"),
+        ({"targets": "Axin2", "pairs": ["Wnt5a"]}, "not a ligand-receptor pair"),
         ({"targets": "Axin2", "links": pd.DataFrame({"a": [1]})}, "no column source and target"),
         ({"targets": "Axin2", "estimator": "guess"}, "'smooth', 'network'"),
     ],
@@ -331,7 +331,7 @@ def test_what_is_saved_is_read_again(fitted, tmp_path):
         for key, values in getattr(fitted, group).items():
             one, other = (v.toarray() if hasattr(v, "toarray") else v for v in (getattr(again, group)[key], values))
             assert_array_equal(np.asarray(one), np.asarray(other), err_msg=key)
-    with pytest.raises(DataError, match="Leave velocity out"):
+    with pytest.raises(DataError, match="Omit velocity"):
         td.save(path, fitted, velocity=td.velocity(fitted, "steady_state", copy=False, **FEW))
 
 

@@ -10,7 +10,7 @@ from annotated_types import Ge
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
-from napari_tissue_dynamics.data.io import ReadOptions
+from napari_tissue_dynamics.data.io import ReadOptions, read_provenance
 from napari_tissue_dynamics.data.io.action_log import ActionLog, read_log
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
@@ -81,6 +81,10 @@ def test_the_command_fits_it(toy, file, simulated, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     assert main(["velocity", str(file), "--model", "toy", "--weight", "3", "--out", str(out)]) == 0
     np.testing.assert_allclose(anndata.read_h5ad(out).layers["velocity"], expected(simulated.tissue, 3), rtol=1e-6)
+    fates = ["--model", "stored", "--terminal-types", "neural", "--out", str(tmp_path / "fates.h5ad")]
+    assert main(["fate", str(out), *fates]) == 0
+    assert set(read_provenance(tmp_path / "fates.h5ad")["provenance"]["settings"]) >= {"ToyConfig", "FateConfig"}
+    capsys.readouterr()
     assert main(["velocity", str(file), "--weight", "3"]) == 2
     assert "--weight belongs to the model toy" in capsys.readouterr().err
     assert main(["velocity", str(file), "--model", "toy", "--weight", "-1"]) == 2
@@ -130,10 +134,10 @@ def test_the_default_of_a_class_is_a_model():
 def test_what_is_no_model_is_refused():
     with pytest.raises(DataError, match=r"no velocity model 'toy'\. Choose one of steer"):
         model_named("toy")
-    with pytest.raises(DataError, match="are no settings of a velocity model"):
+    with pytest.raises(DataError, match="are not settings of a velocity model"):
         model_of(ReadOptions())
 
 
 def test_files_go_to_models_that_keep_them(simulated, tmp_path):
-    with pytest.raises(DataError, match="dynamical model keeps no network file"):
+    with pytest.raises(DataError, match="dynamical model writes no network file"):
         workflow.velocity(simulated.tissue, KineticsConfig(), network=tmp_path / "network")

@@ -76,9 +76,13 @@ def test_a_truncated_file_gives_a_sentence(file):
 
 def test_an_image_that_lies_wrong_is_told_when_a_file_is_dropped(simulated, file, tmp_path, recwarn):
     read_layers(str(file))
-    assert not [each for each in recwarn if "lie on tissue" in str(each.message)]
+    assert not [each for each in recwarn if "are on tissue" in str(each.message)]
     image = simulated.tissue.histology[0].moved(Placement(flip_y=True))
     path = tmp_path / "upside_down.h5ad"
     write_h5ad(path, simulated.tissue.with_(histology=(image,)))
-    with pytest.warns(UserWarning, match=r"lie on tissue.*\(flip-y\) it would be.*'Load tissue' can move it"):
+    with pytest.warns(
+        UserWarning,
+        match=r"are on tissue.*\(flip-y\) it would be.*Adjust its placement in the dock 'Load "
+        "tissue'",
+    ):
         read_layers(str(path))

@@ -139,11 +139,11 @@ def test_settings_survive(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "has no log of actions"),
-        ("{not json\n", "is no log of actions"),
-        ('{"at": "x"}\n', "is no log of actions"),
-        ('{"action": "velocity"}\n', "no tissue that was loaded"),
-        ('{"action": "load", "path": null}\n{"action": "velocity", "settings": {"type": "os"}}', "does not know"),
+        ("", "has no action log"),
+        ("{not json\n", "is not an action log"),
+        ('{"at": "x"}\n', "is not an action log"),
+        ('{"action": "velocity"}\n', "contains no loaded tissue"),
+        ('{"action": "load", "path": null}\n{"action": "velocity", "settings": {"type": "os"}}', "does not support"),
         (
             '{"action": "load", "path": null}\n'
             '{"action": "velocity", "settings": {"type": "KineticsConfig", "values": {"speed": 1}}}',

@@ -273,7 +273,7 @@ def test_result_in_words(tissue, field):
     words = workflow.in_words(result, SteerConfig())
     assert words.startswith(f"2 kinetic regimes found. {G:,} genes in {N:,} cells.")
     assert f"{np.mean(result.null.p_value <= 0.05):.0%} of the arrows" in words
-    assert f"{np.median(result.spread):.2f} (sure: 1" in words
+    assert f"{np.median(result.spread):.2f} (1 = complete agreement" in words
     assert f"Latent time from {field.time.min():.2f} to {field.time.max():.2f}." in words
     assert workflow.in_words(result, SteerConfig(n_experts=2)).startswith("2 kinetic regimes. ")
     assert workflow.in_words(result, SteerConfig(profile="faithful", n_experts=2)).startswith("2 experts. ")
@@ -281,7 +281,7 @@ def test_result_in_words(tissue, field):
     words = workflow.in_words(replace(result, field=third), SteerConfig())
     assert words.startswith("3 kinetic regimes found, 1 of them with no cells.")
     bare = replace(result, field=replace(field, time=None, expert_probability=None), null=None, spread=None)
-    assert workflow.in_words(bare).startswith(f"{G:,} genes in {N:,} cells. Mean agreement")
+    assert workflow.in_words(bare).startswith(f"{G:,} genes in {N:,} cells. Mean velocity confidence")
 
 
 # -- a fit that shows itself --------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ Reported = TypeVar("Reported")
 
 # Cells x genes up to which one thread is used.
 FEW_VALUES = 2_000_000
-NOT_BEGUN = "The run was stopped before it began; earlier results are unchanged."
+NOT_BEGUN = "The run was stopped before it started; earlier results are unchanged."
 # Seconds between two looks at a call that runs in a thread of its own.
 INTERVAL = 0.15
 
@@ -138,7 +138,7 @@ def wait_for(
     Raises
     ------
     FitError
-        With ``message``, if it was told to stop.
+        With ``message``, if it was stopped.
     """
     steps = in_background(call)
     while True:
@@ -211,7 +211,7 @@ def worker_threads() -> int:
 
 
 def loading(stop: StopToken | None) -> Generator[Progress, None, None]:
-    """Load torch, which takes seconds the first time, without keeping a person who wants to stop."""
+    """Load torch, which takes seconds the first time, while the user can still stop the run."""
     steps = in_background(load_torch)
     while not stopped(stop):
         try:

@@ -1,4 +1,4 @@
-"""Settings by name, with what their docstrings say, for forms, the command line, logs and files.
+"""Settings by name, with the descriptions in their docstrings, for forms, the command line, logs and files.
 
 A settings class may hold a group of settings, another dataclass; its names then count as those of the class.
 """
@@ -61,7 +61,7 @@ def with_settings(settings: Settings, values: Mapping[str, Any]) -> Settings:
 
 
 def parameter_texts(documented: type) -> dict[str, str]:
-    """Return what the ``Parameters`` section of a numpy docstring says about every name, groups included."""
+    """Return what the ``Parameters`` section of a numpy docstring contains for every name, including groups."""
     text = inspect.getdoc(documented) or ""
     section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.MULTILINE | re.DOTALL)
     found: dict[str, str] = {}

@@ -31,7 +31,7 @@ class Device:
     title
         What people call it.
     free
-        Bytes of memory that are free, None where nothing says so.
+        Bytes of free memory, None if unknown.
     """
 
     name: str
@@ -65,7 +65,7 @@ def free_memory() -> int | None:
 
 
 def nvidia_cards(answer: str) -> list[Device]:
-    """Return the cards in an answer of ``nvidia-smi``: a line each with name and free MiB, between commas."""
+    """Return the cards in an answer of ``nvidia-smi``: one comma-separated line each with name and free MiB."""
     cards = []
     for line in answer.splitlines():
         name, _, free = line.rpartition(",")

@@ -1,4 +1,4 @@
-"""What this package raises on purpose: sentences written for the person at the window."""
+"""Errors that this package raises on purpose, with messages written for the user."""
 
 
 class TissueDynamicsError(Exception):

@@ -29,13 +29,13 @@ class Progress:
     Parameters
     ----------
     phase
-        What is being done, in words.
+        Description of the current step.
     step, total
         Position inside the phase, ``step`` of ``total``.
     fraction
         Share of the whole fit that is done, 0 to 1.
     loss
-        Value that is being minimised, if there is one.
+        Value that is being minimized, if there is one.
     snapshot
         A part of the result that is already final, to be drawn at once (a fitted gene, say).
     """
@@ -126,7 +126,7 @@ def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progr
 
 
 def drained(steps: Generator[object, None, Result]) -> Result:
-    """Run any generator to its end and return what it returns; its reports are not looked at."""
+    """Run any generator to its end and return what it returns; its progress reports are discarded."""
     while True:
         try:
             next(steps)

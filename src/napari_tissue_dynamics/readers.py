@@ -59,7 +59,7 @@ def _layers_of(path: Path) -> list[LayerData]:
     tissue = read_h5ad(path, ReadOptions(spliced="", unspliced="", expression=""))
     for verdict in image_check(tissue, path).alignments(tissue):
         if verdict.better is not None:
-            warnings.warn(f"{verdict} The dock 'Load tissue' can move it.", UserWarning, stacklevel=2)
+            warnings.warn(f"{verdict} Adjust its placement in the dock 'Load tissue'.", UserWarning, stacklevel=2)
     layers = [*tissue_layers(tissue), *_arrows(path, tissue)]
     for _, options, _ in layers:
         options["metadata"][PLUGIN] |= {"key": options["name"], "source": str(path)}

@@ -24,7 +24,7 @@ def sample() -> Tissue:
 def simulated_tissue() -> list[LayerData]:
     """Return the layers of the sample: histology, cells and, out of sight, how they truly move.
 
-    The docks take the tissue over with their button "Use the shown tissue".
+    The docks use the opened tissue.
     """
     from napari_tissue_dynamics.layers.images import on_light
     from napari_tissue_dynamics.layers.layer_sets import tissue_layers

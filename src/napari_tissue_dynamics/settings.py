@@ -50,6 +50,6 @@ def check_setting(name: str, value: Any, hint: Any) -> None:
 
 
 def _is_a(value: Any, kind: type) -> bool:
-    if isinstance(value, bool):  # an int to Python, but no number to a person
+    if isinstance(value, bool):  # an int in Python, but not a number to the user
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)

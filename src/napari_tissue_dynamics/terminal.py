@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Style: TypeAlias = Literal["auto", "bar", "plain", "quiet"]
 COLUMNS, ROWS = 80, 24
-"""Size of a terminal that does not know its own, such as that of a log."""
+"""Size of a terminal that does not report its own, such as that of a log."""
 STEP = 0.1
 """Share of a run after which a plain line is repeated within one phase."""
 

@@ -56,9 +56,9 @@ def test_two_moves_are_one():
 
 
 def test_words_that_name_no_placement():
-    with pytest.raises(DataError, match=r"'upside down' is no way to place an image. Give 'swap'"):
+    with pytest.raises(DataError, match=r"'upside down' is not an image placement. Give 'swap'"):
         Placement.parse("swap, upside down")
-    with pytest.raises(DataError, match="names no number"):
+    with pytest.raises(DataError, match="contains no number"):
         Placement.parse("scale much")
     with pytest.raises(DataError, match="above 0"):
         Placement.parse("scale -1")

@@ -103,14 +103,15 @@ class Chromium:
             await asyncio.sleep(0.05)
 
     async def take_width(self, width):
-        """Give the page a width; asked again until it has it, as a browser that is just drawing forgets the wish."""
-        end = time.monotonic() + ANSWERS
-        while await self.value("innerWidth") != width:
-            assert time.monotonic() < end, f"the page never took a width of {width}"
-            await self.call(
-                "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=2, mobile=False
-            )
-            await asyncio.sleep(0.2)
+        """Give the page a width, and leave the density of the screen as it is.
+
+        Both at once arrived one after the other now and then: the page was drawn between them, for the old density,
+        and a new density alone makes a browser without a window draw nothing.
+        """
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=0, mobile=False
+        )
+        await self.until(f"innerWidth === {width}")
 
     async def press(self, key):
         """Press a key where the focus is."""
@@ -138,6 +139,7 @@ async def opened_in(program, profile, address):
     """Open an address in a browser of its own."""
     root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     call = [program, "--headless=new", "--disable-gpu", "--remote-debugging-port=0", "--window-size=1280,900", *root,
+            "--force-device-scale-factor=2",
             f"--user-data-dir={profile}", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--disable-renderer-backgrounding",
             "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", address]  # fmt: skip

@@ -108,7 +108,7 @@ def test_many_cells_are_thinned_and_the_page_says_so(tmp_path, tissue, result, e
     (path,) = export(tmp_path, tissue, result, replace(PAGE, most_cells=100), embedding=embedding)
     page = Page(path)
     assert page.data["n_shown"] == 100
-    assert "100 of them, drawn at random, are shown" in page.data["summary"]
+    assert "a random sample of 100 is shown" in page.data["summary"]
     at = [tissue.cells.index(name) for name in page.data["cells"]]
     time = page.array(page.column("Velocity:latent time")["values"])
     np.testing.assert_allclose(time, result.field.time[at], atol=1e-5)
@@ -120,7 +120,7 @@ def test_a_tissue_in_space_is_seen_along_z(tmp_path, tissue, result, embedding, 
     in_space = replace(result, arrows=arrows, grid=on_grid(deep.positions, arrows, nodes=8))
     (path,) = export(tmp_path, deep, in_space, PAGE, embedding=embedding)
     view = Page(path).data["views"][1]
-    assert view["note"] == "seen along z"
+    assert view["note"] == "viewed along z"
     expected = on_grid(tissue.positions, result.arrows)
     np.testing.assert_allclose(Page(path).array(view["grid"]["positions"]), expected.positions.ravel())
     np.testing.assert_allclose(Page(path).array(view["grid"]["arrows"]), expected.arrows.ravel(), atol=1e-6)

@@ -84,7 +84,7 @@ def test_a_stopped_export_leaves_no_half_files(tmp_path, tissue, result):
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, tissue, result):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be made"):
+    with pytest.raises(DataError, match="cannot be created"):
         export(tmp_path / "file", tissue, result, ONLY_TABLES)
 
 

@@ -162,7 +162,7 @@ def test_stop_is_seen(simulated, after):
     for _ in range(after):
         next(steps)
     stop.set()
-    with pytest.raises(FitError, match="stopped before it had velocities"):
+    with pytest.raises(FitError, match="stopped before velocities were computed"):
         run_to_end(steps)
 
 

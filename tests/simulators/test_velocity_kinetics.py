@@ -132,7 +132,10 @@ def test_same_seed_same_cells_and_other_seed_other_cells(simulated):
         ({"spans": ((0.0, 5.0),)}, "2 groups; 1 were"),
         ({"spans": ((0.0, 5.0), (5.0, 5.0))}, "must begin before"),
         ({"patterns": {"odd": (STEADY, Rates(Course(-1.0), Course(1.0), Course(1.0)))}}, "'odd' has a negative"),
-        ({"patterns": {"hot": (STEADY, Rates(Course(1.0), Course(1e6), Course(1.0)))}}, "'hot' turns over too fast"),
+        (
+            {"patterns": {"hot": (STEADY, Rates(Course(1.0), Course(1e6), Course(1.0)))}},
+            "'hot' has rates that are too high",
+        ),
     ],
 )
 def test_impossible_requests_are_refused_in_a_sentence(arguments, word):

@@ -264,7 +264,7 @@ def test_stop_before_velocities_ends_with_a_sentence(small, phase, profile):
     config = replace(SHORT, profile=profile, n_experts=0, autoencoder_epochs=epochs, time_epochs=5000)
     message = run_until(fit_steps(small.tissue, config, stop), stop, phase)
     assert message is not None
-    assert "stopped before it had velocities" in message
+    assert "stopped before velocities were computed" in message
 
 
 @pytest.mark.parametrize(

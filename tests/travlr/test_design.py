@@ -105,7 +105,7 @@ def test_missing_values_of_a_gene_give_a_sentence_only_when_it_is_used():
 
 @pytest.mark.parametrize(
     ("targets", "words"),
-    [([], "No target gene"), (["Sox22"], "Did you mean Sox2"), (["Sox2"], "regulate Sox2.*Give regulators")],
+    [([], "No target gene"), (["Sox22"], "Did you mean Sox2"), (["Sox2"], "regulator of Sox2.*Give regulators")],
 )
 def test_a_plan_says_what_is_missing(tissue, targets, words):
     with pytest.raises(DataError, match=words):

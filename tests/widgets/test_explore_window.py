@@ -39,7 +39,7 @@ def test_a_gene_a_hidden_category_and_a_click_on_a_real_section(make_napari_view
     look_at("penk")
     assert workspace.coloring.title == "Penk"
     low, high = shares_of(viewer, color_table("dusk")[0], bright)
-    assert low > 0.1  # most spots lie beside the tissue
+    assert low > 0.1  # most spots are off-tissue
     assert high > unused + 5e-4
     look_at("in_tissue")
     outside, inside = (hex_to_rgba(entry.color) for entry in workspace.coloring.legend().entries)

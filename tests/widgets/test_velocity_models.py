@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(dock, qtbot, finish, tmp_
     (tmp_path / "file").write_text("")
     dock.exports.requested.emit(tmp_path / "file")
     finish(dock)
-    assert "cannot be made" in dock.message.text()
+    assert "cannot be created" in dock.message.text()
 
 
 def test_kinetic_models_load_no_torch():

@@ -415,7 +415,7 @@ def test_a_model_that_does_not_fit_is_refused_in_a_sentence(dock, workspace, mod
     )
     dock.apply(model)
     finish(dock)
-    assert f"lacks 1 of the 40 genes that the fit looked at: {fitted.field.genes[0]}" in dock.message.text()
+    assert f"lacks 1 of the 40 genes used in the fit: {fitted.field.genes[0]}" in dock.message.text()
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"nothing")
     dock.apply(other)

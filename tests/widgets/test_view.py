@@ -165,7 +165,7 @@ def test_layers_that_no_dock_has_taken_over_are_saved_by_their_source(fitted, tm
     out = str(tmp_path / "b.h5ad")
     write_tissue(out, read_layers(path))
     assert_array_equal(anndata.read_h5ad(out).obsm["velocity_spatial"], fitted.obsm["velocity_spatial"])
-    with pytest.raises(DataError, match="left as it is"):
+    with pytest.raises(DataError, match="was not changed"):
         write_tissue(str(path), read_layers(path))
     write_tissue(str(tmp_path / "sample.h5ad"), simulated_tissue())
     assert anndata.read_h5ad(tmp_path / "sample.h5ad").n_obs == 1500

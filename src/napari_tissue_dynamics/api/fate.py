@@ -113,7 +113,7 @@ def fate(
     graph = None
     if velocity is None:
         if found.adata is None:
-            raise DataError("A Tissue holds no velocities. Give those that td.velocity returned: velocity=...")
+            raise DataError("A Tissue holds no velocities. Pass the result of td.velocity: velocity=...")
         velocity, graph = read_velocity(found.adata), workflow.stored_graph(found.adata)
     terminal = _terminal(found, terminal_states)
     result = run(workflow.fate_steps(found.tissue, velocity, config, terminal=terminal, graph=graph), progress)

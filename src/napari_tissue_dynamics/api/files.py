@@ -24,8 +24,9 @@ def read(path: str | os.PathLike[str], **options: Any) -> AnnData:
     path
         An ``.h5ad`` file. An image beside it with the same name is taken when the file has none.
     options
-        Which parts are read as what, fields of :class:`ReadOptions`: ``spliced``, ``unspliced`` and ``expression``
-        (layers, or ``"X"``), ``spatial`` (key in obsm), ``cell_type`` (obs column), ``only`` (obs column and value of
+        Which parts are read, and in which role, fields of :class:`ReadOptions`: ``spliced``, ``unspliced`` and
+        ``expression`` (layers, or ``"X"
+            "X"``), ``spatial`` (key in obsm), ``cell_type`` (obs column), ``only`` (obs column and value of
         the cells to read), ``image``, ``image_pixel_size``, ``pixel_size_um`` (um per unit of the coordinates),
         ``library``, ``placement`` and ``sections``.
 
@@ -103,5 +104,5 @@ def save(
         return workflow.save(Path(path).resolve(), data, **results)  # type: ignore[arg-type]
     given = [name for name, result in results.items() if result is not None]
     if given:
-        raise DataError(f"The {given[0]} of an AnnData is saved as it lies in it. Leave {given[0]} out.")
+        raise DataError(f"The {given[0]} of an AnnData is saved with it. Omit {given[0]}.")
     return save_anndata(path, data)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Report: TypeAlias = "bool | Callable[[Progress], None] | None"
-"""What ``progress`` may be: a function that is told, True for a line in the terminal, None for one if it is seen."""
+"""Accepted ``progress``: a function that receives it, True for a line in the terminal, None for one if visible."""
 
 
 class Input(NamedTuple):
@@ -40,7 +40,7 @@ class Input(NamedTuple):
         """
         if copy and self.adata is None:
             raise DataError(
-                "A Tissue holds no results, so there is nothing to copy. Leave copy out; the result is returned."
+                "A Tissue holds no results, so there is nothing to copy. Omit copy; the result is returned."
             )
         return self.adata.copy() if copy and self.adata is not None else self.adata
 
@@ -57,7 +57,7 @@ def opened(data: AnnData | Tissue, options: ReadOptions) -> Input:
         return Input(from_anndata(data, options), data)
     if options != ReadOptions():
         raise DataError(
-            "A Tissue has been read already. Choose layers and columns when it is read, or give an AnnData."
+            "A Tissue has already been read. Choose layers and columns when reading it, or pass an AnnData."
         )
     return Input(data, None)
 

@@ -51,7 +51,7 @@ def regulation(
     progress: Report = ...,
     **settings: Any,
 ) -> RegulationField: ...
-def regulation(  # the settings of a person, all by name
+def regulation(  # the settings of a user, all by name
     data: AnnData | Tissue,
     targets: str | Regulators,
     *,
@@ -127,7 +127,7 @@ def regulation(  # the settings of a person, all by name
     config, options = with_given(settings, config or TravlrConfig(), ReadOptions())
     if isinstance(targets, Mapping):
         if len(regulators):
-            raise DataError("Regulators were given twice, with the targets and by themselves. Leave one of them out.")
+            raise DataError("Regulators were given twice, with the targets and separately. Give only one of them.")
         regulators = targets
     found = opened(data, options)
     target = found.stored_in(copy)

@@ -35,7 +35,7 @@ def simulate(
         Benchmarks only: rates that are the same everywhere (``friendly``) or differ between parts (``mixed``).
     noise
         Benchmarks: noise of the publication, counts as of a real tissue, or none. Lineage tree: ``none``, or counts
-        of a single-cell experiment when left out.
+        of a single-cell experiment (default).
     states, branch_points
         Lineage tree only: number of states (the progenitor and the ends) and of branch points.
 

@@ -47,7 +47,7 @@ def velocity(
     progress: Report = ...,
     **settings: Any,
 ) -> VelocityResult: ...
-def velocity(  # the settings of a person, all by name
+def velocity(  # the settings of a user, all by name
     data: AnnData | Tissue,
     model: Chosen = "dynamical",
     *,
@@ -74,7 +74,7 @@ def velocity(  # the settings of a person, all by name
     copy
         Leave ``data`` as it is and return a copy with the results.
     root_type, root_cells, stage
-        What is known of the order of the cells, one of: the cell type with which time begins, the names of cells
+        Known order of the cells, one of: the root cell type, the names of root cells
         with which it begins, or an obs column with the stage of every cell.
     checkpoint
         STEER: file that the state of the fit is kept in, and from which a stopped fit is resumed.

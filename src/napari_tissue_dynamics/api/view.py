@@ -28,9 +28,9 @@ def view(
     data
         An AnnData, a :class:`Tissue` or the file of one.
     viewer
-        The viewer to open it in, instead of what is loaded there; a new one when left out.
+        The viewer to open it in, replacing what is loaded there; a new viewer if None.
     options
-        Which parts are read as what, fields of :class:`ReadOptions`, as for :func:`read`.
+        Which parts are read, and in which role, fields of :class:`ReadOptions`, as for :func:`read`.
 
     Returns
     -------

@@ -26,7 +26,7 @@ def add_apply(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     add_reading(parser)
     add_settings(parser, ProjectionConfig, "arrows")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="device to compute on")
     parser.set_defaults(run=run_apply)
 
 

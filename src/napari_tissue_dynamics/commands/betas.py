@@ -16,9 +16,7 @@ def add_betas(parser: argparse.ArgumentParser) -> None:
     text = "folder of 'travlr --store' or another SpaceTravLR, or an .h5ad with betas"
     parser.add_argument("folder", type=Path, metavar="RUN", help=text)
     parser.add_argument("--gene", required=True, help="the target gene")
-    parser.add_argument(
-        "--modulator", help="the only modulator, such as 'Sox2', 'Wnt5a$Fzd2' or 'beta0'; all if left out"
-    )
+    parser.add_argument("--modulator", help="the only modulator, such as 'Sox2', 'Wnt5a$Fzd2' or 'beta0'; default: all")
     parser.add_argument("-o", "--out", type=Path, required=True, help="table to write, .parquet, .csv or .tsv")
     parser.set_defaults(run=run_betas)
 
@@ -30,7 +28,9 @@ def run_betas(options: argparse.Namespace) -> None:
 
     separators = {".csv": ",", ".tsv": "\t"}
     if options.out.suffix not in (".parquet", *separators):
-        raise DataError(f"{options.out.name} is no name of a table. Give one that ends in .parquet, .csv or .tsv.")
+        raise DataError(
+            f"{options.out.name} is not a table file name. Give a name that ends in .parquet, .csv or .tsv."
+        )
     table = betas_table(options.folder, options.gene, options.modulator)
     with replacing(options.out) as temporary:
         if options.out.suffix == ".parquet":

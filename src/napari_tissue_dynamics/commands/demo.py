@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("file", nargs="?", type=Path, help="a spatial .h5ad; a simulated tissue when left out")
+    parser.add_argument("file", nargs="?", type=Path, help="a spatial .h5ad (default: a simulated tissue)")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for result and screenshots")
     parser.add_argument("--no-window", action="store_true", help="close the viewer after the screenshots")
     add_reading(parser)
     add_network(parser)
     parser.add_argument(
-        "--small-types", choices=("refuse", "mean"), default="refuse", help="what to do about types of a single cell"
+        "--small-types",
+        choices=("refuse", "mean"),
+        default="refuse",
+        help="cell types with too few cells: stop with an error ('refuse') or keep the mean ('mean')",
     )
     parser.set_defaults(run=run_demo_command)
 

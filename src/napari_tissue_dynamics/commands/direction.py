@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add_direction(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("file", type=Path, help="an .h5ad with velocities, ours or those of scVelo")
-    group = parser.add_argument_group("what is known").add_mutually_exclusive_group(required=True)
+    group = parser.add_argument_group("known order").add_mutually_exclusive_group(required=True)
     group.add_argument("--order", metavar="TYPES", help="cell types that follow each other: 'A > B > C, D; A > E'")
     group.add_argument("--stage", metavar="COLUMN", help="obs column with the stage of the cells")
     parser.add_argument("--shuffles", type=int, default=99, help="number of shuffled velocities (default: 99)")

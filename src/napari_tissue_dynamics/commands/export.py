@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("file", type=Path, help="an .h5ad with velocities, from this program or from scVelo")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if needed")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; created if needed")
     parser.add_argument(
-        "--fates", action="store_true", help="find terminal states and fates if the file has none, and write them too"
+        "--fates",
+        action="store_true",
+        help="compute terminal states and fates if the file has none, and write them too",
     )
     add_reading(parser)
     add_settings(parser, ExportConfig)

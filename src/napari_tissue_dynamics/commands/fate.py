@@ -32,17 +32,17 @@ def add_fate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         choices=(STORED, *MODELS),
-        help="velocity to use: the one that the file holds, or a model to fit with its default "
-        f"settings; the one in the file if there is one, else {DEFAULT}",
+        help="velocity to use: the one stored in the file, or a model to fit with its default settings "
+        f"(default: the stored one, otherwise the {DEFAULT} model)",
     )
-    group = parser.add_argument_group("terminal states, if they are known").add_mutually_exclusive_group()
+    group = parser.add_argument_group("known terminal states").add_mutually_exclusive_group()
     group.add_argument("--terminal-types", metavar="NAMES", help="cell types, comma-separated")
     group.add_argument("--terminal-column", metavar="COLUMN", help="obs column whose categories are terminal states")
     group.add_argument(
         "--terminal-cells",
         metavar="NAME=CELLS",
         action="append",
-        help="a state and its cells, comma-separated; give it once for each state",
+        help="a state and its cells, comma-separated; repeat for each state",
     )
     add_reading(parser)
     add_settings(parser, FateConfig)
@@ -102,7 +102,7 @@ def _terminal(options: argparse.Namespace, tissue: Tissue) -> Labels | None:
     if options.terminal_cells:
         parts = [given.partition("=") for given in options.terminal_cells]
         if not all(name and cells for name, _, cells in parts):
-            raise DataError("--terminal-cells is a name and its cells, such as Alpha=cell_1,cell_2.")
+            raise DataError("--terminal-cells takes a name and its cells, such as Alpha=cell_1,cell_2.")
         return terminal_states(tissue, cells={name.strip(): names(cells) for name, _, cells in parts})
     if options.terminal_column:
         return terminal_column(tissue, options.terminal_column, options.file)

@@ -27,14 +27,14 @@ PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig:
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the file to read and the one to write."""
     parser.add_argument("file", type=Path, help="a spatial .h5ad")
-    parser.add_argument("--out", type=Path, help="where to write; <FILE>_result.h5ad when left out")
+    parser.add_argument("--out", type=Path, help="file to write (default: <FILE>_result.h5ad)")
 
 
 def add_origin(parser: argparse.ArgumentParser) -> None:
-    """Add where time begins; see :func:`.workflow.origin_of`."""
-    group = parser.add_argument_group("where time begins").add_mutually_exclusive_group()
-    group.add_argument("--root-type", metavar="NAME", help="cell type with which time begins (improved profile)")
-    group.add_argument("--root-cell", metavar="ID", help="cells with which time begins, comma-separated")
+    """Add the options for root cells and known stages; see :func:`.workflow.origin_of`."""
+    group = parser.add_argument_group("root cells and known order").add_mutually_exclusive_group()
+    group.add_argument("--root-type", metavar="NAME", help="root cell type (improved profile)")
+    group.add_argument("--root-cell", metavar="ID", help="root cells, comma-separated")
     group.add_argument("--stage", metavar="COLUMN", help="obs column with the known stage of the cells")
 
 
@@ -52,7 +52,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pixel-size-um", type=float, help="micrometers per unit of the coordinates")
     group.add_argument("--sections", metavar="COLUMN", help="obs column with the section; '' for none")
     group.add_argument("--only", metavar="COLUMN=VALUE", help="read only cells with this value, such as in_tissue=1")
-    text = "how the image is moved under the cells: 'swap', 'flip-x', 'flip-y', 'scale 2', or several with commas"
+    text = "placement of the image: 'swap', 'flip-x', 'flip-y', 'scale 2', or several, comma-separated"
     group.add_argument("--place-image", metavar="MOVES", help=text)
 
 
@@ -107,7 +107,7 @@ def settings_of(options: argparse.Namespace, settings: type[Any]) -> Any:
 
 
 def read_options(options: argparse.Namespace) -> ReadOptions:
-    """Return which parts of the file are read as what."""
+    """Return which parts of the file are read, and in which role."""
     from napari_tissue_dynamics.data.image_placement import Placement
     from napari_tissue_dynamics.data.io import ReadOptions
 
@@ -132,7 +132,7 @@ def _only(text: str | None) -> tuple[str, str] | None:
         return None
     column, sign, value = text.partition("=")
     if not sign:
-        raise DataError(f"--only {text} names no value. Give COLUMN=VALUE, such as in_tissue=1.")
+        raise DataError(f"--only {text} contains no value. Give COLUMN=VALUE, such as in_tissue=1.")
     return column.strip(), value.strip()
 
 

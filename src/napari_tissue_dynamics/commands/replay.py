@@ -1,4 +1,4 @@
-"""``tissue-dynamics replay``: do again what was done in a window."""
+"""``tissue-dynamics replay``: replay an action log."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("log", type=Path, help="a log of actions (.jsonl), or a result (.h5ad) that a dock has saved")
-    parser.add_argument("--file", type=Path, help="the tissue, if it is not where it was")
+    parser.add_argument("log", type=Path, help="an action log (.jsonl), or a result (.h5ad) saved by a dock")
+    parser.add_argument("--file", type=Path, help="the tissue file, if it was moved")
     parser.add_argument("--out", type=Path, required=True, help="the .h5ad to write")
     parser.set_defaults(run=run_replay)
 
@@ -26,4 +26,4 @@ def run_replay(options: argparse.Namespace) -> None:
     actions = read_log(options.log)
     written = run_to_end(replay_steps(actions, options.out, source=options.file), options.report)
     options.report.end()
-    print(f"Did {len(actions)} actions again and wrote {written}")
+    print(f"Replayed {len(actions)} actions and wrote {written}")

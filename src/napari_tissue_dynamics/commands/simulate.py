@@ -22,15 +22,17 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         help="two arms with regulation and an image; a published benchmark: two halves, four disks; or a lineage tree "
         "without a tissue",
     )
-    parser.add_argument("--cells", type=int, help="number of cells; 1500, 3000, 12000 or 3000 by kind when left out")
-    parser.add_argument("--genes", type=int, help="number of genes; 150, 500, 500 or 2000 by kind when left out")
-    parser.add_argument("--seed", type=int, default=0, help="seed of every random number")
-    parser.add_argument("--states", type=int, help="lineage tree: the progenitor and the ends; 5 when left out")
-    parser.add_argument("--branch-points", type=int, help="lineage tree: number of branch points; 3 when left out")
+    parser.add_argument("--cells", type=int, help="number of cells (default: 1500, 3000, 12000 or 3000 by kind)")
+    parser.add_argument("--genes", type=int, help="number of genes (default: 150, 500, 500 or 2000 by kind)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    parser.add_argument(
+        "--states", type=int, help="lineage tree: number of states, the progenitor and the ends (default: 5)"
+    )
+    parser.add_argument("--branch-points", type=int, help="lineage tree: number of branch points (default: 3)")
     parser.add_argument(
         "--kinetics",
         choices=("friendly", "mixed"),
-        help="benchmarks: rates that are the same everywhere, or that differ between the parts of the tissue",
+        help="benchmarks: the same rates everywhere, or rates that differ between regions of the tissue",
     )
     parser.add_argument(
         "--noise",

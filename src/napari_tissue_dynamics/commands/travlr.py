@@ -34,11 +34,13 @@ def add_travlr(parser: argparse.ArgumentParser) -> None:
 def _add_many(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many genes")
     which = group.add_mutually_exclusive_group()
-    which.add_argument("--genes-file", type=Path, help="file with the target genes, one a line")
-    which.add_argument("--all-genes", action="store_true", help="all measured genes that something may regulate")
-    group.add_argument("--store", type=Path, help="folder that keeps every gene as soon as it is fitted")
-    group.add_argument("--resume", action="store_true", help="go on with the run in the folder, or join it")
-    group.add_argument("--processes", type=int, default=1, help="processes of this machine")
+    which.add_argument("--genes-file", type=Path, help="file with the target genes, one per line")
+    which.add_argument(
+        "--all-genes", action="store_true", help="all measured genes with at least one candidate regulator"
+    )
+    group.add_argument("--store", type=Path, help="folder that stores every gene as soon as it is fitted")
+    group.add_argument("--resume", action="store_true", help="resume the run in the folder, or join it")
+    group.add_argument("--processes", type=int, default=1, help="number of processes on this machine")
     group.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler to fit on, such as tcp://host:8786")
     group.add_argument("--export-legacy", type=Path, metavar="DIR", help="also write <gene>_betadata.parquet there")
 
@@ -72,7 +74,7 @@ def _place(options: argparse.Namespace) -> Place | None:
     from napari_tissue_dynamics.travlr.batch.batch_fit import Place
 
     if options.store is None and (options.resume or options.export_legacy is not None):
-        raise DataError("--resume and --export-legacy need the folder of the run. Give --store DIR.")
+        raise DataError("--resume and --export-legacy require the folder of the run. Give --store DIR.")
     if options.processes < 1:
         raise DataError(f"--processes is {options.processes}; it must be at least 1.")
     many = options.all_genes or options.genes_file or options.store or options.scheduler or options.processes > 1
@@ -105,7 +107,9 @@ def _varying(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
 
 def _targets(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
     if options.targets and (options.all_genes or options.genes_file):
-        raise DataError("Target genes were given twice. Give one of --targets, --genes-file and --all-genes.")
+        raise DataError(
+            "Target genes were given more than once. Give only one of --targets, --genes-file and --all-genes."
+        )
     if options.all_genes:
         return tissue.genes
     if options.genes_file is None:
@@ -113,7 +117,9 @@ def _targets(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
     try:
         lines = options.genes_file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{options.genes_file} cannot be read ({error}). Give a text file, one gene a line.") from error
+        raise DataError(
+            f"{options.genes_file} cannot be read ({error}). Give a text file with one gene per line."
+        ) from error
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 

@@ -38,7 +38,7 @@ def add_velocity(parser: argparse.ArgumentParser) -> None:
     text = "the velocity model (default: %(default)s)"
     parser.add_argument("--model", choices=list(MODELS), default=DEFAULT, help=text)
     _add_common(parser)
-    parser.add_argument("--device", choices=DEVICES, help="where to compute; by default as the model prefers")
+    parser.add_argument("--device", choices=DEVICES, help="device to compute on (default: the device of the model)")
     there = {"model", "device"}
     first = MODELS[DEFAULT].settings
     for settings in dict.fromkeys((first, *(row.settings for row in MODELS.values()))):
@@ -124,6 +124,6 @@ def _refuse_settings_of_others(row: VelocityModel, options: argparse.Namespace) 
         given = [name for name in given if name != "model"]
         if given:
             raise DataError(
-                f"--{given[0].replace('_', '-')} belongs to the model {other.name}; the model is {row.name}. "
-                f"Leave it out, or give --model {other.name}."
+                f"--{given[0].replace('_', '-')} belongs to the model {other.name}, but the model is {row.name}. "
+                f"Remove it, or give --model {other.name}."
             )

@@ -69,7 +69,9 @@ class BetaFactors:
             if found != shape:
                 raise DataError(f"The {name} of the coefficients is {found}; {shape} was expected.")
         if self.bend not in BENDS:
-            raise DataError(f"Coefficients bent by {self.bend!r} are not known; expected one of {', '.join(BENDS)}.")
+            raise DataError(
+                f"The bend {self.bend!r} of the coefficients is unknown; expected one of {', '.join(BENDS)}."
+            )
         for array in (self.basis, self.codes, self.weights, self.anchors):
             array.flags.writeable = False
 

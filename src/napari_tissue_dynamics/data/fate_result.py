@@ -65,7 +65,7 @@ class FateDrivers:
         Parameters
         ----------
         fate
-            The only fate; all if left out.
+            The only fate; default: all.
         most
             At most so many genes of every fate.
         """

@@ -37,7 +37,7 @@ class Placement:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.scale) and self.scale > 0):
-            raise DataError(f"An image cannot be enlarged by {self.scale}; a number above 0 was expected.")
+            raise DataError(f"The image scale is {self.scale}; a number above 0 was expected.")
 
     @classmethod
     def parse(cls, text: str) -> Placement:
@@ -56,7 +56,8 @@ class Placement:
                 found[SCALE] = _number(part.removeprefix(SCALE).strip(" ="))
             elif part not in ("", AS_IT_IS):
                 raise DataError(
-                    f"{part!r} is no way to place an image. Give 'swap', 'flip-x', 'flip-y' or 'scale 2', with commas."
+                    f"{part!r} is not an image placement. Give 'swap', 'flip-x', 'flip-y' or 'scale 2', "
+                    "comma-separated."
                 )
         return cls(**found)  # type: ignore[arg-type]
 
@@ -85,4 +86,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise DataError(f"'scale {text}' names no number. Give a number above 0, such as 'scale 2'.") from None
+        raise DataError(f"'scale {text}' contains no number. Give a number above 0, such as 'scale 2'.") from None

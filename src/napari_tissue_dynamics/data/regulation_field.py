@@ -94,7 +94,7 @@ class GeneFit:
     def strongest(self) -> str:
         """The modulator with the largest effect (or mean absolute coefficient); the intercept when there is none.
 
-        Where modulators were tested, those that are significant in some cell type come before all others.
+        Where modulators were tested, those significant in at least one cell type come first.
         """
         if not self.modulators:
             return "beta0"
@@ -129,7 +129,8 @@ class GeneFit:
             return 0
         if modulator not in self.modulators:
             raise DataError(
-                f"{modulator!r} is no modulator of {self.target}; it has {', '.join(self.modulators) or 'none'}."
+                f"{modulator!r} is not a modulator of {self.target}; its modulators are "
+                f"{', '.join(self.modulators) or 'none'}."
             )
         return 1 + self.modulators.index(modulator)
 

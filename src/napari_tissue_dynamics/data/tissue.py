@@ -276,7 +276,7 @@ def _check_positions(positions: NDArray[np.float64], n_cells: int) -> None:
     bad = ~np.isfinite(positions).all(axis=1)
     if bad.any():
         raise DataError(
-            f"{int(bad.sum())} of {n_cells} cells have a position that is not a finite number. "
+            f"{int(bad.sum())} of {n_cells} cells have coordinates that are not finite numbers. "
             "Remove these cells or give them coordinates, and load the file again."
         )
 

@@ -69,10 +69,10 @@ class VelocityChecks:
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise DataError(
-                f"Checks of one velocity have different numbers of cells ({found}). Give those of one tissue."
+                f"Checks of one velocity have different numbers of cells ({found}). Give checks of one tissue."
             )
         if (self.neighbors is None) != (self.cosines is None):
-            raise DataError("Neighbors and cosines make one graph; give both or none.")
+            raise DataError("Neighbors and cosines form one graph; give both or neither.")
 
     @property
     def n_cells(self) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Every array begins at a multiple of so many bytes, as typed arrays of a browser must.
+# Every array begins at a multiple of this many bytes, as typed arrays of a browser require.
 ALIGNMENT = 4
 KINDS = {"u1": np.uint8, "u2": np.uint16, "u4": np.uint32, "f4": np.float32}
 # The code of a value that is missing.
@@ -42,7 +42,7 @@ class Blob:
         low: float | None = None,
         high: float | None = None,
     ) -> dict[str, Any]:
-        """Add numbers as steps from ``low`` to ``high``, their extremes if left out; the last code is a missing one.
+        """Add numbers as steps from ``low`` to ``high``, their extremes if None; the last code is a missing one.
 
         What lies outside is moved to the end it is beyond. The error is at most half a step, 1/131 068 of the range
         for ``u2`` and 1/508 for ``u1``.

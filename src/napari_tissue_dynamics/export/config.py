@@ -1,4 +1,4 @@
-"""What of a velocity is written into a folder."""
+"""Settings of the export of a velocity to a folder."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Columns: TypeAlias = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportConfig:
-    """What is written.
+    """Settings of the export.
 
     Parameters
     ----------
     tables
-        Write velocities, rates, latent time and fates as CSV.
+        Write velocities, rates, latent time and fates as CSV tables.
     dashboard
-        Write a page that shows the results in any browser.
+        Write a web page that shows the results in any browser.
     n_components
-        Principal components that velocities are written in.
+        Number of principal components of the exported velocities.
     most_cells
-        Cells that the page shows; of more an even random selection, so that it stays fluent.
+        Maximum number of cells on the page; larger data are randomly subsampled to keep the page responsive.
     most_genes
-        Genes with a phase portrait on the page, the best fitted ones; fewer where there are many cells.
+        Maximum number of genes with a phase portrait on the page, best fits first; fewer if there are many cells.
     seed
-        Seed of the selection and of an embedding that has to be computed.
+        Random seed of the subsampling and of a computed embedding.
     """
 
     tables: bool = True

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
 DASHBOARD = "velocity_dashboard.html"
-STOPPED = "The export was stopped before the page was complete; there is no new page."
+STOPPED = "The export was stopped before the page was complete; no page was written."
 NEIGHBORS = 30
 # Nodes of the grid along the longer side of an embedding: its branches are narrow.
 NODES = 40
@@ -144,7 +144,7 @@ def _views(
         positions, grid = _flat(tissue, result)
         stands_for = tissue.embedding.removeprefix("X_")
         name = "tissue" if tissue.has_tissue else NAMES.get(stands_for, stands_for)
-        note = "seen along z" if tissue.positions.shape[1] == 3 else ""
+        note = "viewed along z" if tissue.positions.shape[1] == 3 else ""
         views.append({"title": name, "positions": positions, "grid": grid, "y_down": tissue.has_tissue, "note": note})
     return views
 
@@ -168,7 +168,7 @@ def _page(
 
     cells = _selection(tissue.n_cells, config)
     columns = page_data.columns(page_data.Shown(cells, tissue, result, fates), blob)
-    some = f"; {len(cells)} of them, drawn at random, are shown" if len(cells) < tissue.n_cells else ""
+    some = f"; a random sample of {len(cells)} is shown" if len(cells) < tissue.n_cells else ""
     model = result.field.model
     preferred = [each["key"] for each in columns if each["key"] == "Velocity:latent time"]
     return {

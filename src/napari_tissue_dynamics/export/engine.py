@@ -119,7 +119,7 @@ def velocity_scores(simulated: SimulatedBranching, field: VelocityField) -> dict
 
 
 def fate_scores(simulated: SimulatedBranching, fates: FateResult) -> dict[str, Any]:
-    """Return the terminal states, and the share of the cells of every end that are said to end there.
+    """Return the terminal states, and the share of the cells of every terminal state that are assigned to it.
 
     A state that was found stands for the end that most of its cells are of.
     """

@@ -29,10 +29,10 @@ FEWEST_GENES = 20
 CELL_BYTES = 5
 MOST_EXPERTS, MOST_FATES = 24, 24
 TITLES = {
-    "velocity_gene": ("counts", "whether the velocity of the gene counts"),
+    "velocity_gene": ("counts", "whether the gene is a velocity gene"),
     "weight": ("weight", "weight of the gene in the arrows"),
     "velocity_gamma": ("slope", "unspliced over spliced RNA at the steady state"),
-    "velocity_offset": ("offset", "unspliced RNA where there is no spliced RNA"),
+    "velocity_offset": ("offset", "unspliced RNA without spliced RNA (intercept)"),
     "velocity_r2": ("R²", "share of the unspliced RNA that the line explains"),
     "fit_t_": ("switch time", "when transcription ends"),
     "fit_scaling": ("scaling", "unspliced RNA per unit of the curve"),
@@ -57,7 +57,7 @@ class Shown:
     cells
         (shown,) their indices.
     tissue, result, fates
-        All cells and what is known of them.
+        All cells and their results.
     """
 
     cells: NDArray[np.intp]
@@ -86,17 +86,17 @@ def _of_velocity(shown: Shown) -> Iterator[dict[str, Any]]:
     if field.time_spread is not None:
         note = "standard deviation over refits on samples of the genes"
         yield {"group": group, "title": "spread of latent time", "values": field.time_spread, "note": note}
-    note = "agreement with the velocities of similar cells, 1 is full"
+    note = "agreement with the velocities of similar cells (1 = complete)"
     if np.isfinite(result.confidence).any():
         yield {"group": group, "title": "confidence", "values": result.confidence, "note": note}
     if result.spread is not None:
-        note = "agreement over samples of the genes: 1 is sure"
-        yield {"group": group, "title": "certainty of direction", "values": result.spread, "scale": unit, "note": note}
+        note = "agreement over gene resamples: 1 = complete agreement"
+        yield {"group": group, "title": "confidence of direction", "values": result.spread, "scale": unit, "note": note}
     if result.null is not None:
         codes = result.null.above.astype(np.int32)
         names = ("no longer than chance", "longer than chance")
         labels = Labels("arrow", codes, names, ("#A04020", "#56B4E9"))
-        note = "compared with shuffled velocities, at 5 %"
+        note = "compared with shuffled velocities, at the 5 % level"
         yield {"group": group, "title": "arrow against chance", "labels": labels, "note": note}
     note = "length of the velocity over genes in units of their largest moment"
     yield {"group": group, "title": "velocity length", "values": velocity_length(field), "note": note}
@@ -109,9 +109,9 @@ def _of_fates(shown: Shown) -> Iterator[dict[str, Any]]:
     likely = Labels("fate", shown.fates.fate, names, colors)
     note = "unassigned cells reach no terminal state"
     yield {"group": "Fates", "title": "most likely fate", "labels": likely, "note": note}
-    note = "1 where one fate is sure, 0 where all are equally likely"
+    note = "1 = one fate is certain, 0 = all fates are equally likely"
     sure, scale = shown.fates.certainty, ColorScale(0.0, 1.0)
-    yield {"group": "Fates", "title": "certainty of fate", "values": sure, "scale": scale, "note": note}
+    yield {"group": "Fates", "title": "confidence of fate", "values": sure, "scale": scale, "note": note}
     yield {"group": "Fates", "title": "terminal state", "labels": shown.fates.terminal, "note": "cells taken for one"}
     yield {"group": "Fates", "title": "fates, blended", "blend": likely, "note": "colors mixed by the probabilities"}
     for k, name in enumerate(names[:MOST_FATES]):

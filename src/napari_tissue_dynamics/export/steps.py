@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
-STOPPED = "The export was stopped; the files that were complete by then are there."
+STOPPED = "The export was stopped; files completed before that were kept."
 
 
 def export(
@@ -69,7 +69,7 @@ def export_steps(
     fates
         Where the cells will end, if that was found out.
     embedding
-        Coordinates that the page shows beside the tissue; computed where left out.
+        Embedding coordinates that the page shows next to the tissue; computed if None.
 
     Yields
     ------
@@ -144,5 +144,5 @@ def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"The folder {folder} cannot be made ({error.strerror}). Choose another.") from error
+        raise DataError(f"The folder {folder} cannot be created ({error.strerror}). Choose another folder.") from error
     return folder.resolve()

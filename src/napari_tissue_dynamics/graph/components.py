@@ -25,7 +25,7 @@ def principal_components(
 ) -> NDArray[np.float32]:
     """Return the scores of the leading principal components (Lanczos, ARPACK).
 
-    The values are centred inside the products, so that a sparse matrix is not filled and a dense one not copied.
+    The values are centered inside the products, so that a sparse matrix is not filled and a dense one not copied.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _centred(parts: Sequence[Counts]) -> LinearOperator:
 def _check_differences(parts: Sequence[Counts], n: int) -> None:
     if all(_is_constant(part) for part in parts):
         raise DataError(
-            f"All {n} cells have the same counts in the chosen genes; there is nothing to order. "
+            f"All {n} cells have the same counts in the chosen genes, so they cannot be ordered. "
             "Choose other count layers or keep more genes."
         )
 

@@ -62,7 +62,7 @@ def varying_genes(
     """Return the genes that carry information on splicing, as ascending columns.
 
     A gene passes if its spliced and unspliced counts, summed over the cells that have both, reach
-    ``min_shared_counts``. Of those, the ``most`` with the highest normalised dispersion of the size-normalised spliced
+    ``min_shared_counts``. Of those, the ``most`` with the highest normalized dispersion of the size-normalized spliced
     counts are taken (Satija et al. 2015, "seurat" flavor).
 
     Raises
@@ -146,7 +146,7 @@ def _shared_counts(spliced: Counts, unspliced: Counts) -> NDArray[np.float64]:
 
 
 def _dispersion(counts: sparse.csr_array) -> NDArray[np.float64]:
-    """Return (genes,) log dispersion, standardised among genes of similar mean; -inf for constant genes."""
+    """Return (genes,) log dispersion, standardized among genes of similar mean; -inf for constant genes."""
     n = counts.shape[0]
     mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / n
     square = np.asarray(counts.multiply(counts).sum(axis=0, dtype=np.float64)).ravel() / n

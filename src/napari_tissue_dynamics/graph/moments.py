@@ -43,7 +43,7 @@ def moments(counts: Counts, graph: sparse.csr_array) -> NDArray[np.float32]:
     """
     n = counts.shape[0]
     if graph.shape != (n, n):
-        raise DataError(f"The graph is {graph.shape}; ({n}, {n}) was expected, a row and a column per cell.")
+        raise DataError(f"The graph is {graph.shape}; ({n}, {n}) was expected, one row and one column per cell.")
     weight = np.asarray(graph.sum(axis=1), dtype=np.float64).ravel()
     weight[weight == 0] = 1
     means = np.empty(counts.shape, dtype=np.float32)

@@ -69,7 +69,7 @@ def spatial_graph(positions: NDArray[np.floating], k: int) -> sparse.csr_array:
     Parameters
     ----------
     positions
-        (n, 2) or (n, 3) places of the cells.
+        (n, 2) or (n, 3) coordinates of the cells.
     k
         Neighbors of every cell, not counting itself.
 
@@ -153,14 +153,14 @@ def union(a: sparse.csr_array, b: sparse.csr_array) -> sparse.csr_array:
 
 def _points(x: NDArray[np.floating], k: int, metric: str) -> NDArray[np.float64]:
     if k < 1:
-        raise DataError(f"{k} neighbors were asked for; at least 1 is needed.")
+        raise DataError(f"{k} neighbors were requested; at least 1 is required.")
     if metric not in ("euclidean", "cosine"):
         raise DataError(f"There is no metric {metric!r}; choose 'euclidean' or 'cosine'.")
     points = np.asarray(x, dtype=np.float64)
     if points.ndim != 2:
         raise DataError(f"The coordinates have shape {points.shape}; (cells, dimensions) was expected.")
     if not np.isfinite(points).all():
-        raise DataError("Some coordinates are not finite numbers; neighbors need a place for every cell.")
+        raise DataError("Some coordinates are not finite numbers; neighbors require coordinates for every cell.")
     if metric == "euclidean":
         return points - points.mean(axis=0)  # brute-force distances lose digits far from the origin
     length = np.linalg.norm(points, axis=1, keepdims=True)

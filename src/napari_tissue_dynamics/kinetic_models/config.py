@@ -20,26 +20,26 @@ class KineticsConfig:
     ----------
     model
         ``steady_state``: slope of unspliced over spliced RNA in the extreme cells. ``stochastic``: the same from first
-        and second moments. ``dynamical``: the whole course of induction and repression of each gene.
+        and second moments. ``dynamical``: the induction and repression dynamics of each gene.
     n_neighbors
-        Similar cells, the cell itself included, that the graph of cells joins.
+        Number of neighbors in the graph of similar cells, including the cell itself.
     n_pcs
-        Principal components that similarity is judged by.
+        Number of principal components used to compute similarity.
     min_shared_counts
-        Genes with fewer counts in cells that have both kinds of RNA are left out; 0 keeps all.
+        Genes with fewer counts in cells with both spliced and unspliced RNA are excluded; 0 keeps all.
     n_top_genes
-        At most this many highly variable genes are fitted.
+        Maximum number of highly variable genes to fit.
     depth
-        ``separate``: each kind of RNA of a cell is divided by its own total. ``common``: both by one factor, so that
-        their ratio stays, for data whose share of unspliced RNA is no matter of how they were made.
+        ``separate``: each kind of RNA of a cell is divided by its own total. ``common``: both by one factor, which
+        keeps their ratio, for data whose share of unspliced RNA is not a technical effect.
     similarity
-        ``roots``: cells are alike whose square roots of both kinds of RNA are alike, every gene with the same variance.
-        ``logarithms``: those of the logarithms of the spliced RNA.
+        ``roots``: similarity of the square roots of both kinds of RNA, each gene scaled to the same variance.
+        ``logarithms``: similarity of the log-transformed spliced RNA.
     moments
-        ``smooth``: counts are drawn towards functions that change slowly over the graph of cells, each gene as far as
-        its noise asks for. ``neighbors``: plain means over the neighbors.
+        ``smooth``: counts are shrunk towards functions that vary slowly over the graph of cells, each gene according
+        to its noise. ``neighbors``: plain means over the neighbors.
     smooth_components
-        Number of such functions.
+        Number of smooth functions (``moments`` = ``smooth``).
     extremes
         Cells that the slope is fitted to, steady-state and stochastic model: those with most of ``both`` kinds of RNA,
         each in units of its largest value, or with most ``spliced`` RNA, which is stationary where it is largest but
@@ -49,11 +49,11 @@ class KineticsConfig:
     fit_offset
         Fit a line with an intercept, steady-state and stochastic model.
     min_r2
-        Genes whose line or curve explains less of the unspliced RNA are no velocity genes.
+        Genes whose line or curve explains less of the unspliced RNA are not velocity genes.
     min_likelihood
-        Genes below this likelihood are no velocity genes, dynamical model.
+        Genes below this likelihood are not velocity genes, dynamical model.
     max_iter
-        Most rounds of expectation and maximisation, dynamical model.
+        Maximum number of expectation-maximization iterations, dynamical model.
     fit_scaling
         Let the scales of unspliced and spliced RNA differ, dynamical model.
     shared_time

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 GENES = 128
-# Curves are fitted to so many cells; moments of neighboring cells say nearly the same.
+# Curves are fitted to this many cells; moments of neighboring cells are nearly redundant.
 CELLS = 300
-# Smooth moments of so many cells tell as much as one cell.
+# Smooth moments of this many cells are as informative as one independent cell.
 SMOOTHED = 30
 MOST_INDEPENDENT = 100
 # Numbers of a block of genes x cells when all cells are placed.
@@ -46,12 +46,12 @@ SINGLE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExpectedSlope:
-    """What is known of the slopes of the steady states before the curves are fitted.
+    """Expected slopes of the steady states before the curves are fitted.
 
     Parameters
     ----------
     slope
-        (G,) unspliced over spliced RNA; 0 where nothing is known.
+        (G,) unspliced over spliced RNA; 0 if unknown.
     spread
         (G,) standard deviation of its logarithm.
     """
@@ -126,7 +126,7 @@ def fit_curves_steps(
     backend: Backend,
     stop: StopToken | None = None,
 ) -> Generator[Progress, None, Curves]:
-    """Fit the curve of every gene by expectation and maximisation.
+    """Fit the curve of every gene by expectation and maximization.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def fit_curves_steps(
     found = np.empty((u.shape[1], 4))
     for start in range(0, len(found), GENES):
         if stopped(stop):
-            raise FitError("The fit was stopped before it had velocities; nothing was changed.")
+            raise FitError("The fit was stopped before velocities were computed; nothing was changed.")
         genes = slice(start, start + GENES)
         scaled = (some_u[genes] / std[0][genes, None], some_s[genes] / std[1][genes, None])
         taken = [backend.take(each) for each in (*scaled, known[genes], weight[genes])]
@@ -206,7 +206,7 @@ def place_cells_steps(
     width = max(1, BLOCK // n)
     for start in range(0, number, width):
         if stopped(stop):
-            raise FitError("The fit was stopped before it had velocities; nothing was changed.")
+            raise FitError("The fit was stopped before velocities were computed; nothing was changed.")
         genes = slice(start, start + width)
         scaled_u = backend.take((u[:, genes] / curves.std_u[genes]).T)
         scaled_s = backend.take((s[:, genes] / curves.std_s[genes]).T)

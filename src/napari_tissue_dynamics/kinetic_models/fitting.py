@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-STOPPED = "The fit was stopped before it had velocities; nothing was changed."
+STOPPED = "The fit was stopped before velocities were computed; nothing was changed."
 NAMES = {"steady_state": "steady-state", "stochastic": "stochastic", "dynamical": "dynamical"}
 # Where the parts of a fit end, as shares of the whole.
 COUNTED, SEEN, TIMED, CURVES, PLACED = 0.1, 0.35, 0.5, 0.8, 0.95
@@ -42,9 +42,9 @@ LEAST_SLOPE = 0.01
 BEST_SHARE = 0.2
 # Total time of a gene where genes share none, as in scVelo.
 TIME_OF_A_GENE = 20.0
-# Standard deviation of the logarithm of the ratio of the rates, where the shared time says it and where not.
+# Standard deviation of the logarithm of the ratio of the rates, with and without an estimate from the shared time.
 SPREAD_TOLD, SPREAD_GUESSED = 0.02, 0.3
-# Above so many values, gene times and states of the cells are not kept.
+# Above this number of values, gene times and states of the cells are not kept.
 MOST_KEPT = 100_000_000
 BLOCK = 4_000_000
 TINY = 1e-12
@@ -87,8 +87,8 @@ def fit_steps(
     Returns
     -------
     The velocity field. Velocities are per unit of the latent time in [0, 1], or in the units that
-    :class:`KineticsConfig` says if the genes share no time. ``spliced`` is beta Mu - gamma Ms, less the offset if one
-    is fitted. The steady-state and the stochastic model do not know transcription; there ``unspliced`` is the
+    :class:`KineticsConfig` defines if genes share no time. ``spliced`` is beta Mu - gamma Ms, less the offset if one
+    is fitted. The steady-state and the stochastic model do not estimate transcription; there ``unspliced`` is the
     derivative of Mu along the latent time.
 
     Raises
@@ -248,7 +248,7 @@ def _field(
 
 
 def _expected(shared: SharedTime, line: Line, config: KineticsConfig) -> ExpectedSlope:
-    """Return the ratio of the rates that the shared time says; where it says none or is not asked, that of the line."""
+    """Return the ratio of the rates from the shared time; where it gives none or is not used, that of the line."""
     told = (shared.beta > 0) & (shared.gamma > 0) & config.shared_time
     ratio = np.where(told, shared.gamma / np.where(told, shared.beta, 1.0), line.slope)
     return ExpectedSlope(ratio, np.where(told, SPREAD_TOLD, SPREAD_GUESSED))

@@ -1,12 +1,12 @@
-r"""Expectation and maximisation over the phase portraits of a block of genes.
+r"""Expectation and maximization over the phase portraits of a block of genes.
 
 For a given curve every cell is at the nearest point of one of its two phases (expectation); for given points the curve
-moves towards the cells (maximisation). The squared distance
+moves towards the cells (maximization). The squared distance
 
 .. math:: D_g(\theta_g) = \sum_i \min_{\tau, k} \left\lVert x_{ig} - f_k(\tau; \theta_g) \right\rVert^2
 
-is minimised by damped Gauss-Newton steps on the part of the distance that is perpendicular to the curve: what a small
-move along the curve would take away is no error (orthogonal distance regression). What is known before has the form of
+is minimized by damped Gauss-Newton steps on the part of the distance that is perpendicular to the curve: what a small
+move along the curve would take away is no error (orthogonal distance regression). Prior knowledge has the form of
 normal distributions of the logarithms, :math:`D_g (1 + \sum_k w_{gk} (\theta_{gk} - \theta^0_{gk})^2)`. All genes of
 a block are moved together.
 """
@@ -62,7 +62,7 @@ class Places:
 
 
 class Portraits:
-    """Phase portraits of a block of genes, and what is known of their curves.
+    """Phase portraits of a block of genes, and the prior of their curves.
 
     Parameters
     ----------

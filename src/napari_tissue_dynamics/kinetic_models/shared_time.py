@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.kinetic_models.smooth import SmoothValues
 
 ROUNDS = 3
-# Cells whose smooth values tell about as much as one independent cell.
+# Number of cells whose smooth values are about as informative as one independent cell.
 SMOOTHED = 30
 # Steps of pairs that are slower than this share of the mean count as this.
 SLOWEST = 0.02

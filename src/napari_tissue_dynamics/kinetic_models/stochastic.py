@@ -7,7 +7,7 @@ For the chemical master equation of splicing, first and second moments at the st
     \langle u \rangle = \gamma' \langle s \rangle, \qquad
     \langle u \rangle + 2 \langle u s \rangle = \gamma' \left( 2 \langle s^2 \rangle - \langle s \rangle \right)
 
-(Bergen et al. 2020, Nat Biotechnol 38:1408). Both are solved as one generalised least-squares problem per gene.
+(Bergen et al. 2020, Nat Biotechnol 38:1408). Both are solved as one generalized least-squares problem per gene.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def from_products(
 
 
 def fit_line(u: NDArray[np.float32], s: NDArray[np.float32], second: SecondMoments, config: KineticsConfig) -> Line:
-    """Fit the line of every gene to the moments of its extreme cells by generalised least squares.
+    """Fit the line of every gene to the moments of its extreme cells by generalized least squares.
 
     Each of the two equations counts by the inverse of its residual standard deviation, from a least-squares fit of its
     own.
@@ -107,7 +107,7 @@ def fit_line(u: NDArray[np.float32], s: NDArray[np.float32], second: SecondMomen
     for genes in gene_blocks(u.shape):
         some_u, some_s, us, ss = (np.asarray(each[:, genes], dtype=np.float64) for each in (u, s, second.us, second.ss))
         weight = extreme_cells(some_u, some_s, config)
-        slope[genes], offset[genes] = _generalised(some_u, some_s, us, ss, weight, fit_offset=config.fit_offset)
+        slope[genes], offset[genes] = _generalized(some_u, some_s, us, ss, weight, fit_offset=config.fit_offset)
         r2[genes] = explained_share(some_u, offset[genes] + slope[genes] * some_s)
     return Line(slope, offset, r2)
 
@@ -142,7 +142,7 @@ def keep_slopes(line: Line, first: Line) -> Line:
     )
 
 
-def _generalised(
+def _generalized(
     u: NDArray[np.float64],
     s: NDArray[np.float64],
     us: NDArray[np.float64],

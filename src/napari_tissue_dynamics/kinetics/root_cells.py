@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What is known of the order of cells.
+    """Known order of the cells.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Origin:
     stage: NDArray[np.floating] | None = None
 
     def fingerprint(self) -> str:
-        """Return a hash of what is known."""
+        """Return a hash of the known order."""
         digest = hashlib.blake2b(digest_size=16)
         for known, kind in ((self.roots, np.int64), (self.stage, np.float64)):
             digest.update(b"none" if known is None else np.ascontiguousarray(known, dtype=kind).tobytes())
@@ -39,7 +39,7 @@ class Origin:
         return digest.hexdigest()
 
     def time(self, graph: sparse.csr_array, components: NDArray[np.floating]) -> NDArray[np.float64] | None:
-        """Return a first guess of the time, (n,), NaN where there is none; None if nothing is known.
+        """Return a first guess of the time, (n,), NaN where there is none; None if no order is given.
 
         The stage where it is given; else the length of the shortest way from the roots along the graph, a step being
         as long as the cells are different.
@@ -76,7 +76,9 @@ def _checked_stage(stage: NDArray[np.floating], n: int) -> NDArray[np.float64]:
         raise DataError(f"{values.shape} stages were given; one for each of the {n} cells was expected.")
     values = np.where(np.isfinite(values), values, np.nan)
     if len(np.unique(values[np.isfinite(values)])) < 2:
-        raise DataError("The known stage is the same for all cells that have one; two or more are needed for an order.")
+        raise DataError(
+            "All cells with a known stage have the same stage; at least two different stages are needed for an order."
+        )
     return values
 
 

@@ -57,11 +57,11 @@ class BetaSettings:
     zero_share
         Share of the modulators without a coefficient.
     oracle_r2
-        What the true coefficients explain of a target's variance.
+        R² of the true coefficients for a target.
     radius
         Reach of the ligands in um.
     scale_factor
-        Factor of the received ligands; the coefficients belong to it.
+        Factor of the received ligands; the coefficients refer to it.
     """
 
     n_targets: Annotated[int, Ge(1)] = 3
@@ -145,7 +145,7 @@ class SimulatedBetas:
 
 
 def simulate_betas(n_cells: int = 1000, seed: int = 0, settings: BetaSettings = BetaSettings()) -> SimulatedBetas:
-    """Simulate a square tissue of cells at random places, whose targets have known coefficients.
+    """Simulate a square tissue of cells at random positions, whose targets have known coefficients.
 
     Cell types live in regions with mixed borders and differ in the level of every gene. Expression is lognormal and
     correlated by programmes that vary in space and from cell to cell. A coefficient is a pattern over the tissue
@@ -335,6 +335,6 @@ def _check(n_cells: int, settings: BetaSettings) -> None:
     ligands = min(len({ligand for ligand, _ in _pairs(settings)}), LIGANDS_PER_FACTOR)
     if settings.n_tf_ligands > ligands * settings.n_factors:
         raise DataError(
-            f"{settings.n_tf_ligands} ligand-TF pairs were asked for, but {ligands * settings.n_factors} are the most "
-            f"that {settings.n_factors} transcription factors can have. Ask for fewer, or for more pairs."
+            f"{settings.n_tf_ligands} ligand-TF pairs were requested, but {ligands * settings.n_factors} are the most "
+            f"that {settings.n_factors} transcription factors can have. Request fewer, or more ligand-receptor pairs."
         )

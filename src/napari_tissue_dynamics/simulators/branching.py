@@ -106,7 +106,7 @@ def simulate_branching(
     n_branch_points
         Number of branch points. Each splits into two, or into more where there are more ends; none gives a line.
     noise
-        How the RNA is measured; :func:`branching_noise` if left out. Cells that share RNA are neighbors by chance.
+        How the RNA is measured; default :func:`branching_noise`. Cells that share RNA are neighbors by chance.
 
     Returns
     -------
@@ -265,14 +265,16 @@ def _scaled(counts: sparse.csr_array) -> NDArray[np.float64]:
 def _check_request(n_cells: int, n_genes: int, seed: int, n_states: int, n_branch_points: int) -> None:
     check_request("lineage tree", n_cells, n_genes, seed)
     if n_branch_points < 0:
-        raise DataError(f"{n_branch_points} branch points were asked for; there can be none or more. Choose 3, say.")
+        raise DataError(
+            f"{n_branch_points} branch points were requested; the number must be at least 0, for example 3."
+        )
     fewest = n_branch_points + 2
     if n_states < fewest:
         raise DataError(
             f"A tree with {n_branch_points} branch points has at least {fewest} states, the progenitor and its ends; "
-            f"{n_states} were asked for. Ask for more states or fewer branch points."
+            f"{n_states} were requested. Request more states or fewer branch points."
         )
     if n_branch_points == 0 and n_states > fewest:
         raise DataError(
-            f"A line without branch points has {fewest} states; {n_states} were asked for. Ask for a branch point."
+            f"A line without branch points has {fewest} states; {n_states} were requested. Request a branch point."
         )

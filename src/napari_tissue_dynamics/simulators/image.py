@@ -33,7 +33,7 @@ def render(positions: NDArray[np.float64], rng: np.random.Generator) -> tuple[Hi
     Parameters
     ----------
     positions
-        (cells, 2) places of the cells in um.
+        (cells, 2) coordinates of the cells in um.
     rng
         Random numbers for the texture.
 

@@ -22,8 +22,8 @@ KINDS = (TWO_ARMS, *BENCHMARKS, BRANCHING)
 OWN_SETTINGS = {"kinetics": BENCHMARKS, "noise": (*BENCHMARKS, BRANCHING), "states": (BRANCHING,)}
 OWN_SETTINGS["branch_points"] = (BRANCHING,)
 REASONS = {
-    TWO_ARMS: "The tissue with two arms has one kind of kinetics and noise.",
-    BRANCHING: "A lineage tree has rates that differ from gene to gene.",
+    TWO_ARMS: "The tissue with two arms supports only one kind of kinetics and noise.",
+    BRANCHING: "Rates in a lineage tree differ from gene to gene.",
 }
 
 
@@ -100,7 +100,7 @@ def _noise_of_a_tree(name: str | None) -> Noise | None:
 
     if name not in (None, "none"):
         raise DataError(
-            f"A lineage tree has no {name} noise. Leave the noise out for the counts of a single-cell experiment, "
+            f"A lineage tree has no {name} noise. Omit the noise for the counts of a single-cell experiment, "
             "or give 'none'."
         )
     return Noise.none() if name == "none" else None

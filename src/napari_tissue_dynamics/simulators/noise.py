@@ -65,7 +65,7 @@ class Noise:
         _check("dropout", self.dropout, 1.0)
         _check("mixing", self.mixing, 1.0)
         if self.depth is not None and not (np.isfinite(self.depth) and self.depth > 0):
-            raise DataError(f"A depth of {self.depth} counts was asked for; it must be above 0. Choose 2000, say.")
+            raise DataError(f"A depth of {self.depth} counts was requested; it must be above 0, for example 2000.")
 
     @classmethod
     def published(cls) -> Noise:
@@ -97,7 +97,7 @@ def measure(
     unspliced, spliced
         (cells, genes) RNA.
     positions
-        (cells, 2) places, for the mixing.
+        (cells, 2) coordinates, for the mixing.
     noise
         How to measure.
     rng
@@ -151,4 +151,4 @@ def _observed(
 def _check(what: str, value: float, end: float) -> None:
     if not 0 <= value < end:
         limit = "" if end == np.inf else f" and below {end:g}"
-        raise DataError(f"A {what} of {value} was asked for; it must be at least 0{limit}. Choose 0, say.")
+        raise DataError(f"A {what} of {value} was requested; it must be at least 0{limit}.")

@@ -104,7 +104,7 @@ def received(
     ligand
         (cells,) or (cells, ligands) expression of the ligands.
     positions
-        (cells, d) places of the cells.
+        (cells, d) coordinates of the cells.
     radius
         Reach r, in the unit of ``positions``.
     scale
@@ -132,7 +132,7 @@ def regulate(positions: NDArray[np.float64], types: NDArray[np.int32], rng: np.r
     Parameters
     ----------
     positions
-        (cells, 2) places of the cells in um.
+        (cells, 2) coordinates of the cells in um.
     types
         (cells,) index into ``CELL_TYPES``.
     rng

@@ -17,6 +17,6 @@ def check_request(what: str, n_cells: int, n_genes: int, seed: int = 0, fewest_g
     """
     for name, asked, fewest in (("cells", n_cells, FEWEST_CELLS), ("genes", n_genes, fewest_genes)):
         if asked < fewest:
-            raise DataError(f"{asked} {name} were asked for; a {what} has at least {fewest}. Ask for more.")
+            raise DataError(f"{asked} {name} were requested; a {what} has at least {fewest}. Request more.")
     if seed < 0:
-        raise DataError(f"A seed of {seed} was given; it must be at least 0. Choose 0, say.")
+        raise DataError(f"A seed of {seed} was given; it must be at least 0.")

@@ -225,6 +225,6 @@ def _log_normalized(counts: NDArray[np.float32]) -> NDArray[np.float32]:
 def _check_request(n_cells: int, n_genes: int, n_steady: int, depth: float, dropout: float) -> None:
     check_request("simulated tissue", n_cells, n_genes, fewest_genes=n_steady + FEWEST_KINETIC_GENES)
     if not (np.isfinite(depth) and depth > 0):
-        raise DataError(f"A depth of {depth} counts was asked for; it must be above 0. Choose 5000, say.")
+        raise DataError(f"A depth of {depth} counts was requested; it must be above 0, for example 5000.")
     if not 0 <= dropout < 1:
-        raise DataError(f"A dropout of {dropout} was asked for; it must be at least 0 and below 1. Choose 0, say.")
+        raise DataError(f"A dropout of {dropout} was requested; it must be at least 0 and below 1.")

@@ -98,7 +98,7 @@ def bilinear_factor(local: NDArray[np.float64], n_genes: int, rng: np.random.Gen
     Parameters
     ----------
     local
-        (cells, 2) places along and across the bands.
+        (cells, 2) coordinates along and across the bands.
     n_genes
         Number of genes.
     rng

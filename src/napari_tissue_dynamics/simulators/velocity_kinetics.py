@@ -256,14 +256,14 @@ def _check_request(n_cells: int, n_genes: int, seed: int, mode: str, noise_level
     if mode not in MODES:
         raise DataError(f"The mode {mode!r} is unknown; {' or '.join(map(repr, MODES))} was expected.")
     if not (np.isfinite(noise_level) and noise_level >= 0):
-        raise DataError(f"A noise level of {noise_level} was asked for; it must be at least 0. Choose 0.2, say.")
+        raise DataError(f"A noise level of {noise_level} was requested; it must be at least 0.")
 
 
 def _check_groups(patterns: Mapping[str, Sequence[Rates]], spans: Sequence[tuple[float, float]], n_genes: int) -> None:
     if not 1 <= len(patterns) <= n_genes:
         raise DataError(f"{len(patterns)} patterns were given for {n_genes} genes; choose 1 to {n_genes} patterns.")
     if not spans or not all(np.isfinite(span).all() and span[0] < span[1] for span in spans):
-        raise DataError(f"The spans of time are {tuple(spans)}; each must begin before it ends.")
+        raise DataError(f"The time intervals are {tuple(spans)}; each must begin before it ends.")
     # The steps of the integration must resolve the fastest turnover.
     fastest = MOST_TURNOVERS / max(end - begin for begin, end in spans)
     for name, groups in patterns.items():
@@ -277,4 +277,4 @@ def _check_groups(patterns: Mapping[str, Sequence[Rates]], spans: Sequence[tuple
         if not all(0 <= (value or 0.0) < np.inf for course in courses for value in course):
             raise DataError(f"The pattern {name!r} has a negative or infinite rate; rates are at least 0.")
         if max(value or 0.0 for value in turnovers) > fastest:
-            raise DataError(f"The pattern {name!r} turns over too fast; choose rates up to {fastest:g}.")
+            raise DataError(f"The pattern {name!r} has rates that are too high; choose rates up to {fastest:g}.")

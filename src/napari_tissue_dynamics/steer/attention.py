@@ -147,7 +147,7 @@ class GraphAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew (Xavier, normal)."""
+        """Reinitialize all weights (Xavier, normal)."""
         nn.init.xavier_normal_(self.weight)
         for vector in (self.source, self.target):
             nn.init.normal_(vector, std=len(vector) ** -0.5)

@@ -26,7 +26,7 @@ class Communities:
     members
         The cells of each group.
     size
-        A batch has so many cells, or up to one group more.
+        A batch has this many cells, or up to one group more.
     """
 
     members: tuple[Tensor, ...]

@@ -1,4 +1,4 @@
-"""The file that a running fit can go on from."""
+"""The file from which a fit can be resumed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Checkpoint:
         if path is None:
             return
         if not path.parent.is_dir():
-            raise DataError(f"There is no folder {path.parent} for the state of the fit. Make it or choose another.")
+            raise DataError(f"There is no folder {path.parent} for the state of the fit. Create it or choose another.")
         self._origin = {
             name: torch.from_numpy(np.array(known))
             for name, known in ((ROOTS, origin.roots), (STAGE, origin.stage))
@@ -134,7 +134,7 @@ def _check_same(path: Path, header: Mapping[str, Any], identity: Mapping[str, An
     if other:
         raise DataError(
             f"{path} is the state of another fit; it differs in {', '.join(other)}. "
-            "Fit as before to go on from it, or delete it or choose another file to begin anew."
+            "Use the same settings to resume it, or delete it or choose another file to start over."
         )
 
 

@@ -13,18 +13,18 @@ Schedule = Literal["quick", "fast", "full"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedOptions:
-    """Settings of the published method that only reproducing a publication needs to change.
+    """Settings of the published method; change them only to reproduce a publication.
 
     Parameters
     ----------
     expert_size
         Network of each expert, slim or as in the publication.
     mask_train
-        Hide a tenth of the input at random in every epoch; what is hidden is to be reconstructed too.
+        Mask a random tenth of the input in every epoch; the masked values are reconstructed too.
     loss_neighbors
-        Weight of the structure loss, and neighbors of the smoothness loss (faithful profile).
+        Weight of the structure loss, and number of neighbors in the smoothness loss (faithful profile).
     time_from
-        Which RNA the time is correlated with (faithful profile).
+        RNA that latent time is correlated with (faithful profile).
     """
 
     expert_size: Literal["slim", "original"] = "slim"
@@ -46,44 +46,44 @@ class SteerConfig:
         network around them. ``faithful`` is the published method, step by step: direction from the curvature of the
         phase portraits, two stages, tied weights moved twice in each step, a fixed seed of the network.
     n_experts
-        Number of kinetic experts; 0 lets the data decide (faithful: entropy elbow).
+        Number of kinetic experts; 0 estimates it from the data (faithful: entropy elbow).
     n_genes
-        At most this many highly variable genes are looked at.
+        Maximum number of highly variable genes to consider.
     keep_genes
-        At most this many informative genes are trained on.
+        Maximum number of informative genes to train on.
     min_shared_counts
-        Genes with fewer counts in cells that have both kinds of RNA are left out; 0 keeps all.
+        Genes with fewer counts in cells with both spliced and unspliced RNA are excluded; 0 keeps all.
     smooth_neighbors
-        Similar cells averaged in the moments.
+        Number of similar cells averaged in the moments.
     tissue_smoothing
-        Nearest cells in the tissue that are averaged as well, as far as they are alike (improved profile); 0 for
-        none.
+        Number of nearest cells in the tissue that are also averaged, weighted by similarity (improved profile);
+        0 for none.
     expression_neighbors, spatial_neighbors
-        Neighbors in the expression graph and in the tissue graph.
+        Number of neighbors in the expression graph and in the tissue graph.
     fine_cluster_size
-        Aimed number of cells in a fine cluster, within which a gene is said to go up or down.
+        Target number of cells in a fine cluster, within which a gene is classified as induced or repressed.
     learning_rate
-        Step length of AdamW.
+        Learning rate of AdamW.
     hidden_size, latent_size
         Width of the hidden layer and of the latent representation.
     autoencoder_epochs, cluster_epochs, time_epochs, warm_up_epochs
-        Epochs of the first four phases; the improved profile has neither the second nor the fourth.
+        Epochs of the first four phases; the improved profile skips the second and the fourth.
     velocity_epochs
-        Most epochs of the last phase. The step length restarts after 50, 150, 350, 750 and so on; a phase that
-        ends there ends annealed.
+        Maximum number of epochs of the last phase. The learning rate restarts after 50, 150, 350, 750, ... epochs;
+        a phase that ends at one of these is fully annealed.
     patience, min_improvement
         The last phase ends when the loss has not fallen by ``min_improvement`` for ``patience`` epochs.
     velocity_batch
-        Cells of each velocity step; 0 takes all.
+        Batch size (cells) of each velocity step; 0 uses all cells.
     cell_batch
-        A tissue of more cells is trained on another part of about so many cells in every epoch (improved profile); 0
-        always trains on all. An epoch needs about 60 bytes of memory per cell and gene of the batch.
+        Larger tissues are trained on a different subset of about this many cells in every epoch (improved profile);
+        0 always uses all cells. An epoch needs about 60 bytes of memory per cell and gene of the batch.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
-        Seed of every random number of the fit.
+        Random seed of the fit.
     published
-        What only reproducing a publication needs to change.
+        Settings that only need changing to reproduce a publication.
     """
 
     profile: Profile = "improved"

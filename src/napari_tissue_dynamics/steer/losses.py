@@ -61,7 +61,7 @@ class Trends:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchors:
-    """What the splicing equation says about the cells before the network is trained.
+    """Prior of the cells from the splicing equation, before the network is trained.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Anchors:
 
     @classmethod
     def of(cls, known: Known, device: torch.device) -> Anchors:
-        """Return what is known before the training, on ``device``."""
+        """Return the prior on ``device``."""
         arrays = (known.time, known.probability, known.ratio)
         return cls(*(torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in arrays))
 
@@ -99,7 +99,7 @@ class Problem:
     incoming, outgoing
         The graph by receiving and by sending cell.
     cut_weights
-        (edges,) symmetric-normalised edge weights in the order of ``outgoing``.
+        (edges,) symmetric-normalized edge weights in the order of ``outgoing``.
     neighbors
         Number of neighbors of the smoothness term and weight of the structure term.
     cluster
@@ -107,7 +107,7 @@ class Problem:
     trends
         What the time is compared with in the fine clusters, in the second stage of the faithful profile only.
     anchors
-        What is known of time and regimes, in the improved profile only.
+        Prior of time and regimes (improved profile only).
     """
 
     x: Tensor
@@ -145,7 +145,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What the network says in one epoch.
+    """Output of the network in one epoch.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def structure_loss(z: Tensor, graph: SparseRows) -> Tensor:
 
 
 def min_cut_loss(gate: Tensor, graph: SparseRows, weights: Tensor) -> Tensor:
-    r"""Return the relaxed normalised cut of the gate, and how far it is from balanced and orthogonal.
+    r"""Return the relaxed normalized cut of the gate, and how far it is from balanced and orthogonal.
 
     .. math::
         1 - \frac{\mathrm{tr}(C^\top \tilde A C)}{\mathrm{tr}(C^\top \tilde D C)}
@@ -210,7 +210,7 @@ def time_order_loss(time: Tensor, regulation: Tensor, trends: Trends) -> Tensor:
         L = \mathrm{mean}_c\; 1 - \langle r_c / \|r_c\|, \rho_c \rangle / \sqrt G
 
     with the correlation :math:`\rho_{cg}` of time and RNA over the cells of cluster c. It is the only term in
-    which the direction of time matters. Clusters of one cell are left out.
+    which the direction of time matters. Clusters of one cell are excluded.
 
     Shapes
     ------

@@ -42,7 +42,7 @@ class Model:
     network
         The network.
     genes
-        All genes that were looked at when the depth and the neighbors of the cells were found.
+        All genes used to compute the depth and the neighbors of the cells.
     kept
         Which of them the network has, ascending.
     scale
@@ -134,7 +134,7 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     path
         File of :func:`save_model`.
     tissue
-        Cells with spliced and unspliced counts of all genes that the fit looked at, in any order and among others.
+        Cells with spliced and unspliced counts of all genes used in the fit, in any order and among others.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
@@ -168,7 +168,7 @@ def _columns(genes: Sequence[str], tissue: Tissue) -> NDArray[np.intp]:
     if missing:
         first = ", ".join(missing[:NAMED_GENES]) + (", ..." if len(missing) > NAMED_GENES else "")
         raise DataError(
-            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes that the fit looked at: {first}. "
-            "Choose a tissue that has them, or train on the genes that both have."
+            f"{tissue.source} lacks {len(missing)} of the {len(genes)} genes used in the fit: {first}. "
+            "Choose a tissue that has them, or train on the genes that both tissues share."
         )
     return np.array([column[gene] for gene in genes])

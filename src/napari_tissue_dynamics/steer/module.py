@@ -15,7 +15,7 @@ DROPOUT = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """What the network says about cells.
+    """Output of the network for cells.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def velocity(
     Shapes
     ------
     ``rates`` (cells, genes, 3), ``u`` and ``s`` (cells, genes); ``alpha`` (cells, genes) replaces the rate of
-    transcription; ``ratio`` (genes,) is what u was divided by over what s was divided by, κ, 1 when left out (as
+    transcription; ``ratio`` (genes,) is what u was divided by over what s was divided by, κ, 1 if omitted (as
     published). Returns (2, cells, genes): change of unspliced, then of spliced.
     """
     transcription, splicing, degradation = rates.unbind(-1)

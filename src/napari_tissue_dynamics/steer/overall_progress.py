@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 PREVIEW_SECONDS = 3.0
 PREVIEW_SHARE = 0.1
 
-STOPPED = "The fit was stopped before it had velocities; nothing was changed."
+STOPPED = "The fit was stopped before velocities were computed; nothing was changed."
 
 
 class Journey:

@@ -44,7 +44,7 @@ class Prepared:
     genes
         Names of the G genes of this stage, in the order of the columns.
     unspliced, spliced
-        (n, G) float32 moments Mu and Ms: size-normalised counts, averaged over similar cells.
+        (n, G) float32 moments Mu and Ms: size-normalized counts, averaged over similar cells.
     x
         (n, 2 G) float32, both moments divided by the largest value of each gene, in [0, 1], unspliced first.
         A gene without any count stays 0.
@@ -52,7 +52,7 @@ class Prepared:
         (n, n) ones with a unit diagonal: similar cells, and the nearest cells in the tissue where there is
         one. Directed: row i holds the cells that i may move towards.
     components
-        (n, c) float32 principal components of the normalised counts, at most 30, from which the neighbors
+        (n, c) float32 principal components of the normalized counts, at most 30, from which the neighbors
         of the moments were taken; the number of experts is estimated on them.
     depth
         How the common depth of both kinds of RNA was found, None if each was divided by its own total.
@@ -131,8 +131,8 @@ def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
     """Return the genes that carry information on splicing, as ascending columns of the tissue.
 
     A gene passes if its spliced and unspliced counts, summed over the cells that have both, reach
-    ``config.min_shared_counts``. Of those, the ``config.n_genes`` with the highest normalised dispersion of
-    the size-normalised spliced counts are taken (Satija et al. 2015, "seurat" flavor).
+    ``config.min_shared_counts``. Of those, the ``config.n_genes`` with the highest normalized dispersion of
+    the size-normalized spliced counts are taken (Satija et al. 2015, "seurat" flavor).
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def select_genes(tissue: Tissue, config: SteerConfig) -> NDArray[np.intp]:
 
 
 def prepare(tissue: Tissue, config: SteerConfig, genes: NDArray[np.integer], scale: Scale | None = None) -> Prepared:
-    """Normalise, smooth and scale the counts of ``genes`` and build the graph of cells.
+    """Normalize, smooth and scale the counts of ``genes`` and build the graph of cells.
 
     In the faithful profile each kind of RNA is divided by its own total, and moments are means over cells with
     similar counts. In the improved one both are divided by one common depth (:mod:`..cell_depth`), similarity is

@@ -1,4 +1,4 @@
-"""What the file of a stopped fit says of it, read without torch: enough to ask for the same fit again."""
+"""Metadata of a stopped fit, read without torch: enough to start the same fit again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FIT = "STEER fit 1"
 """What a file of this kind calls itself."""
 ROOTS, STAGE = "origin/roots", "origin/stage"
-"""Names of the arrays that say where time begins."""
+"""Names of the arrays that define root cells and known stages."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,5 +63,5 @@ def kept_state(path: Path) -> KeptState:
         return KeptState(config, origin, str(header["phase"]), int(header["epoch"]))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} is not the state of a fit that could go on ({error}). Delete it to begin anew."
+            f"{path} is not the state of a fit that can be resumed ({error}). Delete it to start over."
         ) from error

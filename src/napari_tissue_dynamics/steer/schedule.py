@@ -26,7 +26,7 @@ class Phase:
     Parameters
     ----------
     name
-        What is trained, in words for the person who waits.
+        What is trained, as text for the user.
     epochs
         Number of epochs, at most.
     weights

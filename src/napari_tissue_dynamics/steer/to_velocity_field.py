@@ -1,4 +1,4 @@
-"""What a trained network says about cells, as a velocity field."""
+"""Output of a trained network as a velocity field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_WEIGHT = 5.0
 
 @torch.no_grad()
 def encode(network: SteerNetwork, problem: Problem) -> Encoding:
-    """Return what the network says about all cells, with the running means of its training; it stays as it is.
+    """Return the output of the network for all cells, with the running means of its training; it is not changed.
 
     Nothing is reconstructed. The cells may be on another device than the network.
     """
@@ -55,7 +55,7 @@ def read_out(
     scale
         What the moments were divided by; velocities are given in the unit of the moments.
     time_range
-        Times that become 0 and 1; the smallest and the largest of these cells when left out.
+        Times that become 0 and 1; the smallest and the largest of these cells if None.
     weight, spread
         (genes,) how much each gene counts and (cells,) spread of the time, in the improved profile.
     stopped

@@ -68,7 +68,7 @@ def fit_steps(
     Parameters
     ----------
     tissue
-        Cells with spliced and unspliced counts. Positions are used where they are places in a tissue.
+        Cells with spliced and unspliced counts. Positions are used if they are spatial coordinates.
     config
         Settings; the defaults are the quick schedule.
     stop
@@ -135,7 +135,7 @@ def fit_steps(
 class _Plan:
     """What the last stage needs: its cells and network, and what is noted beside it.
 
-    ``genes`` and ``scale`` are those of all genes that were looked at, ``kept`` the columns of those in ``seen``.
+    ``genes`` and ``scale`` are those of all genes considered, ``kept`` the columns of those in ``seen``.
     """
 
     seen: Prepared

@@ -144,7 +144,7 @@ class Stage:
         return tensors, {"best": self.keeper.best, "level": self.keeper.level, "waited": self.keeper.waited}
 
     def load(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
-        """Go on from a :meth:`state`."""
+        """Resume from a :meth:`state`."""
         self.network.load_state_dict(named(tensors, "network/"))
         self.keeper.state = {name: value.to(self.device) for name, value in named(tensors, "best/").items()}
         self.keeper.best, self.keeper.waited = numbers["best"], int(numbers["waited"])

@@ -111,7 +111,7 @@ def _later(cells: Tensor, time: Tensor, graph: SparseRows) -> tuple[Tensor, Tens
 
 
 def _blocks(counts: list[int], edges: int) -> list[slice]:
-    """Cut cells, sorted by falling number of neighbors, into blocks of so many edges; zeros are left out."""
+    """Cut cells, sorted by falling number of neighbors, into blocks with that many edges; zeros are omitted."""
     blocks, start = [], 0
     while start < len(counts) and counts[start] > 0:
         size = max(1, edges // counts[start])

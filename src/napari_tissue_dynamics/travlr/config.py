@@ -12,7 +12,7 @@ Profile = Literal["fast", "full"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedOptions:
-    """Settings of the published network that only reproducing a publication needs to change.
+    """Settings of the published network; change them only to reproduce a publication.
 
     Parameters
     ----------
@@ -22,22 +22,22 @@ class PublishedOptions:
         How the group lasso is solved: ``exact`` until it has converged, ``path`` as in the publication, which stops
         early.
     standardize
-        Divide every column by its spread for the seed and report coefficients on the original scale; off as in the
-        publication.
+        Divide every column by its standard deviation for the seed and report coefficients on the original scale; the
+        publication does not.
     threshold_lambda, l1_reg
         Group and element-wise penalty of the group lasso.
     ard_threshold
-        Precision above which ``ard`` takes a coefficient for zero.
+        Precision above which ``ard`` sets a coefficient to zero.
     vision_model
-        Network that bends the seed coefficients: convolutional (``cnn``) or a vision ``transformer`` (flat tissue,
-        sides divisible by 4).
+        Network that modulates the seed coefficients in space: convolutional (``cnn``) or a vision
+        ``transformer`` (two-dimensional tissue, ``spatial_dim`` divisible by 4).
     activation
-        How the convolutional network bends the seed coefficients.
+        Activation with which the convolutional network modulates the seed coefficients.
     maps
         What the maps show: where the cell is (``position``), the same only where the tissue has cells of its type
         (``masked_distance``), or how many cells of each type are around it (``density``).
     rotate_maps
-        Turn the maps at random by quarter turns while training, as the publication does.
+        Rotate the maps randomly by multiples of 90° during training, as in the publication.
     """
 
     seed_estimator: Literal["lasso", "bayesian", "ard"] = "lasso"
@@ -62,56 +62,55 @@ class TravlrConfig:
     ----------
     radius
         Reach of secreted ligands and of the neighborhood counts, in the unit of the positions.
-        0 takes eight times the median distance to the nearest cell.
+        0 uses eight times the median distance to the nearest cell.
     contact_distance
-        Reach of contact signals. 0 takes two times the median distance to the nearest cell.
+        Reach of contact signals. 0 uses twice the median distance to the nearest cell.
     kernel
-        Fall-off of a ligand with distance: ``gaussian`` (sigma = radius, no cut-off) or ``truncated``
-        (0.001 at the radius and nothing beyond).
+        Decay of a ligand with distance: ``gaussian`` (sigma = radius, no cut-off) or ``truncated``
+        (0.001 at the radius, 0 beyond).
     diffusion
         How received ligands are summed: over all pairs of cells (``exact``), through a ``grid`` (gaussian kernel only;
-        within 0.1 % of the largest value), or through a grid where that is much less work (``auto``).
+        within 0.1 % of the largest value), or through a grid where that is much faster (``auto``).
     scale_factor
-        Multiplies every received ligand.
+        Factor that multiplies every received ligand.
     impute
-        Smooth the expression over similar cells of the same type before the fit, as the publication does. Expression
+        Smooth the expression over similar cells of the same type before the fit, as in the publication. Expression
         of a layer ``imputed_count`` is not smoothed again.
     estimator
         ``smooth``: coefficients that vary smoothly over the tissue and between types, all types at once and within
-        seconds. ``network``: the published way, a linear seed bent over space by a network in each type.
+        seconds. ``network``: the published method, a linear seed modulated in space by one network per type.
     waves
-        Half waves of the smooth coefficients along the tissue; 0 goes by the number of cells.
+        Number of half waves of the smooth coefficients along the tissue; 0 derives it from the number of cells.
     max_modulators
-        Modulators of a gene that get a smooth map, the most promising ones; 0 takes all.
+        Maximum number of modulators per gene with a smooth map, the most promising ones; 0 uses all.
     held_out
-        Also predict cells that were left out, at random and as pieces of tissue.
+        Also compute R² in held-out cells, selected at random and as spatial regions.
     permutations
-        Permutations that say how strong a modulator seems by chance; 0 for no test.
+        Number of permutations of the null distribution of modulator strength; 0 for no test.
     score_threshold
-        A cell type whose R² in the cells it was fitted to stays below keeps only its mean, no coefficients. With
-        ``held_out`` the smooth estimator also asks for an R² above 0 in cells that were left out, or above a threshold
-        that is itself below 0.
+        A cell type whose training R² is below this threshold keeps only its mean, no coefficients. With ``held_out``
+        the smooth estimator also requires an R² above 0 in held-out cells, or above the threshold if that is below 0.
     small_types
-        What to do about cell types of a single cell, from which no coefficient can be told: ``refuse`` the fit, or
-        let the cell keep its own value (``mean``) without coefficients.
+        Cell types with a single cell, for which no coefficient can be estimated: stop with an error (``refuse``), or
+        keep the cell's own value without coefficients (``mean``).
     spatial_dim
-        Side of the spatial maps in pixels.
+        Side length of the spatial maps in pixels.
     epochs
         Epochs of each network; 0 keeps the seed coefficients.
     learning_rate
-        Step length of Adam.
+        Learning rate of Adam.
     batch_size
-        Cells of each step.
+        Batch size in cells.
     tf_ligand_cutoff
-        Smallest score of a ligand-TF pair.
+        Minimum score of a ligand-TF pair.
     max_pairs
-        At most this many ligand-receptor pairs, those with the most expression; 0 takes all.
+        Maximum number of ligand-receptor pairs, the most highly expressed ones; 0 uses all.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
-        Seed of every random number of the fit.
+        Random seed of the fit.
     published
-        What only reproducing a publication needs to change.
+        Settings that only need changing to reproduce a publication.
     """
 
     radius: Annotated[float, Ge(0)] = 0.0

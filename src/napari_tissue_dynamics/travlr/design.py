@@ -23,7 +23,7 @@ REGULATOR, LIGAND_RECEPTOR, LIGAND_TF, EXTRA = 0, 1, 2, 3
 
 # Expression at or below counts as none where a ligand is sent or a receptor listens.
 SMALLEST_EXPRESSION = 1e-9
-# A pair whose column varies less than this inside every cell type says nothing.
+# A pair whose column varies less than this inside every cell type is not informative.
 SMALLEST_DEVIATION = 1e-8
 
 
@@ -47,7 +47,7 @@ class Modulators:
     extra
         Further genes, a group of their own.
     by_pair
-        Let every ligand-receptor pair travel as its own signaling says instead.
+        Use the signaling type of every ligand-receptor pair instead.
     """
 
     target: str

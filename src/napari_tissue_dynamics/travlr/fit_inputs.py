@@ -1,4 +1,4 @@
-"""Everything a fit needs to know before it starts, checked once."""
+"""All inputs of a fit, validated once before it starts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.expression import Columns
     from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
-# A single cell has nothing to be compared with: no coefficient can be told from it.
+# A single cell cannot be compared with others, so no coefficient can be estimated from it.
 FEWEST_CELLS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ground:
-    """What is known of a tissue before any target is chosen.
+    """The inputs of a tissue that do not depend on the target.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Ground:
         chosen = select_modulators(target, network, self.tissue.genes, self.means, config)
         if not len(chosen):
             raise DataError(
-                f"Nothing that could regulate {target} was measured: no transcription factor and no "
+                f"No candidate regulator of {target} was measured: no transcription factor and no "
                 f"ligand-receptor pair. Give regulators of {target}, a table of links that has it as "
                 "target, or ligand-receptor pairs."
             )
@@ -212,5 +212,5 @@ def _refuse_single_cells(tissue: Tissue) -> None:
     try:
         require_cell_types(tissue, at_least=FEWEST_CELLS)
     except DataError as error:
-        remedy = "Or choose 'mean' for 'Small types': such a cell then keeps its value and has no coefficients."
+        remedy = "Or set 'Small types' to 'mean': such a cell then keeps its value and has no coefficients."
         raise DataError(f"{error} {remedy}") from error

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Counts
 
-# Weights below are left out.
+# Weights below this are dropped.
 SMALLEST_WEIGHT = 1e-4
 # Numbers that one sparse product makes between two reports.
 FLOATS = 2**22
@@ -80,7 +80,7 @@ def impute_steps(
     Parameters
     ----------
     expression
-        (cells, genes), normalised and in logarithms.
+        (cells, genes), normalized and in logarithms.
     codes
         (cells,) type of each cell; -1 for none.
     wanted

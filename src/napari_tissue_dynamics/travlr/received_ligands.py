@@ -36,7 +36,7 @@ SINGLE_PRECISION_ABOVE = 20_000
 # Share of the tissue in a cell's reach below which looking up neighbors pays off, judged on some cells.
 SPARSE_BELOW = 0.02
 SAMPLE, SENDERS = 500, 50_000
-# Tissues of up to so many cells are summed exactly in seconds.
+# Tissues of up to this many cells are summed exactly within seconds.
 EXACT_BELOW = 5_000
 # Work in multiplications: making one weight of the exact sum, and one point of the grid (there and back).
 WEIGHT_WORK, POINT_WORK = 40, 40
@@ -92,7 +92,7 @@ def received_steps(
 
     with :math:`K_r(d) = \exp(-d^2 / 2 r^2)` (``gaussian``, no cut-off), or the same with :math:`\sigma =
     r / \sqrt{-2 \ln 0.001}` and nothing beyond ``r`` (``truncated``). A cell receives its own ligand.
-    Source: SpaceTravLR, received ligands, normalised by the number of cells.
+    Source: SpaceTravLR, received ligands, normalized by the number of cells.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def _grid_for(positions: Floats, sigma: float, n_ligands: int, diffusion: Diffus
         if grid.size > MOST_POINTS:
             raise DataError(
                 f"A grid for signals that reach {sigma:.3g} would need {grid.size:,} points to cover the tissue; at "
-                f"most {MOST_POINTS:,} are possible. Choose diffusion 'auto' or 'exact', or remove cells far from all."
+                f"most {MOST_POINTS:,} are possible. Choose diffusion 'auto' or 'exact', or remove isolated cells."
             )
         return grid
     if grid.size > MOST_POINTS:

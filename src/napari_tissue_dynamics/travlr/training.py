@@ -66,7 +66,7 @@ def fit_steps(
     config
         Settings of the fit.
     stop
-        Ends the fit early; genes that are not finished are left out.
+        Ends the fit early; unfinished genes are omitted.
 
     Yields
     ------

@@ -139,14 +139,16 @@ def terminal_states(
     known = {name: cells_of_type(tissue, name) for name in types}
     for name, chosen in (cells or {}).items():
         if name in known:
-            raise DataError(f"The terminal state {name!r} is given twice. Give each one once.")
+            raise DataError(f"The terminal state {name!r} is given twice. Give each state once.")
         known[name] = _indices(tissue, chosen)
     if not known:
-        raise DataError("No terminal state is given. Name cell types or cells, or leave it out to find states.")
+        raise DataError(
+            "No terminal state is given. Name cell types or cells, or omit it to find states automatically."
+        )
     codes = np.full(tissue.n_cells, -1, dtype=np.int32)
     for state, (name, chosen) in enumerate(known.items()):
         if not len(chosen):
-            raise DataError(f"The terminal state {name!r} has no cell. Choose cells for it or leave it out.")
+            raise DataError(f"The terminal state {name!r} has no cell. Choose cells for it or remove it.")
         if (codes[chosen] >= 0).any():
             raise DataError(f"Cells of {name!r} are in another terminal state too. Choose each cell once.")
         codes[chosen] = state
@@ -179,7 +181,7 @@ def terminal_column(tissue: Tissue, name: str, source: Source | None) -> Labels:
     from napari_tissue_dynamics.data.tissue import Labels
 
     if source is None:
-        raise DataError(f"{tissue.source} has no file in which a column {name!r} could be. Name cell types or cells.")
+        raise DataError(f"{tissue.source} has no file to read the obs column {name!r} from. Name cell types or cells.")
     column = obs_column(source, name, tissue.cells)
     if not isinstance(column, Labels):
         raise DataError(f"The obs column {name!r} has numbers; one with categories was expected.")
@@ -197,7 +199,7 @@ def fate_in_words(result: FateResult) -> str:
         said.append(f"{result.n_unreachable} of {result.n_cells} cells reach no terminal state and have no fate.")
     if result.drivers is not None:
         best = (f"{name}: {', '.join(result.drivers.table(name, 3)['gene'])}" for name in result.names[:NAMED])
-        said.append(f"Genes that go with them: {'; '.join(best)}.")
+        said.append(f"Genes correlated with them: {'; '.join(best)}.")
     return " ".join(said)
 
 

@@ -70,7 +70,7 @@ def direction_steps(
     tissue, velocity
         The cells and their velocity, with its picture or without; then the arrows are those of the usual picture.
     order
-        What is known, see :func:`named_order`.
+        Known order, see :func:`named_order`.
     stop
         Ends the work early.
     shuffles, seed

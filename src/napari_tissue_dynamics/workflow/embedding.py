@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
-# A plot beside the tissue is small: fewer arrows leave the cells in sight.
+# A plot next to the tissue is small: fewer arrows leave the cells in sight.
 NODES = 20
 
 

@@ -169,10 +169,10 @@ def in_words(result: VelocityResult, config: Any = None) -> str:
         )
     if result.spread is not None:
         said.append(
-            f"Median agreement of a direction over samples of the genes: {np.nanmedian(result.spread):.2f} "
-            f"(sure: 1, noise: {RANDOM_AGREEMENT:.2f})."
+            f"Median direction confidence over gene resamples: {np.nanmedian(result.spread):.2f} "
+            f"(1 = complete agreement, {RANDOM_AGREEMENT:.2f} = noise)."
         )
-    said.append(f"Mean agreement of a velocity with those of similar cells: {float(result.confidence.mean()):.2f}.")
+    said.append(f"Mean velocity confidence (agreement with similar cells): {float(result.confidence.mean()):.2f}.")
     if field.time is not None:
         said.append(f"Latent time from {np.nanmin(field.time):.2f} to {np.nanmax(field.time):.2f}.")
     return " ".join(said)

@@ -128,7 +128,7 @@ def model_of(config: object) -> VelocityModel:
     for row in MODELS.values():
         if row.fits(config):
             return row
-    raise DataError(f"{type(config).__name__} are no settings of a velocity model. Choose one of {', '.join(MODELS)}.")
+    raise DataError(f"{type(config).__name__} are not settings of a velocity model. Choose one of {', '.join(MODELS)}.")
 
 
 def settings_classes() -> tuple[type[Any], ...]:
@@ -198,7 +198,7 @@ _ROWS = (
         name="steer",
         label="STEER",
         doing="Training STEER",
-        about="Groups of cells with kinetics of their own, learned by a network. Minutes; best on spatial data.",
+        about="A neural network learns groups of cells with distinct kinetics. Minutes; best for spatial data.",
         settings=SteerConfig,
         fit_steps=_steer_steps,
         essential=("n_experts", "keep_genes", "velocity_epochs", "device", "seed"),
@@ -217,7 +217,7 @@ _ROWS = (
     _kinetic(
         "dynamical",
         "dynamical",
-        "The whole course of induction and repression of every gene. Seconds to minutes.",
+        "Induction and repression dynamics of every gene. Seconds to minutes.",
         _OF_LINES,
     ),
     _kinetic(

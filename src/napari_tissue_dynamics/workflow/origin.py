@@ -22,7 +22,7 @@ def origin_of(
     stage: str | None = None,
     source: Source | None = None,
 ) -> Origin | None:
-    """Return where time begins: with a cell type, with some cells, or as an obs column of stages says.
+    """Return the known order of the cells: from a root cell type, from root cells, or from an obs column of stages.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def origin_of(
 
     Returns
     -------
-    What is known, None if nothing was given.
+    Known order, None if nothing was given.
 
     Raises
     ------
@@ -56,6 +56,6 @@ def origin_of(
         return Origin(roots=cells_named(tissue, root_cells))
     if stage:
         if source is None:
-            raise DataError(f"{tissue.source} has no file in which a column {stage!r} could be.")
+            raise DataError(f"{tissue.source} has no file to read the obs column {stage!r} from.")
         return Origin(stage=stage_of(stage, obs_column(source, stage, tissue.cells)))
     return None

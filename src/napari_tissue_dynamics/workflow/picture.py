@@ -137,9 +137,7 @@ def _labels(tissue: Tissue, field: VelocityField, config: ProjectionConfig) -> N
         return cell_types_of(tissue)
     if config.within == "expert":
         if field.expert is None:
-            raise DataError(
-                f"The {field.model} model has no experts that arrows could stay within. Let them go anywhere."
-            )
+            raise DataError(f"The {field.model} model has no experts to restrict arrows to. Choose 'anywhere'.")
         return field.expert
     return None
 
@@ -154,8 +152,8 @@ def cell_types_of(tissue: Tissue) -> NDArray[np.int32]:
     """
     if tissue.cell_types is None:
         raise DataError(
-            f"{tissue.source} has no cell types that arrows could stay within. "
-            "Choose a column of cell types when loading it, or let arrows go anywhere."
+            f"{tissue.source} has no cell types to restrict arrows to. "
+            "Choose a column of cell types when loading it, or choose 'anywhere'."
         )
     return tissue.cell_types.codes
 

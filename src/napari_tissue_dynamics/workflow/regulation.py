@@ -66,7 +66,7 @@ def many_genes_steps(
     place
         Where genes are fitted and kept.
     resume
-        Whether to go on with (or join) a run that the store holds; otherwise a store with genes is an error.
+        Whether to resume (or join) a run that the store holds; otherwise a store with genes is an error.
 
     Raises
     ------
@@ -79,9 +79,7 @@ def many_genes_steps(
     from napari_tissue_dynamics.travlr.batch.store import holds_genes
 
     if place.store is not None and not resume and holds_genes(place.store):
-        raise DataError(
-            f"{place.store} holds fitted genes already. Go on with that run (resume), or choose another folder."
-        )
+        raise DataError(f"{place.store} already holds fitted genes. Resume that run, or choose another folder.")
     yield from _ready(config, stop)
     return (yield from fit_genes_steps(tissue, targets, network, config, stop, place=place))
 

@@ -1,4 +1,4 @@
-"""Do again what a log of actions says, without a window."""
+"""Replay an action log without a window."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def replay_steps(
     ----------
     actions
         The log, see :func:`.data.io.action_log.read_log`. Of what was tried several times the last
-        is in the result, as it was in the window. What was only looked at is passed over.
+        is in the result, as it was in the window. Actions that only display results are skipped.
     out
         Where the result is written, whatever name it was saved under.
     stop
@@ -65,7 +65,7 @@ def replay_steps(
     work = _with_last_arrows([action for action in actions if action.name in redone])
     begin = max((k for k, action in enumerate(work) if action.name == LOAD), default=None)
     if begin is None:
-        raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
+        raise DataError("The log contains no loaded tissue. Choose a complete log.")
     last = {action.name: action for action in work[begin:]}
     work = [action for action in work[begin:] if action is last[action.name]]
     done = _Replay(source)
@@ -121,7 +121,7 @@ class _Replay:
 
     def _given(self) -> Tissue:
         if self._tissue is None:
-            raise DataError("The log has no tissue that was loaded. Choose a log from its beginning on.")
+            raise DataError("The log contains no loaded tissue. Choose a complete log.")
         return self._tissue
 
     def _load(self, details: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Read back the velocities, fates and betas that a file holds."""
+"""Load the velocities, fates and betas stored in a file."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def stored_steps(
     projection: ProjectionConfig = PROJECTION,
     seed: int = 0,
 ) -> Generator[Progress, None, VelocityResult]:
-    """Read the velocities of a file, ours or those of scVelo, with their arrows and checks; nothing is fitted.
+    """Read the velocities of a file, ours or those of scVelo, with their arrows and checks; no model is fitted.
 
-    Arrows and checks that the file does not hold for these cells, places and settings are computed.
+    Arrows and checks that the file does not hold for these cells, coordinates and settings are computed.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def settings_from(saved: Mapping[str, Any] | None) -> Any:
     kind = kinds.get(str(saved.get("type")))
     values = saved.get("values", {})
     if kind is None:
-        raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not know.")
+        raise DataError(f"The log has settings {saved.get('type')!r}, which this version does not support.")
     for name in groups_of(kind):
         group = values.get(name, {})
         values = {key: value for key, value in {**values, **group.get("values", group)}.items() if key != name}

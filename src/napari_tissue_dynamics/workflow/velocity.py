@@ -108,11 +108,11 @@ def _check(
         cell_types_of(tissue)
     if projection.within == "expert" and row.regimes is None:
         raise DataError(
-            f"The {row.label} model has no experts for arrows to stay within. Choose 'cell type' or no limit."
+            f"The {row.label} model has no experts to restrict arrows to. Choose 'cell type' or 'anywhere'."
         )
     refused = row.refuses_roots(config) if origin is not None else ""
     if refused:
         raise DataError(refused)
     for name in files:
         if name not in row.files:
-            raise DataError(f"The {row.label} model keeps no {name} file. Leave it out, or choose the model 'steer'.")
+            raise DataError(f"The {row.label} model writes no {name} file. Omit it, or choose the model 'steer'.")

@@ -138,7 +138,7 @@ def test_particles_that_leave_the_cells_are_not_seen():
 
 
 def test_particles_need_a_place_and_frames():
-    with pytest.raises(DataError, match="at least 1 in 2"):
+    with pytest.raises(DataError, match="at least 1 particle and 2 frames"):
         particles(grid_of(rotation), 10, 1)
-    with pytest.raises(DataError, match="no node"):
+    with pytest.raises(DataError, match="No grid node"):
         particles(grid_of(rotation, radius=-1.0), 10, 10)

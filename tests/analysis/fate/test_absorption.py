@@ -86,9 +86,9 @@ def test_reaching_follows_steps_of_any_number():
 
 def test_every_state_needs_a_cell(rng):
     chain = random_chain(rng)
-    with pytest.raises(DataError, match="needs a cell"):
+    with pytest.raises(DataError, match="needs at least one cell"):
         found(chain, np.full(120, -1))
-    with pytest.raises(DataError, match="needs a cell"):
+    with pytest.raises(DataError, match="needs at least one cell"):
         found(chain, codes_of(120, [0], [], [3]))
 
 

@@ -63,7 +63,7 @@ def test_well_placed_cells(tissue):
     assert verdict.good
     assert verdict.on_tissue > 0.97
     assert verdict.n_cells == 600
-    assert "of 600 cells lie on tissue. No flip, swap or scale does better." in str(verdict)
+    assert "of 600 cells are on tissue. No flip, swap or scale is better." in str(verdict)
 
 
 @pytest.mark.parametrize("wrong", MOVES, ids=str)

@@ -108,7 +108,7 @@ def test_names_places_and_numbers_that_stop(good, look):
     for words in (
         "1 cell name not unique (c0)",
         "1 gene name not unique (g1)",
-        "1 of 90 cells have a position that is not a finite number",
+        "1 of 90 cells have coordinates that are not finite numbers",
         "spliced (spliced) holds 5 values that are not finite",
         "unspliced counts (unspliced) hold values down to -1",
     ):
@@ -122,10 +122,10 @@ def test_wrong_layers_are_noticed(good, look):
     good.layers["spliced"], good.layers["unspliced"] = good.layers["unspliced"].copy(), good.layers["spliced"].copy()
     total = {role: good.layers[role].sum() for role in ("spliced", "unspliced")}
     share = total["unspliced"] / sum(total.values())
-    assert said(look(good)) == [f"{share:.1%} of the molecules are unspliced; 2% to 60% are usual."]
+    assert said(look(good)) == [f"{share:.1%} of the molecules are unspliced; 2% to 60% are typical."]
     report = look(good, spliced="X", unspliced="X", expression="unspliced")
     assert "The spliced counts (X) are not whole" in " ".join(said(report))
-    assert "The expression (unspliced) is raw counts." in said(report)
+    assert "The expression (unspliced) holds raw counts." in said(report)
 
 
 def test_missing_parts(good, look):
@@ -141,7 +141,7 @@ def test_missing_parts(good, look):
     report = look(good, spliced="nothing here")
     assert any("no layer 'nothing here'" in what for what in said(report, stops=True))
     good.obsm["X_pca"] = good.obsm.pop("spatial")
-    assert any("embedding pca takes their place" in what for what in said(look(good)))
+    assert any("shown in the embedding pca" in what for what in said(look(good)))
     del good.obsm["X_pca"]
     assert any("has no coordinates" in what for what in said(look(good), stops=True))
 
@@ -153,8 +153,8 @@ def test_few_genes_and_empty_cells(good, look):
     good.layers["spliced"] = thin.tocsr()
     report = look(good)
     assert report.n_shared_genes == 40
-    assert "Only 40 genes have 20 molecules of both kinds." in said(report)
-    assert "1 of 90 cells have nothing in spliced (spliced)." in said(report)
+    assert "Only 40 genes have at least 20 spliced and 20 unspliced molecules." in said(report)
+    assert "1 of 90 cells have no counts in spliced (spliced)." in said(report)
 
 
 def test_places_in_several_parts(good, look):
@@ -163,7 +163,7 @@ def test_places_in_several_parts(good, look):
     report = look(good)
     assert report.n_parts == 2
     assert "20 cells in 1 part of fewer than 30 cells." in said(report)
-    assert "1 cell at the very place of another cell." in said(report)
+    assert "1 cell with the same coordinates as another cell." in said(report)
 
 
 def test_small_and_missing_types(good, look):
@@ -176,7 +176,7 @@ def test_small_and_missing_types(good, look):
 
 def test_spots_beside_the_tissue(good, look):
     good.obs["in_tissue"] = (np.arange(N) < 60).astype(int)
-    assert "30 of 90 spots lie beside the tissue (column in_tissue)." in said(look(good))
+    assert "30 of 90 spots are off-tissue (column in_tissue)." in said(look(good))
     good.obs["in_tissue"] = 1
     assert said(look(good)) == []
 
@@ -184,8 +184,8 @@ def test_spots_beside_the_tissue(good, look):
 def test_memory_is_compared_with_what_is_free(good, look, monkeypatch):
     monkeypatch.setattr(readiness_checks, "free_memory", lambda: 2**20)
     found = said(look(good))
-    assert any(what.startswith("STEER needs about") and "1 MB are free" in what for what in found)
-    assert any(what.startswith("SpaceTravLR needs about") for what in found)
+    assert any(what.startswith("STEER needs an estimated") and "(1 MB free)" in what for what in found)
+    assert any(what.startswith("SpaceTravLR needs an estimated") for what in found)
     free = free_memory()
     assert free is None or free > 2**20
 

@@ -56,7 +56,7 @@ def test_the_same_velocity_agrees_and_its_reverse_is_opposed(pair):
     assert (same.mean, same.opposed, same.time) == (pytest.approx(1), 0, pytest.approx(1))
     assert (reverse.mean, reverse.opposed, reverse.time) == (pytest.approx(-1), 1, None)
     assert abs(same.by_chance) < 0.3
-    assert "100% of the cells move in opposed directions" in reverse.words
+    assert "100% of the cells move in opposite directions" in reverse.words
 
 
 def test_cells_that_stand_still_have_no_cosine_and_count_in_no_group(pair):

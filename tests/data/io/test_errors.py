@@ -118,7 +118,7 @@ def test_names_that_occur_twice(good, axis, kind):
 def test_coordinates_that_are_no_numbers(good):
     with h5py.File(good, "r+") as file:
         file["obsm/spatial"][4] = np.nan
-    with pytest.raises(DataError, match="1 of 40 cells have a position that is not a finite number"):
+    with pytest.raises(DataError, match="1 of 40 cells have coordinates that are not finite numbers"):
         read_h5ad(good)
 
 

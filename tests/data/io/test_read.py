@@ -191,7 +191,7 @@ def test_a_constant_third_coordinate_is_flat(third, columns):
     [
         ({}, {}, "no coordinates"),
         ({"spatial": PLACES}, {"spatial": "centroid"}, "no coordinates 'centroid' in obsm; it has spatial"),
-        ({"spatial": np.full((N_CELLS, 2), np.nan)}, {}, "12 of 12 cells have a position that is not a finite"),
+        ({"spatial": np.full((N_CELLS, 2), np.nan)}, {}, "12 of 12 cells have coordinates that are not finite"),
         ({"spatial": np.ones((N_CELLS, 5))}, {}, "expected"),
         ({"spatial": np.ones((N_CELLS, 1))}, {}, "expected"),
     ],

@@ -90,7 +90,7 @@ def test_one_section_at_a_time(path, adata):
     assert len(spots.histology) == 2
     assert_array_equal(obs_column(path, "depth", tissue.cells), adata.obs["depth"][mine])
     assert obs_column(path, "library_id", tissue.cells).values().tolist() == ["back"] * N
-    with pytest.raises(DataError, match="the value 'nothing'; there is back, front, middle"):
+    with pytest.raises(DataError, match="the value 'nothing'; it has back, front, middle"):
         read_h5ad(path, ReadOptions(only=("library_id", "nothing")))
     with pytest.raises(DataError, match="has no cell 'nobody'"):
         obs_column(path, "depth", ("nobody",))

@@ -291,7 +291,7 @@ def test_a_failure_leaves_everything_as_it_was(error, with_source, source, tmp_p
 
 def test_the_source_is_only_replaced_when_asked(source):
     tissue, content = read_h5ad(source), source.read_bytes()
-    with pytest.raises(DataError, match="left as it is"):
+    with pytest.raises(DataError, match="was not changed"):
         save_all(source, tissue, source)
     assert source.read_bytes() == content
     before = everything(source)
@@ -302,7 +302,7 @@ def test_the_source_is_only_replaced_when_asked(source):
 
 def test_a_link_to_the_source_is_the_source(source, tmp_path):
     (tmp_path / "link.h5ad").symlink_to(source)
-    with pytest.raises(DataError, match="left as it is"):
+    with pytest.raises(DataError, match="was not changed"):
         save_all(tmp_path / "link.h5ad", read_h5ad(source), source)
 
 

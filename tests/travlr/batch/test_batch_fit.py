@@ -76,9 +76,9 @@ def test_a_gene_that_nothing_regulates_is_left_out_with_its_reason(tissue, expec
     found = fit_genes(tissue, (*TARGETS, ORPHAN), network, SEED_ONLY)
     assert found.targets == TARGETS
     assert list(found.failed) == [ORPHAN]
-    assert "Nothing that could regulate Pax6" in found.failed[ORPHAN]
+    assert "No candidate regulator of Pax6" in found.failed[ORPHAN]
     assert not found.stopped
-    with pytest.raises(DataError, match="Nothing that could regulate Pax6"):
+    with pytest.raises(DataError, match="No candidate regulator of Pax6"):
         fit_genes(tissue, [ORPHAN], network, SEED_ONLY)
 
 
@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on_where_it_was(tissue, network, expected, tmp_path,
     with pytest.raises(DataError, match="seed 0 \\(now 3\\)"):
         fit_genes(tissue, TARGETS, network, replace(SEED_ONLY, seed=3), place=place)
     other = replace(network, regulators={**network.regulators, "Lef1": ("Sox2",)})
-    with pytest.raises(DataError, match="holds Lef1 fitted with other regulators"):
+    with pytest.raises(DataError, match="holds Lef1 fitted with different regulators"):
         fit_genes(tissue, TARGETS, other, SEED_ONLY, place=place)
 
 
@@ -324,7 +324,7 @@ def test_no_scheduler_gives_a_sentence(tissue, network, monkeypatch):
     from napari_tissue_dynamics.travlr.batch import dask_workers
 
     monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 0.2)
-    with pytest.raises(DataError, match="No Dask scheduler answers at tcp"):
+    with pytest.raises(DataError, match="No Dask scheduler responds at tcp"):
         fit_genes(tissue, TARGETS, network, SEED_ONLY, place=Place(scheduler="tcp://127.0.0.1:9"))
 
 

@@ -104,9 +104,9 @@ def test_what_cannot_be_used_gives_a_sentence(tissue, betas, tmp_path):
     file = tmp_path / "A_betadata.parquet"
     for index, columns, words in (
         (list("abcdef"), COLUMNS, "No cell .*a, b, c.* is in tissue"),
-        (list("uuwxyz"), COLUMNS, "two rows of one name"),
+        (list("uuwxyz"), COLUMNS, "duplicate row names"),
         (list("uvwxyz"), ["a", "b", "c", "d"], "no column beta0"),
-        (None, COLUMNS, "does not say which cells"),
+        (None, COLUMNS, "does not identify the cells"),
     ):
         pd.DataFrame(betas, index=index, columns=columns).to_parquet(file)
         with pytest.raises(DataError, match=words):

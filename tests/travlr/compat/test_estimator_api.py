@@ -344,7 +344,7 @@ def test_volumes_work_and_the_transformer_says_why_it_does_not(make, make_cells)
     assert estimator.spatial_maps.shape == (60, 3, 8, 8, 8)
     assert list(estimator.xy_df) == ["x", "y", "z"]
     assert estimator.get_betas()["beta_Sox2"].std() > 0
-    with pytest.raises(DataError, match="flat maps only"):
+    with pytest.raises(DataError, match="two-dimensional maps only"):
         estimator.fit(num_epochs=1, vision_model="transformer")
 
 
@@ -538,7 +538,7 @@ def test_what_is_stored_in_the_table_can_be_written_and_is_used_again(tmp_path, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"regulators": None}, "Nothing says what regulates Axin2"),
+        ({"regulators": None}, "No regulators of Axin2 are defined"),
         ({"regulators": None, "grn": RegulatoryFactory(links=LINKS), "colinks_path": "a.csv"}, "Both grn and colinks"),
         ({"regulators": ["Nope"]}, "1 of 1 regulators"),
         ({"regulators": ["Axin2"]}, "cannot regulate itself"),
@@ -565,7 +565,7 @@ def test_what_cannot_be_used_gives_a_sentence(options, words, make):
     [
         (lambda a: a.obsm.pop("spatial"), "No positions"),
         (lambda a: a.obsm.update(spatial=np.full((120, 2), np.nan)), "not finite"),
-        (lambda a: setattr(a, "obs_names", ["same"] * 120), "cell 'same' is there twice"),
+        (lambda a: setattr(a, "obs_names", ["same"] * 120), "cell 'same' occurs twice"),
         (lambda a: a.obs.update({"cell_type_int": [None] * 120}), "No cell has a type"),
     ],
 )

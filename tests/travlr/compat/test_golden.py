@@ -314,14 +314,14 @@ def test_11_a_pickle_or_a_changed_file_is_refused(tmp_path):
 
     refused(pickle.dumps({"models": {}}), "is a pickle")
     refused(b"hello", "not the file of an estimator")
-    refused(whole[: len(whole) // 2], "changed or is not complete")
+    refused(whole[: len(whole) // 2], "changed or is incomplete")
     middle = whole.index(b"network/") + 3000
-    refused(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], "changed or is not complete")
+    refused(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], "changed or is incomplete")
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("header.json", json.dumps({"format": "other"}))
         file.writestr("tensors.safetensors", b"")
         file.writestr("checksum", b"0")
-    refused(path.read_bytes(), "changed or is not complete")
+    refused(path.read_bytes(), "changed or is incomplete")
     with pytest.raises(DataError, match="no file"):
         Estimator.from_file(tmp_path / "nothing.pkl", adata)
 

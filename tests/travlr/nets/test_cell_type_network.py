@@ -82,7 +82,7 @@ def test_a_transformer_learns_where_regulation_varies():
 
 
 def test_a_transformer_of_volumes_is_refused():
-    with pytest.raises(DataError, match="flat maps only"):
+    with pytest.raises(DataError, match="two-dimensional maps only"):
         new_network(
             (1, 8, 8, 8),
             2,

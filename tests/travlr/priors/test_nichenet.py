@@ -48,7 +48,7 @@ def test_downloaded_once_and_checked_ever_after(tmp_path):
     _same(nichenet_scores("mouse", folder=folder))
     assert asked == [FILES["mouse"]]
     (TABLE * 2).to_parquet(folder / FILES["mouse"])
-    with pytest.raises(DataError, match="not what was downloaded"):
+    with pytest.raises(DataError, match="not the downloaded file"):
         nichenet_scores("mouse", download=True, folder=folder, fetch=fetch)
 
 

@@ -53,7 +53,7 @@ def test_last_two_runs_are_compared_and_mapped(dock, qtbot, viewer, workspace, t
     opposed = tissue.cell_types.codes == 0
     np.testing.assert_allclose(cosine[moving], np.where(opposed, -1, 1)[moving], atol=1e-4)
     assert viewer.layers["explore"].visible
-    assert f"{opposed[moving].mean():.0%} of the cells move in opposed" in dock.words.text()
+    assert f"{opposed[moving].mean():.0%} of the cells move in opposite" in dock.words.text()
     first = dock.types.topLevelItem(0)
     assert (first.text(0), first.text(1)) == (tissue.cell_types.categories[0], "-1.00")
     scores = [float(dock.genes.topLevelItem(k).text(1)) for k in range(dock.genes.topLevelItemCount())]

@@ -44,7 +44,7 @@ def shown(viewer):
 
 def test_a_file_that_fits_says_so_and_keeps_the_buttons_folded(dock, tissue_file):
     loaded = dock(tissue_file)
-    assert "of 250 cells lie on tissue" in loaded.align.verdict.text()
+    assert "of 250 cells are on tissue" in loaded.align.verdict.text()
     assert not loaded.alignment.isExpanded()
     assert not loaded.align.undo.isEnabled()
 
@@ -59,7 +59,7 @@ def test_a_mirrored_image_is_found_and_put_right(dock, flipped_file, tissue, vie
     np.testing.assert_array_equal(shown(viewer).data, tissue.histology[0].image)
     np.testing.assert_array_equal(viewer.layers["cells"].data, cells)
     assert workspace.selection is not None
-    assert "No flip, swap or scale does better" in loaded.align.verdict.text()
+    assert "No flip, swap or scale is better" in loaded.align.verdict.text()
     assert "was moved: flip-x." in loaded.align.verdict.text()
     assert not loaded.align.propose.isVisible()
     press(qtbot, loaded.align.undo)

@@ -41,7 +41,7 @@ def component_velocity(field: VelocityField, number: int = COMPONENTS, *, seed: 
 
     with every gene of :math:`x` and :math:`v` in units of its largest moment. The components are linear in the
     moments, so nothing is lost but what lies outside of them. Genes that do not count (:attr:`.VelocityField.\
-velocity_genes`) and genes whose velocity is not finite in all cells are left out.
+velocity_genes`) and genes whose velocity is not finite in all cells are excluded.
 
     Parameters
     ----------

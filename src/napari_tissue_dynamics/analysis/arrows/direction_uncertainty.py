@@ -113,7 +113,7 @@ def confidence(velocity: NDArray[np.float32], neighbors: NDArray[np.int32]) -> N
     Parameters
     ----------
     velocity
-        (cells, genes) velocities; genes with a value that is not finite are left out.
+        (cells, genes) velocities; genes with a value that is not finite are excluded.
     neighbors
         (cells, k) neighbors of every cell.
 

@@ -83,7 +83,9 @@ def particles(
         If there are no frames or no place to be born.
     """
     if n_frames < 2 or number < 1:
-        raise DataError(f"{number} particles in {n_frames} frames were asked for; at least 1 in 2 are needed.")
+        raise DataError(
+            f"{number} particles in {n_frames} frames were requested; at least 1 particle and 2 frames are required."
+        )
     rng = np.random.default_rng(seed)
     places = _drawn(grid, number, births, rng)
     flow = GridFlow.of(grid)
@@ -109,7 +111,9 @@ def _drawn(
     """Return the places of birth, (number, d)."""
     among = grid.positions if births is None else births
     if not len(among):
-        raise DataError("There is no node among cells where particles could begin. Fit the velocity again.")
+        raise DataError(
+            "No grid node lies among the cells, so particles have no starting point. Fit the velocity again."
+        )
     places = np.asarray(among, dtype=np.float64)[rng.integers(len(among), size=number)]
     return places + grid.spacing * rng.uniform(-0.5, 0.5, places.shape) if births is None else places
 

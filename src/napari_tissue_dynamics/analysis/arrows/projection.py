@@ -29,21 +29,21 @@ ARROW_REACH = 3.0
 EVEN_SHARE = 0.35
 # Cells of the same label count as near up to this multiple of the distance to the k-th nearest cell of any label.
 REACH_WITHIN = 2.0
-# Similar cells are every so-manieth of the most similar, at most among this share of all cells.
+# Similar cells are evenly thinned from the most similar ones, at most among this share of all cells.
 MOST_SPREAD, SHARE_OF_CELLS = 4, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionConfig:
-    """How velocities become arrows.
+    """Settings of the projection of velocities to arrows.
 
     Parameters
     ----------
     neighbors
-        Where the cells lie that a cell may go to: near it in the ``tissue`` or like it in ``expression``; ``auto``
-        takes the tissue where there is one.
+        Candidate target cells of each cell: nearest in the ``tissue`` or most similar in ``expression``; ``auto``
+        uses the tissue if available.
     within
-        Arrows go ``anywhere``, or do not leave the cells of the same ``expert`` or ``cell type``.
+        Arrows may point ``anywhere``, or only to cells of the same ``expert`` or ``cell type``.
     """
 
     neighbors: Literal["auto", "tissue", "expression"] = "auto"

@@ -23,7 +23,7 @@ STILL = 0.01
 MOST_SEEDS = 2000
 # Shift of the boxes that keep lines apart, in boxes: a line along an axis would else run along their borders.
 SHIFT = 0.381966
-# A line may come back to so many of the boxes it was in last: one that follows a border wobbles between two.
+# A line may return to this many of the boxes it visited last: one that follows a border wobbles between two.
 WOBBLE = 3
 
 
@@ -34,11 +34,11 @@ class StreamlineConfig:
     Parameters
     ----------
     separation
-        How far apart lines are: no two run through the same square of this side.
+        Minimum distance between lines: no two pass through the same square of this side length.
     shortest, longest
-        Lines that would be shorter are left out; longer ones are cut.
+        Minimum and maximum length; shorter lines are omitted, longer ones are truncated.
     step
-        Distance between points of a line.
+        Distance between consecutive points of a line.
     """
 
     separation: Annotated[float, Interval(ge=0.2, le=10)] = 1.0
@@ -105,7 +105,7 @@ def streamlines(
         Settings.
     seeds
         (places, 2 or 3) places that lines go through, the cells say: in narrow branches lines then run in the middle.
-        The nodes if left out.
+        Default: the nodes.
 
     Returns
     -------

@@ -93,7 +93,7 @@ def velocity_graph_steps(
     Parameters
     ----------
     velocity, expression
-        (cells, genes) velocity and expression in the same unit; genes with a value that is not finite are left out.
+        (cells, genes) velocity and expression in the same unit; genes with a value that is not finite are excluded.
     neighbors
         (cells, k) neighbors of every cell.
     stop

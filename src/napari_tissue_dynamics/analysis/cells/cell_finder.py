@@ -25,7 +25,7 @@ class CellFinder:
     positions
         (cells, 2) or (cells, 3), (x, y) or (x, y, z).
     shown
-        (cells,) which of them can be found; all when left out.
+        (cells,) which of them can be found; None for all.
     """
 
     def __init__(self, positions: NDArray[np.floating[Any]], shown: NDArray[np.bool_] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is known of one cell: type, time, experts, fates, and the genes that change most."""
+"""Summary of one cell: type, time, experts, fates, and the genes that change most."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class GeneChange:
 
 @dataclass(frozen=True, slots=True)
 class CellReport:
-    """What is known of one cell; what the results do not have is None or empty.
+    """Summary of one cell; missing results are None or empty.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class Reporter:
         """
         if field is not None and field.n_cells != tissue.n_cells:
             raise DataError(
-                f"The velocity is of {field.n_cells} cells but the tissue has {tissue.n_cells}. "
+                f"The velocity has {field.n_cells} cells but the tissue has {tissue.n_cells}. "
                 "Load the tissue that it was fitted on."
             )
         if fates is not None and fates.shape != (tissue.n_cells, len(fate_names)):
@@ -163,7 +163,7 @@ class Reporter:
         return cls(tissue, field, spread, fates, tuple(fate_names))
 
     def report(self, cell: int, top: int = TOP_GENES) -> CellReport:
-        """Return what is known of one cell.
+        """Return a summary of one cell.
 
         Parameters
         ----------

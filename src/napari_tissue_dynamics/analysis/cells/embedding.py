@@ -46,16 +46,16 @@ class EmbeddingConfig:
     Parameters
     ----------
     method
-        ``auto``: UMAP, or principal components where UMAP is not installed or there are hardly any cells; ``umap``;
+        ``auto``: UMAP, or principal components if UMAP is not installed or there are too few cells; ``umap``;
         ``pca``: the first principal components.
     n_dimensions
         2 or 3.
     n_neighbors
-        Cells, the cell itself included, that UMAP keeps near each other: few show detail, many the whole.
+        Number of UMAP neighbors, including the cell itself: low values show detail, high values global structure.
     min_dist
-        How near cells may lie in UMAP, of a typical group of width 1.
+        Minimum distance between cells in UMAP, relative to a typical group of width 1.
     seed
-        Seed of every random number.
+        Random seed.
     """
 
     method: Literal["auto", "umap", "pca"] = "auto"

@@ -112,9 +112,9 @@ class RegionComparison:
     name_a, name_b
         Names of both.
     n_a, n_b
-        Their numbers of cells, those in both left out.
+        Their numbers of cells, excluding cells in both.
     shared
-        Number of cells that lie in both and are left out.
+        Number of cells in both, which are excluded.
     composition
         Cell types, None without types.
     genes
@@ -159,7 +159,7 @@ def compare_steps(
     velocity, regulation
         Results on this tissue.
     further
-        (cells,) further results by name, such as probabilities of fates; cells without a value are left out.
+        (cells,) further results by name, such as probabilities of fates; cells without a value are excluded.
 
     Yields
     ------
@@ -201,7 +201,7 @@ def _rows(tissue: Tissue, a: Region, b: Region | None) -> tuple[NDArray[np.intp]
         if region is not None and region.cells.shape != (tissue.n_cells,):
             raise DataError(
                 f"Region {region.name} is of {len(region.cells)} cells but the tissue has {tissue.n_cells}. "
-                "Draw it anew."
+                "Draw it again."
             )
     first = a.cells
     second = ~first if b is None else b.cells

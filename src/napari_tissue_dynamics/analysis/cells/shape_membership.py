@@ -53,7 +53,7 @@ def inside_polygon(points: NDArray[np.floating[Any]], corners: NDArray[np.floati
     """Return which points lie inside a polygon that closes by itself (even-odd rule).
 
     A ray from the point to the right crosses the border an odd number of times. Only points in the box around the
-    polygon are looked at; memory is that of a few numbers per point.
+    polygon are tested; memory is that of a few numbers per point.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def absorption_steps(
     """
     number = int(codes.max(initial=-1)) + 1
     if number == 0 or len(np.unique(codes[codes >= 0])) < number:
-        raise DataError("Every terminal state needs a cell at least. Choose cells for each.")
+        raise DataError("Every terminal state needs at least one cell. Choose cells for each.")
     if stopped(stop):
         raise FitError(STOPPED)
     reached = reaching(chain, codes >= 0)

@@ -43,7 +43,7 @@ def drivers_steps(
     Parameters
     ----------
     probabilities
-        (n, k) fates; cells with NaN are left out.
+        (n, k) fates; cells with NaN are excluded.
     counts
         (n, G) counts, sparse or dense.
     genes, fates

@@ -31,38 +31,38 @@ if TYPE_CHECKING:
 
 # Where the parts of the work end, as shares of the whole.
 TERMINAL, INITIAL, ABSORBED = 0.4, 0.7, 0.9
-# Most states that are looked for where their number is not given.
+# Maximum number of states if their number is not given.
 MOST_STATES = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FateConfig:
-    """How fates are found.
+    """Settings of the fate computation.
 
     Parameters
     ----------
     n_states
-        Number of terminal states to find; 0 finds how many there are. Without meaning where they are given.
+        Number of terminal states; 0 estimates it. Ignored if terminal states are given.
     connectivity_weight
-        Share of a random walk among similar cells in the chain, beside the steps along the velocity.
+        Weight of a random walk among similar cells, added to the transitions along the velocity.
     kernel
-        Weight of a step by its cosine with the velocity: ``exp`` gives little to steps against it (as scVelo),
-        ``expm1`` gives none.
+        Weight of a step by its cosine with the velocity: ``exp`` gives steps against it little weight (as in
+        scVelo), ``expm1`` none.
     scale
-        How much more weight a step has that lies more in the direction of the velocity.
+        How strongly steps in the direction of the velocity are favored.
     n_cells
-        Cells of a terminal or initial state that is found.
+        Number of cells per estimated terminal or initial state.
     min_stability
-        Least probability of still being in a terminal state after a step.
+        Minimum probability of remaining in a terminal state after a step.
     min_time
-        Least share of cells whose latent time lies before a terminal state, or after an initial one, if there is a
-        latent time; 0 does not ask for it.
+        Minimum share of cells with a latent time before a terminal state, or after an initial state; 0 disables
+        the criterion. Ignored without latent time.
     find_initial
-        Find initial states too, by the chain that is reversed.
+        Also find initial states, with the reversed Markov chain.
     drivers
         Correlate the expression of every gene with the probability of every fate.
     seed
-        Seed of the search for states.
+        Random seed of the search for states.
     """
 
     n_states: Annotated[int, Interval(ge=0, le=MOST_STATES)] = 0
@@ -108,7 +108,7 @@ def fate_steps(
     genes: Sequence[str] = (),
     sketch: Sketch | None = None,
 ) -> Generator[Progress, None, FateResult]:
-    """Find where cells end up.
+    """Compute terminal states and fate probabilities.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ def fate_steps(
     types
         Types of the cells, to name states after.
     time
-        (cells,) latent time, to tell states at the end from those that cells pass.
+        (cells,) latent time, to distinguish terminal states from transient ones.
     terminal
-        Cells of the terminal states, -1 for all others, if they are known; else they are found.
+        Cells of the terminal states, -1 for all others, if known; estimated otherwise.
     counts
         (cells, genes) counts that driver genes are found in, or None.
     genes
@@ -249,7 +249,7 @@ def _checked(terminal: Labels, n_cells: int) -> Labels:
         )
     present = np.unique(terminal.codes[terminal.codes >= 0])
     if present.size == 0:
-        raise DataError("No cell is in a terminal state. Choose cells for each.")
+        raise DataError("No cell is in a terminal state. Choose cells for each state.")
     codes = np.where(terminal.codes >= 0, np.searchsorted(present, terminal.codes), -1).astype(np.int32)
     colors = None if terminal.colors is None else tuple(terminal.colors[state] for state in present)
     return Labels(terminal.name, codes, tuple(terminal.categories[state] for state in present), colors)

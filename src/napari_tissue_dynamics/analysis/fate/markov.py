@@ -111,7 +111,9 @@ def fate_chain(
         If the share is not between 0 and 1, or a cosine is not finite.
     """
     if not 0 <= connectivity_weight <= 1:
-        raise DataError(f"The share of the random walk is {connectivity_weight}; it lies between 0 and 1. Choose 0.2.")
+        raise DataError(
+            f"The share of the random walk is {connectivity_weight}; a value between 0 and 1 was expected, such as 0.2."
+        )
     if not np.isfinite(graph.cosines).all():
         raise DataError("The velocity graph has values that are not finite numbers. Fit the velocity again.")
     along = velocity_chain(graph, kernel=kernel, scale=scale)

@@ -211,7 +211,7 @@ def expert_statistics(
     """
     expert = field.expert
     if expert is None or field.expert_probability is None:
-        raise DataError(f"The {field.model} model has no experts to compare; train STEER to have them.")
+        raise DataError(f"The {field.model} model has no experts to compare; train STEER to get experts.")
     n_experts = field.expert_probability.shape[1]
     names, composition = _composition(expert, n_experts, cell_types)
     order = neighborhoods = None

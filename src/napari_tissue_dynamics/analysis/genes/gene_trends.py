@@ -28,9 +28,9 @@ class TrendConfig:
     Parameters
     ----------
     bins
-        Steps of time with as many cells each; with fewer cells there are fewer.
+        Number of time bins with equal numbers of cells; fewer bins if there are fewer cells.
     smoothing
-        Standard deviation of the Gaussian that smooths over cells in the order of their time, as a share of all cells.
+        Standard deviation of the Gaussian smoothing along cells ordered by time, as a fraction of all cells.
     """
 
     bins: Annotated[int, Interval(ge=5, le=1000)] = 120
@@ -95,7 +95,7 @@ def gene_trends(
     genes
         Their names.
     time
-        (cells,) time; cells whose time is not finite are left out.
+        (cells,) time; cells whose time is not finite are excluded.
     config
         Settings.
 

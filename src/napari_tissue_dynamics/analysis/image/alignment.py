@@ -100,20 +100,20 @@ class Alignment:
     def __str__(self) -> str:
         name = self.library
         if self.tissue_share == 0:
-            return f"{name}: the picture has no contrast between tissue and glass; compare cells and image by eye."
-        said = f"{name}: {self.on_tissue:.0%} of {self.n_cells:,} cells lie on tissue"
+            return f"{name}: the image has no contrast between tissue and background; compare cells and image by eye."
+        said = f"{name}: {self.on_tissue:.0%} of {self.n_cells:,} cells are on tissue"
         if self.in_image < 1 - ALIKE:
-            said += f", {1 - self.in_image:.0%} beside the image"
+            said += f", {1 - self.in_image:.0%} outside the image"
         if not self.known:
-            return f"{said}; tissue fills the picture, so this says little. Compare cells and image by eye."
+            return f"{said}; tissue fills the image, so this is not informative. Compare cells and image by eye."
         if self.better is not None:
             return f"{said}. With the image moved ({self.better}) it would be {self.better_on_tissue:.0%}."
         if self.alike:
             others = "; ".join(map(str, self.alike))
-            return f"{said}. Other places fit as well ({others}): compare a landmark by eye."
+            return f"{said}. Other placements fit equally well ({others}): compare a landmark by eye."
         if self.good:
-            return f"{said}. No flip, swap or scale does better."
-        return f"{said}. No flip, swap or scale that was tried does better: image and cells may be of other sections."
+            return f"{said}. No flip, swap or scale is better."
+        return f"{said}. No flip, swap or scale tried is better: image and cells may be from different sections."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +206,7 @@ def alignment(
         From :func:`outline_of`.
     expected
         (cells,) which cells should lie on tissue, as a column ``in_tissue`` says; all when None. When some should
-        not, those on glass count as much as those on tissue.
+        not, off-tissue cells count as much as those on tissue.
     pixel_sizes
         Other sides of a pixel that the file could have meant, in the unit of the positions.
 

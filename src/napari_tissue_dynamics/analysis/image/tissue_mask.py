@@ -31,7 +31,7 @@ def tissue_mask(image: NDArray[np.generic]) -> NDArray[np.bool_]:
     Colour pictures: tissue is more saturated than the glass around it, or differs from it in brightness. Gray
     pictures: it differs in brightness. What the glass looks like is read from the frame of the picture, so that
     bright field (white glass) and fluorescence (black glass) both work. The thresholds are those of Otsu (1979,
-    IEEE Trans Syst Man Cybern 9:62). Holes that tissue surrounds stay holes; dust is left out.
+    IEEE Trans Syst Man Cybern 9:62). Holes that tissue surrounds stay holes; dust is excluded.
 
     Parameters
     ----------

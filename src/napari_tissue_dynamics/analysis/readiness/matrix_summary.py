@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 BLOCK = 1 << 22
-"""Values that are looked at together: 16 to 32 MB."""
+"""Number of values processed together: 16 to 32 MB."""
 
 LARGEST_LOGARITHM = 20.0
 """No count has a natural logarithm above this; e to the 20 is half a billion molecules."""
@@ -28,7 +28,7 @@ WORDS: dict[Kind, str] = {
     "counts": "raw counts",
     "logarithms": "not whole, at most {highest:.3g}: probably log-normalized",
     "fractions": "not whole: probably normalized",
-    "centred": "values below zero: centred or scaled",
+    "centred": "values below zero: centered or scaled",
     "nothing": "all zero",
 }
 
@@ -114,7 +114,7 @@ def facts_steps(
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
             whole = whole and bool((finite == np.rint(finite)).all())
             _add_to(totals, filled, rows, columns, finite)
-        yield Progress(f"Looking through {name}", int(1000 * done), 1000, done)
+        yield Progress(f"Reading {name}", int(1000 * done), 1000, done)
     dense = getattr(matrix, "ndim", 0) == 2 and not sparse.issparse(matrix)
     return MatrixFacts(
         name,

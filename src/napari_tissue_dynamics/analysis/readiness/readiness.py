@@ -103,7 +103,7 @@ class Readiness:
         if self.n_parts:
             lines += [f"disconnected parts of the neighbor graph: {self.n_parts}"]
         if self.steer is not None:
-            lines += [f"genes with enough counts of both kinds: {self.n_shared_genes:,}"]
+            lines += [f"genes with enough spliced and unspliced counts: {self.n_shared_genes:,}"]
         return tuple(lines)
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ def readiness_steps(
     source
         An .h5ad file, or an AnnData in memory.
     options
-        Which parts are read as what.
+        Which parts are read, and in which role.
     stop
         Ends the work early; what was not seen is then not reported.
     tissue
@@ -151,7 +151,7 @@ def readiness_steps(
             return None
 
     with open_table(source) as table:
-        yield Progress("Looking at names, places and types", 0, 1, 0.0)
+        yield Progress("Reading names, coordinates and cell types", 0, 1, 0.0)
         problems += name_problems(table)
         problems += [] if options.only is not None else column_problems(table)
         if tissue is None:
@@ -162,7 +162,7 @@ def readiness_steps(
         keys = tried(lambda: matrix_keys(table, options))
         n_parts, found = (0, []) if places is None else place_problems(places)
         problems += [*found, *cell_type_problems(labels)]
-        yield Progress("Looking through the matrices", 1, 5, SHARE_OF_NAMES)
+        yield Progress("Reading the matrices", 1, 5, SHARE_OF_NAMES)
         facts = yield from part_of(_facts(table, keys or {}, tissue, stop), SHARE_OF_NAMES, 1)
         shape = table.shape if tissue is None else (tissue.n_cells, tissue.n_genes)
         return _report(table.source, shape, facts, labels, n_parts, problems)

@@ -86,35 +86,35 @@ def name_problems(table: Table) -> list[Problem]:
 
 
 def place_problems(places: Places) -> tuple[int, list[Problem]]:
-    """Return how many parts the graph of neighbours has, and what is wrong with the places of the cells.
+    """Return how many parts the neighbor graph has, and what is wrong with the coordinates of the cells.
 
-    Cells of different parts share no neighbour within the ``NEIGHBORS`` nearest cells.
+    Cells of different parts share no neighbor within the ``NEIGHBORS`` nearest cells.
     """
     positions = places.positions
     bad = int((~np.isfinite(positions).all(axis=1)).sum())
     if bad:
-        what = f"{bad:,} of {len(positions):,} cells have a position that is not a finite number."
+        what = f"{bad:,} of {len(positions):,} cells have coordinates that are not finite numbers."
         return 0, [Problem(what, "Remove these cells or give them coordinates.", stops=True)]
     found = []
     if places.unit == "embedding":
-        what = f"There are no coordinates in a tissue; the embedding {places.embedding} takes their place."
+        what = f"No spatial coordinates; cells are shown in the embedding {places.embedding}."
         found.append(Problem(what, "Add obsm['spatial'] if the cells come from a section."))
         return 0, found
     alone = len(positions) - len(np.unique(positions, axis=0))
     if alone:
-        what = f"{_count(alone, 'cell')} at the very place of another cell."
-        found.append(Problem(what, "Several samples may lie on each other: load one at a time or side by side."))
+        what = f"{_count(alone, 'cell')} with the same coordinates as another cell."
+        found.append(Problem(what, "Several samples may overlap: load them one at a time or side by side."))
     sizes = _parts(positions)
     small = sizes[sizes < FEWEST_IN_PART]
     if small.size:
         where = f"{_count(small.size, 'part')} of fewer than {FEWEST_IN_PART} cells"
         what = f"{_count(int(small.sum()), 'cell')} in {where}."
-        found.append(Problem(what, "They have few neighbors to compare with; consider leaving them out."))
+        found.append(Problem(what, "They have few neighbors; consider excluding them."))
     return len(sizes), found
 
 
 def column_problems(table: Table) -> list[Problem]:
-    """Return what obs columns say about cells that should be left out."""
+    """Return the problems that obs columns indicate, such as off-tissue spots."""
     from napari_tissue_dynamics.data.io.labels import column_of
     from napari_tissue_dynamics.data.tissue import Labels
 
@@ -125,7 +125,7 @@ def column_problems(table: Table) -> list[Problem]:
     beside = int(np.isin([str(value).lower() for value in named], ("0", "0.0", "false", "no")).sum())
     if not 0 < beside < len(named):
         return []
-    what = f"{beside:,} of {len(named):,} spots lie beside the tissue (column {IN_TISSUE})."
+    what = f"{beside:,} of {len(named):,} spots are off-tissue (column {IN_TISSUE})."
     remedy = "Exclude off-tissue spots (button in the Load dock, or --only in_tissue=1)."
     return [Problem(what, remedy)]
 
@@ -133,7 +133,7 @@ def column_problems(table: Table) -> list[Problem]:
 def cell_type_problems(labels: Labels | None) -> list[Problem]:
     """Return what is wrong with the cell types."""
     if labels is None:
-        remedy = "Choose a column with cell types if there is one; else all cells are fitted as one type."
+        remedy = "Choose a column with cell types if available; otherwise all cells are fitted as one type."
         return [Problem("No column of cell types was found.", remedy, "regulation")]
     found = []
     missing = int((labels.codes < 0).sum())
@@ -149,7 +149,9 @@ def cell_type_problems(labels: Labels | None) -> list[Problem]:
         found.append(Problem(what, remedy, "regulation", stops=True))
     if few:
         what = f"{_named(few)} of {labels.name} {'has' if len(few) == 1 else 'have'} fewer than {FEWEST_OF_TYPE} cells."
-        found.append(Problem(what, "Little can be said about them; merge types if that makes sense.", "regulation"))
+        found.append(
+            Problem(what, "Estimates for them are unreliable; merge types where that makes sense.", "regulation")
+        )
     return found
 
 
@@ -158,7 +160,7 @@ def count_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
     missing = [role for role in ("spliced", "unspliced") if role not in facts]
     if missing:
         what = f"There are no {' and '.join(missing)} counts."
-        remedy = "Choose their layers under 'Data mapping', or count reads with velocyto, STARsolo or alevin-fry."
+        remedy = "Choose their layers under 'Data mapping', or quantify reads with velocyto, STARsolo or alevin-fry."
         return [Problem(what, remedy, "velocity", stops=True)]
     found = []
     for role in ("spliced", "unspliced"):
@@ -172,11 +174,11 @@ def count_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
     both = facts["spliced"].total + facts["unspliced"].total
     share = facts["unspliced"].total / both if both > 0 else 0.0
     if both > 0 and not LOW_SHARE <= share <= HIGH_SHARE:
-        what = f"{share:.1%} of the molecules are unspliced; {LOW_SHARE:.0%} to {HIGH_SHARE:.0%} are usual."
-        found.append(Problem(what, "Check that the two layers are not exchanged or the same.", "velocity"))
+        what = f"{share:.1%} of the molecules are unspliced; {LOW_SHARE:.0%} to {HIGH_SHARE:.0%} are typical."
+        found.append(Problem(what, "Check that the two layers are not swapped or identical.", "velocity"))
     n = shared_genes(facts)
     if n < FEWEST_GENES:
-        what = f"Only {n} genes have {ENOUGH_MOLECULES} molecules of both kinds."
+        what = f"Only {n} genes have at least {ENOUGH_MOLECULES} spliced and {ENOUGH_MOLECULES} unspliced molecules."
         found.append(Problem(what, "Lower 'min shared counts' with care, or use deeper data.", "velocity"))
     return found
 
@@ -189,8 +191,8 @@ def expression_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
         return [Problem(what, remedy, "regulation", stops=True)]
     found = _values(expression, "expression", "regulation")
     if expression.kind == "counts":
-        what = f"The expression ({expression.name}) is raw counts."
-        remedy = "Log-normalize it (scanpy.pp.normalize_total, log1p), or turn 'impute' on, for maps with less noise."
+        what = f"The expression ({expression.name}) holds raw counts."
+        remedy = "Log-normalize it (scanpy.pp.normalize_total, log1p), or turn on 'impute', for less noisy maps."
         found.append(Problem(what, remedy, "regulation"))
     return found
 
@@ -201,7 +203,7 @@ def memory_problems(needed: Mapping[str, float]) -> list[Problem]:
     fits: Mapping[str, Fit] = {"STEER": "velocity", "SpaceTravLR": "regulation"}
     return [
         Problem(
-            f"{name} needs about {size(bytes_)} of memory and {size(free)} are free.",
+            f"{name} needs an estimated {size(bytes_)} of memory ({size(free)} free).",
             "Close other programs, choose fewer genes or cells, or use a larger machine.",
             fits[name],
         )
@@ -211,7 +213,7 @@ def memory_problems(needed: Mapping[str, float]) -> list[Problem]:
 
 
 def shared_genes(facts: Mapping[str, MatrixFacts]) -> int:
-    """Return how many genes have enough molecules of both kinds."""
+    """Return how many genes have enough spliced and unspliced molecules."""
     if not {"spliced", "unspliced"} <= set(facts):
         return 0
     fewer = np.minimum(facts["spliced"].gene_totals, facts["unspliced"].gene_totals)
@@ -227,13 +229,13 @@ def _values(facts: MatrixFacts, role: str, concerns: Fit) -> list[Problem]:
         what = f"The {role} ({facts.name}) is zero everywhere."
         found.append(Problem(what, "Choose another layer.", concerns, stops=True))
     elif facts.n_empty:
-        what = f"{facts.n_empty:,} of {facts.shape[0]:,} cells have nothing in {role} ({facts.name})."
-        found.append(Problem(what, "Leave empty cells out.", concerns))
+        what = f"{facts.n_empty:,} of {facts.shape[0]:,} cells have no counts in {role} ({facts.name})."
+        found.append(Problem(what, "Exclude empty cells.", concerns))
     return found
 
 
 def _parts(positions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the number of cells in every part of the graph of neighbours."""
+    """Return the number of cells in every part of the neighbor graph."""
     from scipy.sparse.csgraph import connected_components
 
     from napari_tissue_dynamics.graph.neighbors import spatial_graph

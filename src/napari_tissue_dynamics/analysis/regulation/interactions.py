@@ -48,7 +48,7 @@ def kind_of(modulator: str) -> str:
 
 
 def modulator_table(fit: GeneFit, tissue: Tissue) -> pd.DataFrame:
-    """Return what is known of every modulator of a gene in every cell type, the largest effect first.
+    """Return a summary of every modulator of a gene in every cell type, the largest effect first.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def interactions(field: RegulationField, tissue: Tissue, aggregate: Aggregate = 
     Returns
     -------
     Columns ``interaction`` (``TF``, ``L$R``, ``L#TF``), ``gene``, ``cell_type``, ``beta`` and ``interaction_type``
-    (``tf``, ``ligand-receptor``, ``ligand-tf``); rows of zero are left out.
+    (``tf``, ``ligand-receptor``, ``ligand-tf``); rows of zeros are omitted.
 
     Raises
     ------

@@ -77,7 +77,7 @@ def senders_of(values: ModulatorValues, modulator: str, cell: int) -> Senders:
     .. math:: m_{ij} = \frac{\text{scale}}{n} K_r(|s_i - s_j|) \, E_j
 
     the terms of the sum that is the received ligand of the fit. Senders whose signal is below a millionth of the
-    largest are left out of the list, but not of ``received``.
+    largest are excluded from the list, but not from ``received``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How far velocities and time agree with what is known of a tissue."""
+"""Agreement of velocities and time with the known truth of a tissue."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gene_cosine(velocity: NDArray[np.floating], truth: NDArray[np.floating]) -> 
     .. math:: \operatorname{mean}_i \frac{\sum_g v_{ig} w_{ig}}{\lVert v_i \rVert \lVert w_i \rVert}
 
     Genes with large numbers decide: bring the genes to one scale first. Genes with a value that is not finite
-    are left out; a cell without velocity counts 0.
+    are excluded; a cell without velocity counts as 0.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def time_agreement(
     time, truth
         (cells,) latent and true time.
     groups
-        (cells,) code of the group of every cell; cells below 0, and groups of fewer than three cells, are left out.
+        (cells,) code of the group of every cell; cells below 0, and groups of fewer than three cells, are excluded.
 
     Returns
     -------
-    The correlation over all cells, and its mean over the groups (None without groups, NaN if all are left out).
+    The correlation over all cells, and its mean over the groups (None without groups, NaN if all are excluded).
 
     Raises
     ------

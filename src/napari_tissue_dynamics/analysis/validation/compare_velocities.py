@@ -73,8 +73,8 @@ class VelocityComparison:
     def words(self) -> str:
         """What came out, in sentences."""
         text = (
-            f"Mean cosine {self.mean:.2f} over {len(self.genes)} common genes; velocities of different cells have "
-            f"{self.by_chance:.2f}. {self.opposed:.0%} of the cells move in opposed directions (cosine below 0)."
+            f"Mean cosine {self.mean:.2f} over {len(self.genes)} common genes; expected by chance (different cells): "
+            f"{self.by_chance:.2f}. {self.opposed:.0%} of the cells move in opposite directions (cosine below 0)."
         )
         if self.time is not None:
             text += f" Latent times: rank correlation {self.time:.2f}."
@@ -108,7 +108,8 @@ def compare_velocities_steps(
     """
     if first.n_cells != second.n_cells:
         raise DataError(
-            f"The velocities are of {first.n_cells} and {second.n_cells} cells; only those of the same cells compare."
+            f"The velocities are of {first.n_cells} and {second.n_cells} cells; only velocities of the same "
+            "cells can be compared."
         )
     genes, places = _common(first, second)
     scales = [

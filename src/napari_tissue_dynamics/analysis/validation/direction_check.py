@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.progress import StopToken
 
 MOST_CELLS = 1000
-"""Cells of a boundary that are looked at; of more, a random selection."""
+"""Maximum number of cells used per boundary; larger boundaries are randomly subsampled."""
 MOST_TIMES = 20_000
 WEAK = 0.1
 """An agreement below this is called weak, however sure it is."""
@@ -98,7 +98,7 @@ class DirectionCheck:
         """What came out, in sentences."""
         parts = [_sentence("Velocities", self.velocity)]
         if self.arrows is not None:
-            parts.append(_sentence("The drawn arrows", self.arrows))
+            parts.append(_sentence("The displayed arrows", self.arrows))
         if self.time is not None:
             parts.append(_time_sentence(self.time))
         return " ".join(parts)
@@ -130,10 +130,11 @@ def direction_check_steps(
     .. math:: \operatorname{mean}_{i \in A} \; \operatorname{mean}_{j \in N(i) \cap B} \cos(x_j - x_i, v_i)
 
     (Qiao and Huang 2021, PNAS 118:e2105859118), once in expression, where the cosine is the correlation over genes
-    that transition weights are made of, and once with the drawn arrows at the places of the cells. The score of the
-    order is the mean over its edges. As a control, the sign of each gene's velocity is randomized, the
-    same in all cells: sizes, noise and correlations of neighbors stay, the direction does not. The control of latent
-    time gives the cells the times of others; as neighbors are alike, its p-value is too small, and its size counts.
+    that transition weights are made of, and once with displayed arrows at the positions of the cells. The score of the
+    order is the mean over its edges. As a control, the sign of each gene's velocity is randomized,
+    the same in all cells: magnitudes, noise and correlations of neighbors are preserved, the direction is not. The
+    control of latent time permutes the times of the cells; as neighbors are similar, its p-value is too small, and the
+    effect size matters.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def direction_check_steps(
     """
     field = inputs.field
     if len(order.labels) != field.n_cells:
-        raise DataError(f"The order is of {len(order.labels)} cells and the velocity of {field.n_cells}.")
+        raise DataError(f"The order has {len(order.labels)} cells but the velocity has {field.n_cells}.")
     rng = np.random.default_rng(seed)
     draws = sign_draws(inputs, shuffles, rng)
     scores, cells = yield from _scores(draws, order, _Places(similar), rng, stop)
@@ -260,10 +261,10 @@ def _sentence(what: str, agreement: Agreement) -> str:
         way = "along" if agreement.value > 0 else "against"
         return f"{what} point {way} the named order, but so may shuffled velocities by chance: {agreement}."
     if not agreement.is_sure:
-        return f"{what} do not tell the named order from its reverse: {agreement}."
+        return f"{what} do not distinguish the named order from its reverse: {agreement}."
     way = "follow" if agreement.value > 0 else "run against"
     if abs(agreement.value) < WEAK:
-        return f"{what} weakly {way} the named order, too little to tell its direction: {agreement}."
+        return f"{what} weakly {way} the named order, too weakly to determine the direction: {agreement}."
     reverse = "" if agreement.value > 0 else ", they look reversed"
     return f"{what} {way} the named order{reverse}: {agreement}."
 

@@ -99,9 +99,11 @@ def read_log(path: Path) -> tuple[Action, ...]:
         lines = _lines_of_h5ad(path) if path.suffix == ".h5ad" else path.read_text(encoding="utf-8").splitlines()
         found = [_action(line) for line in lines if line.strip()]
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no log of actions ({error}). Choose one that a dock or a result has.") from error
+        raise DataError(
+            f"{path} is not an action log ({error}). Choose an action log, or a result saved by a dock."
+        ) from error
     if not found:
-        raise DataError(f"{path} has no log of actions. Choose a log, or a result that a dock has saved.")
+        raise DataError(f"{path} has no action log. Choose an action log, or a result saved by a dock.")
     return tuple(found)
 
 

@@ -26,7 +26,7 @@ def add_category_colors(file: h5py.File, palettes: Mapping[str, Mapping[str, str
     file
         An open AnnData.
     palettes
-        ``#rrggbb`` by category, by obs column. Columns that are no categories are left out; a category that is not
+        ``#rrggbb`` by category, by obs column. Columns that are not categorical are omitted; a category that is not
         named keeps its color. Experts can be named ``"expert 0"`` or ``"0"``.
     """
     import anndata.io

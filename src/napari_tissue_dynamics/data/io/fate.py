@@ -90,7 +90,9 @@ def _add_states(store: Store, name: str, states: Labels) -> None:
 def _states(table: Table, name: str) -> Labels:
     values = table.column(name)
     if not hasattr(values.dtype, "categories"):
-        raise DataError(f"{name!r} in obs of {table.source} holds no categories; states were expected. Find them anew.")
+        raise DataError(
+            f"{name!r} in obs of {table.source} holds no categories; states were expected. Find them again."
+        )
     categorical = getattr(values, "cat", values)
     colors = table.uns(keys.CATEGORY_COLORS.format(name=name))
     known = colors is not None and len(colors) == len(categorical.categories)

@@ -54,7 +54,7 @@ def kind_of(values: Any) -> Kind:
 
 
 def labels_of(name: str, values: Any, colors: Any = None) -> Labels:
-    """Return the categories of an obs column; unused ones are left out.
+    """Return the categories of an obs column; unused ones are omitted.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def find_positions(table: Table, key: str | None) -> Places:
     """Return the positions of the cells.
 
     Without a key: ``obsm["spatial"]``, ``obsm["X_spatial"]``, the obs columns ``x, y (, z)``, or else the first
-    two columns of an embedding. A third coordinate that is the same for all cells is left out.
+    two columns of an embedding. A third coordinate that is the same for all cells is dropped.
 
     Raises
     ------

@@ -36,7 +36,7 @@ EXPRESSION_LAYERS = ("imputed_count", "normalized_count", "logcounts")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """Which parts of an AnnData are read as what.
+    """Which parts of an AnnData are read, and in which role.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class ReadOptions:
     cell_type
         Obs column with the cell types, None for the best guess, ``""`` for none.
     image
-        An image file of the tissue; it takes the place of images inside the AnnData.
+        An image file of the tissue; it replaces images inside the AnnData.
     image_pixel_size
         Side of a pixel of that file in the unit of the positions in the AnnData; 1 if None.
     pixel_size_um
@@ -58,12 +58,12 @@ class ReadOptions:
     library
         Only this image library, None for all.
     placement
-        How the images are moved; None moves them as the file notes, which is not at all unless we wrote it.
+        How the images are placed; None uses the placement stored in the file (files from other programs have none).
     sections
-        Obs column that names the section of a cell, None for the best guess, ``""`` for none. Sections that lie on
-        each other are put side by side.
+        Obs column that names the section of a cell, None for the best guess, ``""`` for none. Overlapping
+        sections are placed side by side.
     only
-        Obs column and the value of the cells that are read, all when None.
+        Obs column and value that select the cells to read; None reads all.
     """
 
     spliced: str = keys.SPLICED
@@ -88,7 +88,7 @@ def read_h5ad(path: str | Path, options: ReadOptions = ReadOptions()) -> Tissue:
     path
         The file. An image file beside it with the same stem is taken when there is no other image.
     options
-        Which parts are read as what.
+        Which parts are read, and in which role.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def from_anndata(
     adata
         The AnnData.
     options
-        Which parts are read as what.
+        Which parts are read, and in which role.
     source
         What it is called in messages.
     companion
@@ -161,7 +161,7 @@ def as_counts(matrix: Any, name: str, *, counts: bool = True) -> Counts:
     if counts and values.size and values.min() < 0:
         raise DataError(
             f"{name!r} holds values below zero, down to {values.min():.3g}; counts were expected. "
-            "Choose a layer with counts that are neither centred nor scaled."
+            "Choose a layer with counts that are not centered or scaled."
         )
     return result
 
@@ -180,8 +180,8 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
         positions[:, :2] += offset
     elif options.image is not None:
         raise DataError(
-            f"{table.source} has no places in a tissue, only an embedding, so the image {options.image.name} "
-            "cannot be laid under it. Choose a file with positions in obsm['spatial']."
+            f"{table.source} has no spatial coordinates, only an embedding, so the image {options.image.name} "
+            "cannot be placed. Choose a file with coordinates in obsm['spatial']."
         )
     cells, genes = table.names("obs"), table.names("var")
     tissue = Tissue(cells, genes, positions * factor, unit=unit, source=table.source)
@@ -243,7 +243,7 @@ def _placed(table: Table, options: ReadOptions, image: Histology) -> Histology:
 
 
 def matrix_keys(table: Table, options: ReadOptions) -> dict[str, str]:
-    """Return which matrix is read as what: keys of layers, or ``"X"``, by ``spliced``, ``unspliced``, ``expression``.
+    """Return which matrix has which role: keys of layers, or ``"X"``, by ``spliced``, ``unspliced``, ``expression``.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def read_anndata(path: str | os.PathLike[str], options: ReadOptions = ReadOption
     path
         An .h5ad file. An image file beside it with the same stem is taken when there is no other image.
     options
-        Which parts are read as what.
+        Which parts are read, and in which role.
 
     Raises
     ------

@@ -126,7 +126,7 @@ def _velocity(table: Table) -> VelocityField:
 
 
 def _gene_table(table: Table, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:
-    """Return what is known of every gene: what we noted, or the curves of scVelo where they are complete."""
+    """Return the parameters of every gene: those stored by this program, or the curves of scVelo if complete."""
     names = record.get("gene_table", ()) if record else SCVELO_CURVE
     there = table.keys("var")
     found = {key: _of_genes(table, own_name(key) if own_name(key) in there else key, columns) for key in names}
@@ -201,7 +201,7 @@ def _genes(table: Table, record: dict[str, Any]) -> tuple[tuple[str, ...], NDArr
     in_var = keys.VELOCITY_GENES in table.keys("var")
     columns = np.flatnonzero(_counting(table)) if in_var else np.arange(len(names))
     noted = tuple(record.get("genes", ()))
-    # Genes that were fitted but do not count are noted too; a file whose genes were chosen anew has others.
+    # Genes that were fitted but do not count are noted too; a file whose genes were chosen again has others.
     if noted and {names[i] for i in columns} <= set(noted) <= set(names):
         position = {name: i for i, name in enumerate(names)}
         columns = np.array([position[name] for name in noted], dtype=np.int64)

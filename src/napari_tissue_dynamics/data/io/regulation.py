@@ -163,7 +163,7 @@ class TableInFile:
             return
         genes = read_record(table.store).get(REGULATION_RECORD, {}).get("genes", ())
         if not any(gene == record for gene in genes) and (record or self.key not in table.keys("obsm")):
-            raise DataError(f"{self.file.name} has been written anew and holds other betas by now. Load them again.")
+            raise DataError(f"{self.file.name} was overwritten and now holds other betas. Load them again.")
 
 
 def _stamp(state: stat_result) -> tuple[int, int, int]:

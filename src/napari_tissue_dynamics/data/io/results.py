@@ -82,12 +82,8 @@ EXPERT_TABLES = ("summary", "genes")
 BLOCK_BYTES = 1 << 25
 
 VELOCITY_RECORD, REGULATION_RECORD, FATE_RECORD = "velocity", "regulation", "fate"
-SETTINGS = {
-    VELOCITY_RECORD: ("SteerConfig", "KineticsConfig", "ProjectionConfig"),
-    REGULATION_RECORD: ("TravlrConfig",),
-    FATE_RECORD: ("FateConfig",),
-}
-"""Names of the settings that a result was made with."""
+OWNER = {"TravlrConfig": REGULATION_RECORD, "FateConfig": FATE_RECORD}
+"""The result that settings of a name belong to; all others are those of a velocity, whatever its model."""
 
 
 def drop_velocity(store: Store) -> None:
@@ -197,7 +193,7 @@ def _slope(gamma: NDArray[np.float32], beta: NDArray[np.float32]) -> NDArray[np.
 
 
 def own_name(name: str) -> str:
-    """Return the column of var for a value of the genes that scVelo shall not take for a dynamical fit."""
+    """Return the column of var for a value of the genes that scVelo must not interpret as a dynamical fit."""
     return name.replace("fit_", "curve_", 1) if name in SCVELO_FIT else name
 
 
@@ -289,8 +285,8 @@ def add_provenance(
 def _with_settings(provenance: Mapping[str, object], before: Mapping[str, Any], stays: list[str]) -> dict[str, object]:
     """Return how results were made, with the settings of those that are still there."""
     settings: Any = provenance.get("settings", {})
-    names = [name for kind in stays for name in SETTINGS[kind] if name in before.get("settings", {})]
-    kept = {name: before["settings"][name] for name in names}
+    earlier: Mapping[str, Any] = before.get("settings", {})
+    kept = {name: values for name, values in earlier.items() if OWNER.get(name, VELOCITY_RECORD) in stays}
     return {**provenance, "settings": {**kept, **settings}} if kept else dict(provenance)
 
 

@@ -102,7 +102,7 @@ def only(tissue: Tissue, labels: Labels | NDArray[np.float64], value: str) -> Ti
         value = {"0": "False", "1": "True"}.get(value, value)
     if not isinstance(labels, Labels) or value not in labels.categories:
         known = ", ".join(labels.categories) if isinstance(labels, Labels) else "numbers"
-        raise DataError(f"No cell of {tissue.source} has the value {value!r}; there is {known}. Choose one of these.")
+        raise DataError(f"No cell of {tissue.source} has the value {value!r}; it has {known}. Choose one of these.")
     kept = tissue.select_cells(labels.codes == labels.categories.index(value))
     own = tuple(image for image in tissue.histology if image.name == value)
     others = {image.name for image in tissue.histology} & set(labels.categories)

@@ -352,7 +352,7 @@ def _why_not_open(path: Path, error: OSError) -> str:
         return f"{path.name} is truncated: a part of the file is missing. Copy or download it again."
     if "lock" in reason:
         return f"{path.name} is open for writing in another program. Close it there and load it again."
-    return f"{path.name} cannot be opened as HDF5 ({reason}); the file seems damaged. Fetch it again."
+    return f"{path.name} cannot be opened as HDF5 ({reason}); the file appears to be damaged. Download it again."
 
 
 def _old_categorical(codes: Any, categories: h5py.Dataset) -> Any:

@@ -75,8 +75,8 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     tissue
         The tissue of the results, with the genes of ``source`` and all or some of its cells.
     source
-        The .h5ad file or the AnnData that the tissue was read from: everything in it is kept, of cells that were
-        left out nothing. None writes the tissue itself.
+        The .h5ad file or the AnnData that the tissue was read from: everything in it is kept, except
+        data of excluded cells. None writes the tissue itself.
     velocity
         Velocities of genes of the tissue. In full-width layers genes outside the model get NaN, but in ``Ms``
         and ``Mu`` their counts, so that these are finite.
@@ -87,7 +87,7 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
     regulation
         Fitted target genes.
     fate
-        Where cells end up. If it is left out and the velocity is not, fates that we wrote for another are removed.
+        Fates of the cells. If omitted while the velocity is given, fates that we wrote for another are removed.
     palettes
         ``#rrggbb`` of categories by obs column, for ``uns["<column>_colors"]``.
     provenance
@@ -270,7 +270,7 @@ def replacing(target: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise DataError(
-            f"{target} cannot be written ({reason}). Choose another folder or make room, and save again."
+            f"{target} cannot be written ({reason}). Choose another folder or free disk space, and save again."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -291,7 +291,7 @@ def _check_target(target: Path, source: Path | None, overwrite_source: bool) -> 
     same = source is not None and source.exists() and target.exists() and target.samefile(source)
     if same and not overwrite_source:
         raise DataError(
-            f"{target.name} is the file that the tissue was read from, and it is left as it is. "
+            f"{target.name} is the file that the tissue was read from; it was not changed. "
             "Choose another name, or allow overwriting."
         )
 

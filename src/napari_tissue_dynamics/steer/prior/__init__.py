@@ -1,1 +1,1 @@
-"""What STEER knows before its network is trained."""
+"""Priors of STEER, computed before its network is trained."""

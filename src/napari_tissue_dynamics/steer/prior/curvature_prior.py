@@ -1,4 +1,4 @@
-"""What STEER knows before it is trained: clusters of cells, informative genes, where genes go up or down."""
+"""Priors of STEER before training: clusters of cells, informative genes, where genes go up or down."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def expert_clusters(z: NDArray[np.floating], k: int, seed: int, dimensions: int 
     seed
         Seed of the start values.
     dimensions
-        At most so many principal components.
+        Maximum number of principal components.
 
     Returns
     -------

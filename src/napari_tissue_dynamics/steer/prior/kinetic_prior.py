@@ -1,4 +1,4 @@
-"""What the splicing equation says about a tissue before the network is trained."""
+"""Prior from the splicing equation, before the network is trained."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def know_steps(
 
     Returns
     -------
-    What is known of the kept genes, and their columns in ``seen``, ascending: those whose change between
+    Prior of the kept genes, and their columns in ``seen``, ascending: those whose change between
     neighboring cells the clock explains best.
     """
     first = yield from clock_steps(seen.u, seen.s, seen.graph, prior=prior, seed=config.seed, stop=stop)

@@ -53,7 +53,7 @@ def whiten(x: NDArray[np.floating], dimensions: int) -> NDArray[np.float64]:
     """Return the leading principal components of ``x``, each with unit variance.
 
     A mixture with a free common covariance does not depend on such a change of coordinates, but its start
-    values and its ridge do. Directions without variance are left out.
+    values and its ridge do. Directions without variance are excluded.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def whiten(x: NDArray[np.floating], dimensions: int) -> NDArray[np.float64]:
 
 
 def tied_mixture(x: NDArray[np.float64], k: int, *, seed: int, restarts: int = 3) -> Mixture:
-    r"""Fit ``k`` normal distributions with one common full covariance by expectation maximisation.
+    r"""Fit ``k`` normal distributions with one common full covariance by expectation maximization.
 
     .. math:: p(x) = \sum_k \pi_k \, N(x; \mu_k, \Sigma)
 

@@ -131,7 +131,7 @@ def expert_number_steps(
         meet at the recommended number (Baudry et al. 2010). This is the rule of the STEER publication; it never
         gives 1.
     ``stability``
-        That mixture is fitted anew to eight random parts of the cells and merged likewise. Recommended is the largest
+        That mixture is refitted to eight random parts of the cells and merged likewise. Recommended is the largest
         number at which the clusters agree on the shared cells and each has a tenth of the cells; 1 if there is none,
         or if a single component has the best BIC. To agree, the mean adjusted Rand index must be 0.98 and at most 0.01
         below the best of those. It is not corrected for what one normal distribution would reach, which is 0.05.
@@ -346,7 +346,7 @@ def _usable(candidates: Iterable[int], n_cells: int) -> list[int]:
         raise DataError(f"The numbers of experts to try are {tried}; give at least one, each 2 or more.")
     tried = [number for number in tried if number < n_cells]
     if not tried:
-        raise DataError(f"{n_cells} cells cannot be divided into experts; give the number of experts.")
+        raise DataError(f"{n_cells} cells are too few to estimate the number of experts; set the number of experts.")
     return tried
 
 

@@ -38,7 +38,7 @@ class Clock:
     time
         (n,) float32 in [0, 1].
     spread
-        (n,) float32 standard deviation of the time when genes are drawn anew.
+        (n,) float32 standard deviation of the time over resampled genes.
     beta, gamma
         (groups, G) float32 splicing and degradation rate of each gene in each group of cells, per unit of time.
     weight
@@ -147,7 +147,7 @@ def clock_steps(
 
 def _look(stop: StopToken | None) -> None:
     if stopped(stop):
-        raise FitError("The fit was stopped before it had velocities; nothing was changed.")
+        raise FitError("The fit was stopped before velocities were computed; nothing was changed.")
 
 
 def _velocity(

@@ -37,7 +37,7 @@ SECONDS_TO_POLL = 0.1
 # A gene whose process died is fitted once more.
 ATTEMPTS = 2
 SCRATCH, OWNER = ".scratch-", "owner.json"
-ELSEWHERE = "another run of this folder is fitting it"
+ELSEWHERE = "another run in this folder is fitting it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def fit_genes_steps(
     """Fit many genes; as :func:`~napari_tissue_dynamics.travlr.fit_steps`, made for thousands.
 
     Received ligands, columns of pairs and maps are made once. A gene that nothing can regulate, that fails, or whose
-    process dies twice is left out with its reason; the others go on. With a store, finished genes are written as they
+    process dies twice is skipped with its reason; the others continue. With a store, finished genes are written as they
     come and given back out of their files, so that memory does not grow with them; genes that are there already are
     not fitted again, and several runs, on several machines, may fill one store together.
 
@@ -127,7 +127,7 @@ def fit_genes_steps(
     keep = Keep.of(ground, config, place.store)
     run = _Run(ground, _measured_only(network, tissue.genes), config, keep, len(targets))
     with keep:
-        yield Progress("what may regulate each gene", 0, len(targets), 0.0)
+        yield Progress("candidate regulators of each gene", 0, len(targets), 0.0)
         yield from run.choose_steps(targets, stop)
         if run.pending and not stopped(stop):
             plan = ground.plan((), run.genes, run.signals)
@@ -168,7 +168,7 @@ class _Run:
             if stopped(stop):
                 return
             if throttle.due():
-                yield Progress("what may regulate each gene", k, self.total, CHOICE_SHARE * k / self.total)
+                yield Progress("candidate regulators of each gene", k, self.total, CHOICE_SHARE * k / self.total)
             try:
                 chosen = self.ground.choose(target, self.network, self.config)
             except DataError as error:

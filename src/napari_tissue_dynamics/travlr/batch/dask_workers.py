@@ -104,14 +104,14 @@ class DaskWorkers:
             time.sleep(SECONDS_TO_LOOK)
         if self._client.status not in ("running", "connecting"):
             raise FitError(
-                "The scheduler of the Dask cluster does not answer any more. Finished genes are kept; start a cluster "
-                "and go on with the run."
+                "The scheduler of the Dask cluster no longer responds. Finished genes are kept; start a cluster "
+                "and resume the run."
             )
         finished = [future for future in self._running if future.done()]
         return [self._outcome(future, self._running.pop(future)) for future in finished]
 
     def close(self) -> None:
-        """Take back what has not begun; a gene that a worker is fitting ends there by itself."""
+        """Cancel pending genes; a gene that a worker is already fitting finishes there."""
         try:
             self._client.cancel(list(self._running), force=True)
             if self._own:
@@ -160,7 +160,7 @@ def connect(scheduler: Any) -> tuple[Any, bool]:
         from distributed import Client
     except ImportError as error:
         raise DataError(
-            "Fitting on a cluster needs the package distributed, which is not installed. "
+            "Fitting on a cluster requires the package distributed, which is not installed. "
             "Run 'pip install napari-tissue-dynamics[dask]', or fit without a scheduler."
         ) from error
     if isinstance(scheduler, Client):
@@ -169,7 +169,7 @@ def connect(scheduler: Any) -> tuple[Any, bool]:
         return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False), True
     except (OSError, TimeoutError, ValueError) as error:
         raise DataError(
-            f"No Dask scheduler answers at {scheduler} ({error}). Start one, for example with 'dask scheduler', and "
+            f"No Dask scheduler responds at {scheduler} ({error}). Start one, for example with 'dask scheduler', and "
             "give its address."
         ) from error
 
@@ -182,7 +182,7 @@ def fit_there(chosen: Modulators, config: TravlrConfig, key: str, path: str, dat
             try:
                 _OPEN[key] = _opened(Path(path), data)
             except DataError as error:  # a worker that came later and does not see the file
-                return Outcome(chosen.target, reason=f"a worker cannot read what genes share: {error}", again=True)
+                return Outcome(chosen.target, reason=f"a worker cannot read the shared inputs: {error}", again=True)
         return fit_one(chosen, _OPEN[key], config)
 
 

@@ -82,7 +82,7 @@ def export_legacy_steps(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder} cannot be made ({error.strerror or error}). Choose another folder.") from error
+        raise DataError(f"{folder} cannot be created ({error.strerror or error}). Choose another folder.") from error
     cells, targets = store.cells, store.targets
     with replacing(folder / "run_params.json") as temporary:
         temporary.write_text(json.dumps(_parameters(store, folder, len(targets)), indent=1))

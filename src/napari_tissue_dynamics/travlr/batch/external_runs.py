@@ -8,7 +8,7 @@ file                      rows                                                  
 ``G.orphan``              none: nothing could regulate the gene                               both
 ========================  ==================================================================  ====================
 
-Columns are ``beta0``, ``beta_TF``, ``beta_L$R`` and ``beta_L#TF``; columns of zeros are left out. Cells are found by
+Columns are ``beta0``, ``beta_TF``, ``beta_L$R`` and ``beta_L#TF``; columns of zeros are omitted. Cells are found by
 their names, never by their order; what ``CellID`` says is a name also where it looks like a number.
 """
 
@@ -77,7 +77,7 @@ class TissueRows:
     def _find(self, keys: Sequence[str], kind: str, source: str) -> NDArray[np.intp]:
         row = {key: k for k, key in enumerate(keys)}
         if len(row) < len(keys):
-            raise DataError(f"{source} has two rows of one name; one row was expected for every cell or cell type.")
+            raise DataError(f"{source} has duplicate row names; one row was expected for every cell or cell type.")
         codes, labels = self._labels(row)
         by_cell = np.array([row.get(cell, -1) for cell in self.tissue.cells], dtype=np.intp)
         by_type = np.array([*(row.get(label, -1) for label in labels), -1], dtype=np.intp)[codes]
@@ -205,7 +205,7 @@ def open_run(path: str | Path, tissue: Tissue) -> RegulationField:
     assert isinstance(first, ForeignCoefficients)
     first.rows()
     orphans = {_gene(file.name.removesuffix(ORPHAN)) for file in Path(path).rglob(f"*{ORPHAN}")}
-    reason = "Nothing that could regulate it was found when the run was made."
+    reason = "No candidate regulators were found when the run was made."
     return RegulationField(genes, failed=dict.fromkeys(sorted(orphans - tables.keys()), reason))
 
 
@@ -267,7 +267,7 @@ def _key(schema: pa.Schema, file: Path) -> str:
     if len(named) == 1:
         return str(named[0])
     raise DataError(
-        f"{file.name} does not say which cells its rows are: it has no column {CELL} or {CLUSTER} and no index. "
+        f"{file.name} does not identify the cells of its rows: it has no column {CELL} or {CLUSTER} and no index. "
         "Save it with the names of the cells as index."
     )
 

@@ -76,8 +76,8 @@ class Keep:
             return target in self.fits
         if self.store.candidates(target) != candidates:
             raise DataError(
-                f"{self.store.path} holds {target} fitted with other regulators, pairs or limits of them than now. "
-                "Go on with the same, or choose another folder."
+                f"{self.store.path} holds {target} fitted with different regulators, pairs or limits. "
+                "Use the same ones to resume, or choose another folder."
             )
         return True
 

@@ -111,7 +111,7 @@ class RunRecord:
             part.unlink(missing_ok=True)
 
     def check_same(self, other: RunRecord, path: Path) -> None:
-        """Refuse to go on with a run that was made otherwise.
+        """Raise unless the other run has the same settings and input.
 
         Raises
         ------
@@ -126,9 +126,10 @@ class RunRecord:
         ]
         parts = [name for name in self.data if self.data[name] != other.data.get(name)]
         if differing or parts:
-            said = [*([f"other {', '.join(parts)}"] if parts else []), *differing]
+            differences = [*([f"other {', '.join(parts)}"] if parts else []), *differing]
             raise DataError(
-                f"{path} holds a run that was made with {'; '.join(said)}. Go on with the same input and settings, "
+                f"{path} holds a run that was made with {'; '.join(differences)}. Use the same input and "
+                "settings to resume, "
                 "or choose another folder."
             )
 

@@ -8,7 +8,7 @@
 ``failed/*.json``           why a gene has no fit
 ==========================  =========================================================================================
 
-Every file appears whole or not at all, so that a directory can be looked at, and gone on with, at any time.
+Every file appears whole or not at all, so that a directory can be read, and a run resumed, at any time.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class BetaStore:
 
     @classmethod
     def start(cls, path: str | Path, record: RunRecord, tissue: Tissue) -> BetaStore:
-        """Begin a run in a directory, or go on with the run that it holds.
+        """Start a run in a directory, or resume the run that it holds.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class BetaStore:
             for name in (GENES, BASES, FAILED):
                 (path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"{path} cannot be made ({error.strerror or error}). Choose another folder.") from error
+            raise DataError(f"{path} cannot be created ({error.strerror or error}). Choose another folder.") from error
         if not (path / RUN).exists():
             _write_cells(path / CELLS, tissue)
             record.write(path / RUN)
@@ -274,7 +274,7 @@ class BetaStore:
         return self.path / GENES / f"{safe_name(target)}{ENDING}"
 
     def _coefficients(self, fit: GeneFit, header: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        """Return the arrays that hold the coefficients; columns of zeros are left out."""
+        """Return the arrays that hold the coefficients; columns of zeros are omitted."""
         factors = fit.coefficients
         if not isinstance(factors, BetaFactors):
             table = fit.betas.T

@@ -123,7 +123,7 @@ class TensorFile:
         return name in self.places
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return one array, read-only; what is not looked at is not read."""
+        """Return one array, read-only; parts that are not accessed are not read."""
         kind, shape, start = self.places[name]
         if not math.prod(shape):
             return np.zeros(shape, dtype=kind)

@@ -70,7 +70,7 @@ class Workers(Protocol):
 
     @property
     def phase(self) -> str:
-        """What is going on, in words; empty when nothing is known."""
+        """Current activity as text; empty if unknown."""
         ...
 
     def submit(self, chosen: Modulators) -> None:
@@ -151,7 +151,7 @@ class InProcess:
         self._steps = gene_steps(chosen, self._context, self._config, self._stop)
 
     def poll(self, seconds: float) -> list[Outcome]:
-        """Go on with the gene for so long."""
+        """Continue fitting the gene for this long."""
         until = time.monotonic() + seconds
         while self._steps is not None:
             try:
@@ -273,7 +273,7 @@ class LocalProcesses:
         self._deaths += 1
         if self._deaths > self._limit:
             raise FitError(
-                f"Process after process ended (exit code {code}) before it had fitted a gene. Fit without processes, "
+                f"Several processes ended (exit code {code}) before fitting a gene. Fit without processes, "
                 'or put what the script does under: if __name__ == "__main__".'
             )
         one.connection.close()

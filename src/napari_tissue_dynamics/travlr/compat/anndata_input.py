@@ -33,7 +33,7 @@ class Source:
     Parameters
     ----------
     adata
-        Anything with the parts of an AnnData; only looked at here.
+        Anything with the parts of an AnnData; only read here.
     layer
         Layer of the expression.
     positions
@@ -76,7 +76,7 @@ class Source:
         for axis, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
             if not names.is_unique:
                 twice = names[names.duplicated()][0]
-                raise DataError(f"The {axis} {twice!r} is there twice; make the names of all {axis}s unique.")
+                raise DataError(f"The {axis} {twice!r} occurs twice; make all {axis} names unique.")
         codes, labels = encode(adata.obs[cluster_annot])
         if not labels:
             raise DataError(f"No cell has a type in {cluster_annot!r}; at least one was expected.")
@@ -101,7 +101,7 @@ class Source:
         return dense
 
     def highest_mean(self, genes: Sequence[str]) -> dict[str, float]:
-        """Return the largest mean of each gene over the cell types, on normalised counts if they are there."""
+        """Return the largest mean of each gene over the cell types, on normalized counts if they are there."""
         layer = NORMALIZED if NORMALIZED in self.adata.layers else self.layer
         found: dict[str, float] = {}
         members = [np.flatnonzero(self.codes == k) for k in range(len(self.labels)) if (self.codes == k).any()]

@@ -63,7 +63,7 @@ def pair_table(chosen: Modulators, radius: float, contact_distance: float) -> pd
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
-    """What a person said about the regulation of one target; the words are those of the estimator."""
+    """What the user specified about the regulation of one target, in the terms of the estimator."""
 
     target: str
     cluster_annot: str
@@ -154,17 +154,17 @@ def choose_regulators(
         if missing:
             raise DataError(
                 f"{len(missing)} of {len(regulators)} regulators are not among the {len(measured)} measured genes: "
-                f"{', '.join(missing[:5])}. Correct their names or leave them out."
+                f"{', '.join(missing[:5])}. Correct or remove their names."
             )
         if target in regulators:
-            raise DataError(f"{target} cannot regulate itself; leave it out of its regulators.")
+            raise DataError(f"{target} cannot regulate itself; remove it from its regulators.")
         return tuple(dict.fromkeys(regulators)), None
     if grn is not None and colinks_path is not None:
         raise DataError("Both grn and colinks_path were given; give one of them.")
     if grn is None:
         if colinks_path is None:
             raise DataError(
-                f"Nothing says what regulates {target}: give regulators, a list of transcription factors; grn, a "
+                f"No regulators of {target} are defined: give regulators, a list of transcription factors; grn, a "
                 "RegulatoryFactory; or colinks_path, a table of links."
             )
         grn = RegulatoryFactory(colinks_path, annot=cluster_annot)
@@ -221,7 +221,7 @@ def candidates(
 ) -> Modulators:
     """Put together what may regulate the target, with the ligand-TF pairs that belong to it.
 
-    Loops are left out where a network says which genes regulate a ligand; an explicit list of regulators does not.
+    Loops are removed where a network lists the regulators of a ligand; an explicit list of regulators does not.
     """
     known: dict[str, tuple[str, ...]] = {}
     if grn is not None and scores is not None:
@@ -238,7 +238,7 @@ def extra_modulators(source: Source, base: Modulators, extra: Sequence[str] | No
     used = {base.target, *genes_of(base)}
     taken = [name for name in named if name in used]
     if taken:
-        _warn(f"extra_modulators {', '.join(taken)} are the target or in another group already and are left out there.")
+        _warn(f"extra_modulators {', '.join(taken)} are the target or in another group already and are ignored there.")
     return tuple(name for name in _measured(source, named, "extra_modulators") if name not in used)
 
 
@@ -268,7 +268,7 @@ def _pairs_of(table: PairsSource | None, species: Species) -> tuple[LigandRecept
 def _measured(source: Source, names: Sequence[str], argument: str) -> tuple[str, ...]:
     missing = [name for name in names if name not in source.adata.var_names]
     if missing:
-        _warn(f"{argument} {', '.join(missing[:5])} were not measured and are left out.")
+        _warn(f"{argument} {', '.join(missing[:5])} were not measured and are ignored.")
     return tuple(name for name in names if name not in missing)
 
 

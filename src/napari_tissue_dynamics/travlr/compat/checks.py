@@ -36,7 +36,7 @@ def check_settings(
     if species is not None:
         _one_of("species", species, RESOURCES)
     if spatial_dim < SMALLEST_MAP:
-        raise DataError(f"spatial_dim is {spatial_dim}; a map needs {SMALLEST_MAP} pixels a side or more.")
+        raise DataError(f"spatial_dim is {spatial_dim}; a map needs {SMALLEST_MAP} or more pixels per side.")
     for name, reach in (("radius", radius), ("contact_distance", contact_distance)):
         if not reach > 0:
             raise DataError(f"{name} is {reach}; a distance above 0 was expected.")
@@ -58,9 +58,11 @@ def check_fit(config: TravlrConfig, dimensions: int) -> None:
             "given; no fewer than 0 and 1, and above 0, were expected."
         )
     if config.published.vision_model == "transformer" and dimensions != 2:
-        raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
+        raise DataError(
+            "The transformer supports two-dimensional maps only; choose the vision model 'cnn' for 3-D positions."
+        )
     if config.published.vision_model == "transformer" and config.spatial_dim % PATCHES:
-        raise DataError(f"The transformer needs a spatial_dim that {PATCHES} divides; it is {config.spatial_dim}.")
+        raise DataError(f"The transformer needs a spatial_dim divisible by {PATCHES}; it is {config.spatial_dim}.")
 
 
 def _one_of(what: str, found: Any, known: Iterable[str]) -> None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.priors.pairs import Species
     from napari_tissue_dynamics.travlr.received_ligands import Kernel
 
-# What a file says of an estimator beside its fit.
+# Metadata of an estimator file in addition to its fit.
 SETTINGS = (
     "target_gene", "spatial_dim", "cluster_annot", "layer", "radius", "contact_distance", "use_ligands",
     "tf_ligand_cutoff", "receptor_thresh", "scale_factor", "species", "cluster_masks", "ard_threshold", "seed",
@@ -78,9 +78,9 @@ class SpatialCellularProgramsEstimator:
     tf_ligand_cutoff
         Smallest score of a ligand-TF pair.
     receptor_thresh
-        Mean expression that a receptor needs in some cell type; looked at with ``filter_receptors`` only.
+        Mean expression that a receptor needs in some cell type; used with ``filter_receptors`` only.
     regulators, grn, colinks_path
-        Transcription factors as a list (the other two are then not looked at), as anything with
+        Transcription factors as a list (the other two are then ignored), as anything with
         ``get_regulators(adata, gene)``, or as a table of links.
     scale_factor
         Multiplies every received ligand.
@@ -97,11 +97,11 @@ class SpatialCellularProgramsEstimator:
     profile
         ``doc``, ``0.1.21``, ``0.1.16`` or ``rust``, or switches of one's own.
     kernel, maps, activation, filter_receptors, keep_constant_pairs, solver
-        In place of what the profile says.
+        Overrides the value of the profile.
     cluster_masks
         Let a transcription factor act only in the cell types whose links have it; needs a ``RegulatoryFactory``.
     reach_by_pair
-        Let each pair travel as its own signalling says; otherwise a ligand has one reach, that of its first pair.
+        Use the signaling type of each pair; otherwise a ligand has one reach, that of its first pair.
     ard_threshold
         Precision above which the seed ``ard`` takes a coefficient for zero.
     device, seed
@@ -266,7 +266,7 @@ class SpatialCellularProgramsEstimator:
     def init_data(self) -> tuple[SpatialMaps, NDArray[np.float32], NDArray[np.float32], NDArray[Any]]:
         """Build columns, maps and counts of neighbors and store them in the AnnData.
 
-        Pairs that vary in no cell type are left out of ``modulators`` and the lists that belong to it. Ligands and
+        Pairs that vary in no cell type are excluded from ``modulators`` and the lists that belong to it. Ligands and
         counts that the AnnData has stored are used again if everything they depend on is the same. Maps above 128 MB
         are not stored, but drawn on demand.
 
@@ -333,7 +333,7 @@ class SpatialCellularProgramsEstimator:
             seed=self.seed,
         )
         check_fit(config, self.adata.obsm["spatial"].shape[1])
-        self._loaded = False  # a fit looks at the cells anew
+        self._loaded = False  # a fit reads the cells again
         self.init_data()
         data = self._ready()
         allowed: dict[Label, NDArray[np.bool_]] = {}

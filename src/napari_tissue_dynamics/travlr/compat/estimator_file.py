@@ -41,7 +41,7 @@ def write_estimator(path: Path, header: Mapping[str, Any], tensors: Mapping[str,
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"The folder {path.parent} cannot be made ({error}). Choose another.") from error
+        raise DataError(f"The folder {path.parent} cannot be created ({error}). Choose another folder.") from error
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
         for name, content in ((HEADER, text), (TENSORS, numbers), (CHECKSUM, _hash(text, numbers))):
             file.writestr(zipfile.ZipInfo(name), content)  # a fixed date, so that equal estimators have equal files
@@ -65,18 +65,18 @@ def read_estimator(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
         first = file.read(len(ZIP_MAGIC))
     if first[:1] == PICKLE_MAGIC:
         raise DataError(
-            f"{path.name} is a pickle, which can run any program when it is opened, and is not read. Fit the gene "
+            f"{path.name} is a pickle, which can run arbitrary code when opened, and is not read. Fit the gene "
             "again and export it here."
         )
     if first != ZIP_MAGIC:
-        raise DataError(f"{path.name} is not the file of an estimator. Choose a file that export has written.")
+        raise DataError(f"{path.name} is not the file of an estimator. Choose a file written by export.")
     try:
         text, numbers = _contents(path)
         header = json.loads(text)
         tensors = load(numbers)
     except (zipfile.BadZipFile, KeyError, OSError, ValueError, SafetensorError, NotImplementedError) as error:
         raise DataError(
-            f"{path.name} has been changed or is not complete ({error}). Export the estimator again."
+            f"{path.name} has been changed or is incomplete ({error}). Export the estimator again."
         ) from error
     if header.get("format") != FORMAT:
         raise DataError(
@@ -98,7 +98,7 @@ def _contents(path: Path) -> tuple[bytes, bytes]:
             raise ValueError("its parts are compressed")
         text, numbers, stated = (file.read(name) for name in (HEADER, TENSORS, CHECKSUM))
     if stated != _hash(text, numbers):
-        raise ValueError("its checksum is another")
+        raise ValueError("its checksum does not match")
     return text, numbers
 
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.priors.cluster_labels import Label
     from napari_tissue_dynamics.travlr.versions import CompatibilityProfile
 
-# Fewer cells than this, fitted or held out, tell nothing about the fit.
+# Fewer cells than this, fitted or held out, are not informative about the fit.
 FEWEST_HELD_OUT = 5
 
 
 class Bar(Protocol):
-    """Anything that can be told how many cells more have been looked at."""
+    """Anything that accepts the number of cells processed since the last call."""
 
     def update(self, n: int = ...) -> Any:
         """Advance by n."""

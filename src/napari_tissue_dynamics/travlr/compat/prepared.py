@@ -55,7 +55,7 @@ class Data:
     maps
         What the network sees of the cells of each type.
     spatial_maps
-        (cells, types, pixels, pixels[, pixels]) maps, drawn where they are looked at; ``np.asarray`` draws all.
+        (cells, types, pixels, pixels[, pixels]) maps, computed where indexed; ``np.asarray`` computes all.
     frame
         What other cells are seen with.
     """

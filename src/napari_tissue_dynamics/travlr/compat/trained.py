@@ -152,7 +152,7 @@ def load_trained(path: str | Path, device: torch.device) -> tuple[Trained, dict[
             trained.models[labels[k]] = network.eval()
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise DataError(
-            f"{Path(path).name} is of another version of this package ({error}). Export the estimator again."
+            f"{Path(path).name} was written by another version of this package ({error}). Export the estimator again."
         ) from error
     return trained, header["settings"]
 

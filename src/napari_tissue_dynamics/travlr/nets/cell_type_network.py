@@ -141,7 +141,11 @@ def new_network(
         network: Network
         if config.published.vision_model == "transformer":
             if len(seen) != 3:
-                raise DataError("The transformer sees flat maps only; choose the vision model 'cnn' for 3-D positions.")
+                raise DataError(
+                    "The transformer supports two-dimensional maps only; choose the vision model 'cnn' for "
+                    "3-D "
+                    "positions."
+                )
             network = CellularViT(anchors, n_types, seen[1], seen[0])
         else:
             network = CellularNicheNetwork(anchors, n_types, config.published.activation, len(seen) - 1, seen[0])
@@ -164,7 +168,7 @@ def training_steps(
 ) -> Generator[Step, None, Network]:
     """Train one network from its seed coefficients.
 
-    Adam on the mean squared error, gradients cut to length 2; batches of nearly equal size, drawn anew in
+    Adam on the mean squared error, gradients cut to length 2; batches of nearly equal size, redrawn in
     every epoch. After the last epoch the statistics of the batch norms are computed once more over all
     cells, so that the coefficients of a cell depend on nothing but the cell.
 

@@ -45,7 +45,7 @@ class CellularNicheNetwork(nn.Module):
 
     with the anchors :math:`a` of the seed estimator (not trained), an activation :math:`\phi`
     (``sigmoidx2`` = twice the sigmoid stays between 0 and 2 and starts near 1) and :math:`\sigma` = PReLU
-    from slope 0.1. The CNN is three times 3 x 3 weight-normalised convolution, batch norm, PReLU, maximum
+    from slope 0.1. The CNN is three times 3 x 3 weight-normalized convolution, batch norm, PReLU, maximum
     of 2 x 2; then the average over pixels. Source: SpaceTravLR, cellular niche network.
 
     Parameters

@@ -30,7 +30,7 @@ SMALLEST_SHARE = 1e-3
 
 
 def fused(image: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d, moments: Tensor | None = None) -> Tensor:
-    """Return the maximum of 2 x 2 pixels of the normalised convolution.
+    """Return the maximum of 2 x 2 pixels of the normalized convolution.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def fused(image: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d, moments: 
 
     Returns
     -------
-    (cells, channels, pixels / 2, pixels / 2), an odd last row or column left out.
+    (cells, channels, pixels / 2, pixels / 2), an odd last row or column is dropped.
     """
     if not norm.training:
         return _evaluated(image, convolution, norm)

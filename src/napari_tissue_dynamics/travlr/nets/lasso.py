@@ -48,7 +48,7 @@ class Penalties:
 
 @dataclass(slots=True)
 class _Problem:
-    """The centred least-squares problem: f(w) = ||A w - y||² / 2n with A = [1, X - mean X]."""
+    """The centered least-squares problem: f(w) = ||A w - y||² / 2n with A = [1, X - mean X]."""
 
     design: Floats
     y: Floats

@@ -31,7 +31,7 @@ def exact_steps(
     iterations: int = ITERATIONS,
     tolerance: float = TOLERANCE,
 ) -> Generator[float, None, tuple[Floats, bool]]:
-    r"""Minimise the sparse group lasso.
+    r"""Minimize the sparse group lasso.
 
     .. math:: \frac{1}{2n}\|Xw + b - y\|^2 + \sum_g \lambda_g \|w_g\|_2 + \lambda_1 \|w\|_1
 

@@ -69,7 +69,7 @@ class CellularViT(nn.Module):
         if pixels % PATCHES:
             raise DataError(
                 f"Maps of {pixels} pixels a side cannot be cut into {PATCHES} x {PATCHES} patches for the transformer. "
-                f"Choose a side that {PATCHES} divides, {PATCHES * max(2, pixels // PATCHES)} say."
+                f"Choose a side divisible by {PATCHES}, such as {PATCHES * max(2, pixels // PATCHES)}."
             )
         self.seed_only = False
         self.register_buffer("anchors", torch.as_tensor(anchors, dtype=torch.float32))

@@ -170,7 +170,7 @@ def type_maps(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpatialMaps:
-    """The maps of all cells as an array that is drawn where it is looked at.
+    """The maps of all cells as an array that is computed where it is indexed.
 
     Logically (cells, types, pixels, pixels[, pixels]) float32; index it like a numpy array. ``np.asarray`` draws all
     of it.

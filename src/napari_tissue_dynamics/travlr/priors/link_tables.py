@@ -64,7 +64,7 @@ def read_link_tables(path: str | Path, *, allow_pickle: bool = False) -> dict[La
     if path.suffix.lower() in PICKLES or _is_pickle(path):
         if not allow_pickle:
             raise DataError(
-                f"{path.name} is a pickle, which can run any program when it is opened. Save the links as CSV or "
+                f"{path.name} is a pickle, which can run arbitrary code when opened. Save the links as CSV or "
                 "parquet, or pass allow_pickle=True if you made the file yourself; nothing but tables is read then."
             )
         return link_tables(_unpickled(path), path.name)

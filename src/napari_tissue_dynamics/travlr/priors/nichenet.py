@@ -105,7 +105,8 @@ def _check(path: Path) -> None:
     stated = path.with_name(path.name + CHECKSUM)
     if not stated.is_file() or stated.read_text().strip() != _sha256(path):
         raise DataError(
-            f"{path} is not what was downloaded: its checksum is missing or another. Delete it and download it again, "
+            f"{path} is not the downloaded file: its checksum is missing or does not match. Delete it and "
+            "download it again, "
             "or name the file if it is yours."
         )
 

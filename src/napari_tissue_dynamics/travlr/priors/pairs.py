@@ -53,7 +53,7 @@ def read_pairs(path: str | Path) -> tuple[LigandReceptor, ...]:
     path
         CSV, TSV, parquet or feather with columns ``ligand`` and ``receptor`` (or ``source_genesymbol``
         and ``target_genesymbol``), and optionally ``signaling`` (or ``category``) and ``pathway``. Pairs
-        without a signalling type count as secreted.
+        without a signaling type count as secreted.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def bundled_pairs(species: Species) -> tuple[LigandReceptor, ...]:
     spec = importlib.util.find_spec("liana")
     if spec is None or spec.origin is None:
         raise DataError(
-            "No ligand-receptor pairs came with this installation because the package liana is missing. "
+            "No ligand-receptor pairs are available because the package liana is not installed. "
             "Run 'pip install liana', or choose a CSV with columns ligand and receptor."
         )
     path = Path(spec.origin).parent / "resource" / "omni_resource.csv"

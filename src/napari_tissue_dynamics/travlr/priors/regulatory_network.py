@@ -204,7 +204,7 @@ def _chosen_pairs(
     most = len(LigandReceptor._fields)
     wrong = next((pair for pair in pairs if isinstance(pair, str) or not 2 <= len(pair) <= most), None)
     if wrong is not None:
-        raise DataError(f"{wrong!r} is no ligand-receptor pair. Give tuples such as ('Wnt5a', 'Fzd2').")
+        raise DataError(f"{wrong!r} is not a ligand-receptor pair. Give tuples such as ('Wnt5a', 'Fzd2').")
     return tuple(LigandReceptor(*map(str, pair)) for pair in pairs)
 
 
@@ -221,7 +221,7 @@ def _check_measured(regulators: Sequence[str], genes: Sequence[str]) -> None:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise DataError(
             f"{len(missing)} of {len(regulators)} regulators are not among the {len(genes)} measured genes: "
-            f"{', '.join(missing[:5])}{more}. Correct their names or leave them out."
+            f"{', '.join(missing[:5])}{more}. Correct or remove their names."
         )
 
 

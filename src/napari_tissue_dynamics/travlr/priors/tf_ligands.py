@@ -88,7 +88,7 @@ def scores_of(table: pd.DataFrame, name: str) -> TfLigandScores:
             "Gene names belong in the first column, ligand names in the first row, scores elsewhere."
         ) from error
     if not table.index.is_unique or not table.columns.is_unique:
-        raise DataError(f"{name} names a gene or ligand twice; keep one row and column of each.")
+        raise DataError(f"{name} contains a gene or ligand twice; keep one row or column of each.")
     return TfLigandScores(tuple(map(str, table.index)), tuple(map(str, table.columns)), values)
 
 

@@ -100,10 +100,10 @@ class SmoothPlace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scaled:
-    """Columns centred in each type and divided by their spread."""
+    """Columns centered in each type and divided by their spread."""
 
     z: NDArray[np.float32]  # (cells, 1 + modulators), the first column 1
-    y: Floats  # (cells,) centred in each type
+    y: Floats  # (cells,) centered in each type
     centers: Floats  # (types, modulators)
     spread: Floats  # (modulators,)
     y_centers: Floats  # (types,)
@@ -130,7 +130,7 @@ class _Scaled:
         return _Scaled(z, self.y, self.centers[:, chosen], self.spread[chosen], self.y_centers)
 
     def contrast(self, c: int) -> Floats:
-        """Return what turns coefficients of the centred columns of type ``c`` into those of the columns themselves.
+        """Return what turns coefficients of the centered columns of type ``c`` into those of the columns themselves.
 
         (1 + modulators, 1 + modulators).
         """
@@ -146,7 +146,7 @@ def smooth_gene_steps(
 
     See :mod:`napari_tissue_dynamics.travlr.smooth.model` for the model. Of more than ``config.max_modulators``
     modulators only the most promising are fitted; the others have coefficients of 0. A type whose R² stays below
-    ``config.score_threshold``, or whose R² of cells left out is below 0, keeps its mean and no coefficients.
+    ``config.score_threshold``, or whose R² in held-out cells is below 0, keeps its mean and no coefficients.
 
     Parameters
     ----------
@@ -180,11 +180,11 @@ def smooth_gene_steps(
         return None
     cells = Fitted(scaled.z, basis, scaled.y, codes, data, layout, found)
     checking = held_out_steps(cells, place.folds if config.held_out else {})
-    held_out = yield from report.passed_on(checking, "cells held out", LEARNED, HELD_OUT)
+    held_out = yield from report.passed_on(checking, "held-out cells", LEARNED, HELD_OUT)
     if held_out is None:
         return None
     fitted = _Judged(scaled, place, cells)
-    tested = yield from report.passed_on(fitted.tested_steps(config), "support of the modulators", HELD_OUT, 1.0)
+    tested = yield from report.passed_on(fitted.tested_steps(config), "significance of the modulators", HELD_OUT, 1.0)
     if tested is None:
         return None
     kept = _worth_keeping(fitted.r2, held_out.get("random", ()), config.score_threshold)
@@ -195,7 +195,7 @@ def _worth_keeping(r2: tuple[float, ...], held_out: tuple[float, ...], threshold
     """Return which types keep their coefficients.
 
     The threshold is one of the training R², as in the original. Many modulators reach it with nothing behind them, so
-    that coefficients must also predict cells that were left out no worse than their mean does, where that was looked
+    that coefficients must also predict held-out cells no worse than their mean does, where that was looked
     at; a threshold below 0 lowers this bar too, so that everything can be seen.
     """
     kept = np.array(r2) >= threshold
@@ -239,7 +239,7 @@ class _Reporter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """The coefficients of centred columns, and what is needed to judge them."""
+    """The coefficients of centered columns, and what is needed to judge them."""
 
     scaled: _Scaled
     place: SmoothPlace

@@ -93,7 +93,7 @@ def held_out_steps(
 ) -> Generator[float, None, dict[str, tuple[float, ...]]]:
     r"""Predict the cells of each fold from the others.
 
-    The coefficients are found anew for every fold, the few variances are those of all cells. With these fixed, and
+    The coefficients are refitted for every fold, the few variances are those of all cells. With these fixed, and
     :math:`A` the covariance of y before the data, noise and all, what the cells o of a fold leave once they are held
     out is :math:`\big[(A^{-1})_{oo}\big]^{-1} (A^{-1} y)_o`: no other fit is needed. Folds of many cells are taken out
     of the sums, and fitted again.

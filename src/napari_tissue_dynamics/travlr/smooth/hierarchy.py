@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:
-    """What is known before the data of the columns that have a variance.
+    """Prior of the columns that have a variance.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Prior:
 
     @classmethod
     def of(cls, common: Floats, own: Floats) -> Prior:
-        """Return what is known of variances of the common part and of the deviations, of all columns each."""
+        """Return the variances of the common part and of the deviations, for all columns each."""
         columns = np.flatnonzero(common > 0)
         broad = np.flatnonzero(own[columns] > 0)
         return cls(

@@ -1,6 +1,6 @@
 r"""Coefficients that vary smoothly over a tissue and between cell types, by restricted likelihood.
 
-For cell i of type c at place s, with the columns z (the first is 1, the others centred within each type and divided by
+For cell i of type c at place s, with the columns z (the first is 1, the others centered within each type and divided by
 their spread),
 
 .. math:: y_i = \sum_k \beta_k(s_i, c_i)\, z_{ik} + \epsilon_i, \qquad
@@ -8,7 +8,7 @@ their spread),
 
 What all types have in common, :math:`\theta`, may use every function; the deviation of a type, :math:`\vartheta`, the
 broad ones only. Both are normal around 0 with a variance that is the strength of the modulator times a share: of the
-constant or the field, common or by type, broad or fine. Strengths and shares are those that maximise the likelihood
+constant or the field, common or by type, broad or fine. Strengths and shares are those that maximize the likelihood
 with all coefficients integrated out, so the whole map of a modulator that explains nothing is shrunk to nothing.
 Source: type-II likelihood by fixed-point steps, MacKay, Neural Computation 4 (1992) 415.
 """
@@ -233,7 +233,7 @@ class _Solved:
 
 
 def _solve(data: Moments, layout: Layout, variances: Variances) -> _Solved:
-    """Return the coefficients and what is known of their spread, without the covariances.
+    """Return the coefficients and their available spread, without the covariances.
 
     The degrees of freedom of a type, tr(G C) / noise with its moments G and the covariance C of its coefficients, are
     tr((W - B T⁻¹ B') M⁻¹) for the common part, with M the matrix of the reduced equations, plus those of its deviation.
@@ -260,7 +260,7 @@ def _updated(data: Moments, layout: Layout, old: Variances, solved: _Solved, tot
     """Return the variances of the next step.
 
     The strength of a modulator is its own; how it is shared out to constant and field, common and by type, is learned
-    from all modulators of the gene together: one modulator says too little about four variances.
+    from all modulators of the gene together: one modulator is not informative enough for four variances.
     """
     modulator, function = np.divmod(solved.columns, layout.functions)
     group = np.where(function == 0, CONSTANT, FIELD)

@@ -40,7 +40,7 @@ def screened_steps(
     A modulator is judged by :math:`\sum_j w_j (\sum_i \phi_{ij} z_{ik} r_i)^2` over the broad functions, relative to
     what it would be if the residual :math:`r` were noise, and twice as many as are wanted get a broad map each; the
     strongest of them are kept. Of modulators that are nearly the same in all cells, as are
-    pairs of one receptor with ligands from the same places, only the best is chosen: the data cannot tell them apart.
+    pairs of one receptor with ligands from the same places, only the best is chosen: the data cannot distinguish them.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def screened_steps(
     basis
         (cells, functions) float32.
     y
-        (cells,) centred in each type.
+        (cells,) centered in each type.
     codes
         (cells,) type; -1 for none.
     wave_numbers
