@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
-from torch_geometric.utils import softmax
 
 from napari_tissue_dynamics.steer.numba_loops import entry_products, over_rows, stable_order
 
@@ -172,7 +171,10 @@ class GraphAttention(nn.Module):
     def attention(source: Tensor, target: Tensor, incoming: SparseRows) -> Tensor:
         """Return the attention weight of every edge from the scores of its two ends, (cells,) each."""
         logits = torch.sigmoid(source[incoming.columns] + target[incoming.rows])
-        return softmax(logits, incoming.rows, num_nodes=incoming.n_rows)
+        zeros = logits.new_zeros(incoming.n_rows)
+        highest = zeros.scatter_reduce(0, incoming.rows, logits.detach(), "amax")
+        weights = (logits - highest[incoming.rows]).exp()
+        return weights / zeros.scatter_add(0, incoming.rows, weights)[incoming.rows]
 
 
 def _starts(codes: Tensor, number: int) -> Tensor:
