@@ -39,13 +39,12 @@ def annotated(n):
 
 def spatial_neighbors(adata):
     """Return ours, theirs and how to compare."""
-    import squidpy as sq
+    from squidpy.gr.neighbors import KNNBuilder
 
     from napari_tissue_dynamics.graph.neighbors import spatial_graph
 
     def theirs():
-        graph = sq.gr.spatial_neighbors(adata, coord_type="generic", n_neighs=SPATIAL, set_diag=True, copy=True)
-        return graph.connectivities
+        return KNNBuilder(SPATIAL, set_diag=True).build(adata.obsm["spatial"])[0]
 
     def apart(a, b):
         return f"{abs(sparse.csr_matrix(a) - b).nnz} of {a.nnz} entries differ"
@@ -54,23 +53,29 @@ def spatial_neighbors(adata):
 
 
 def moran_of_time(adata):
-    """Moran's I of one value in all cells."""
-    import squidpy as sq
+    """Moran's I of one value in all cells: our formula before squidpy took its place, and squidpy."""
+    from scipy.stats import norm
 
-    from napari_tissue_dynamics.analysis.genes import experts
+    from napari_tissue_dynamics.analysis.genes.spatial_statistics import morans_i
+    from napari_tissue_dynamics.analysis.genes.spatial_statistics import spatial_neighbors as graph_of
+    from napari_tissue_dynamics.graph.neighbors import knn
 
-    def theirs():
-        sq.gr.spatial_neighbors(adata, coord_type="generic", n_neighs=SPATIAL)
-        return sq.gr.spatial_autocorr(adata, attr="obs", genes="time", copy=True, show_progress_bar=False, n_jobs=1)
+    values, positions = adata.obs["time"].to_numpy(), adata.obsm["spatial"]
 
     def ours():
-        return experts._moran(adata.obs["time"].to_numpy(), adata.obsm["spatial"], SPATIAL)
+        near, _ = knn(positions, SPATIAL)
+        n, z = len(values), values - values.mean()
+        index = (z * z[near].sum(axis=1)).sum() / (SPATIAL * (z @ z))
+        edges = np.repeat(np.arange(n), SPATIAL) * n + near.ravel()
+        mutual = np.isin(edges, near.ravel().astype(np.int64) * n + np.repeat(np.arange(n), SPATIAL)).sum()
+        s1, s2 = edges.size + mutual, ((SPATIAL + np.bincount(near.ravel(), minlength=n)) ** 2).sum()
+        variance = (n**2 * s1 - n * s2 + 3 * edges.size**2) / ((n**2 - 1) * edges.size**2) - 1 / (n - 1) ** 2
+        return index, norm.sf((index + 1 / (n - 1)) / np.sqrt(variance))
 
     def apart(a, b):
-        found = b.iloc[0][["I", "pval_norm"]].to_numpy()
-        return f"I {a[0]:.6f} and {found[0]:.6f}, p {a[1]:.3g} and {found[1]:.3g}"
+        return f"I {a[0]:.6f} and {b[0][0]:.6f}, p {a[1]:.3g} and {b[1][0]:.3g}"
 
-    return ours, theirs, apart
+    return ours, lambda: morans_i(values[:, None], graph_of(positions)), apart
 
 
 def rank_sums(adata):
@@ -122,40 +127,22 @@ def _components(adata, name):
 
 
 def expression_neighbors(adata):
-    """Neighbors in 30 principal components: exact and by descent."""
-    import scanpy as sc
+    """Neighbors in 30 principal components: exact, and by the descent that umap-learn and scanpy use.
+
+    scanpy.pp.neighbors 1.11 itself fails on the sparse arrays that scikit-learn 1.9 returns.
+    """
+    from pynndescent import NNDescent
 
     from napari_tissue_dynamics.graph.components import leading_components
-    from napari_tissue_dynamics.graph.neighbors import expression_graph
+    from napari_tissue_dynamics.graph.neighbors import knn
 
-    adata.obsm["X_pca"] = leading_components(sparse.csr_array(adata.X))
-
-    def theirs():
-        sc.pp.neighbors(adata, n_neighbors=30, use_rep="X_pca")
-        return adata.obsp["connectivities"]
+    space = leading_components(sparse.csr_array(adata.X))
 
     def apart(a, b):
-        shared = a.multiply(sparse.csr_array(b) > 0).nnz
-        return f"{shared / (a.nnz - a.shape[0]):.4f} of our edges are theirs"
+        shared = [len(set(ours) & set(theirs)) for ours, theirs in zip(a[0], b[0][:, 1:], strict=True)]
+        return f"{np.mean(shared) / a[0].shape[1]:.4f} of our neighbors are theirs"
 
-    return lambda: expression_graph(adata.obsm["X_pca"], 30, "euclidean"), theirs, apart
-
-
-def layout(adata):
-    """UMAP of 30 principal components."""
-    import scanpy as sc
-
-    from napari_tissue_dynamics.analysis.cells.embedding import EmbeddingConfig, umap_layout
-    from napari_tissue_dynamics.graph.components import leading_components
-
-    adata.obsm["X_pca"] = leading_components(sparse.csr_array(adata.X))
-
-    def theirs():
-        sc.pp.neighbors(adata, n_neighbors=30, use_rep="X_pca")
-        sc.tl.umap(adata, min_dist=0.3)
-        return adata.obsm["X_umap"]
-
-    return lambda: umap_layout(adata.obsm["X_pca"], EmbeddingConfig()), theirs, lambda a, b: "other random numbers"
+    return lambda: knn(space, 29), lambda: NNDescent(space, n_neighbors=30, random_state=0).neighbor_graph, apart
 
 
 def _edges(adata, width=128):
@@ -202,30 +189,29 @@ def messages(adata):
 
 
 def softmax_of_edges(adata):
-    """Forward and backward of the softmax over the edges of each cell: ours without it and that of PyG."""
+    """Forward and backward of the attention over the edges of each cell: with own softmax and with that of PyG."""
     import torch
     from torch_geometric.utils import softmax
 
-    from napari_tissue_dynamics.steer.attention import SparseRows
+    from napari_tissue_dynamics.steer.attention import GraphAttention, SparseRows
 
     graph, _ = _edges(adata, 1)
     places = SparseRows.of(graph)
-    logits = torch.rand(graph.nnz, generator=torch.Generator().manual_seed(0))
+    ends = torch.rand(2, places.n_rows, generator=torch.Generator().manual_seed(0))
 
     def step(forward):
-        values = logits.clone().requires_grad_()
-        out = forward(values)
+        values = ends.clone().requires_grad_()
+        out = forward(*values)
         return out.detach(), torch.autograd.grad(out.square().sum(), values)[0]
 
-    def ours(values):
-        weights = values.exp()
-        total = torch.zeros(places.n_rows).index_add(0, places.rows, weights)
-        return weights / total[places.rows]
+    def library(source, target):
+        logits = torch.sigmoid(source[places.columns] + target[places.rows])
+        return softmax(logits, places.rows, num_nodes=places.n_rows)
 
     def apart(a, b):
         return f"weights differ by {(a[0] - b[0]).abs().max():.1e}, gradients by {(a[1] - b[1]).abs().max():.1e}"
 
-    return lambda: step(ours), lambda: step(lambda v: softmax(v, places.rows, num_nodes=places.n_rows)), apart
+    return lambda: step(lambda s, t: GraphAttention.attention(s, t, places)), lambda: step(library), apart
 
 
 def edges_within(adata):
@@ -251,22 +237,17 @@ def edges_within(adata):
 
 
 def nearest_rows(adata):
-    """The 30 nearest rows of a latent representation, exactly: ours and scikit-learn's."""
+    """The 30 nearest rows of a latent representation, exactly: blocks of torch, as on a GPU, and scikit-learn."""
     import torch
-    from sklearn.neighbors import NearestNeighbors
 
-    from napari_tissue_dynamics.steer.exact_knn import nearest
+    from napari_tissue_dynamics.steer.exact_knn import in_blocks, nearest
 
     z = torch.randn(adata.n_obs, 128, generator=torch.Generator().manual_seed(0))
 
-    def theirs():
-        table = z.numpy()
-        return NearestNeighbors(n_neighbors=30, algorithm="brute").fit(table).kneighbors(return_distance=False)
-
     def apart(a, b):
-        return f"{(np.sort(a.numpy()) == np.sort(b)).mean():.6f} of the places agree"
+        return f"{(np.sort(a.numpy()) == np.sort(b.numpy())).mean():.6f} of the places agree"
 
-    return lambda: nearest(z, 30), theirs, apart
+    return lambda: in_blocks(z, 30), lambda: nearest(z, 30), apart
 
 
 def mixture(adata):
@@ -293,7 +274,7 @@ def mixture(adata):
 COMPARISONS = {
     each.__name__: each
     for each in (
-        spatial_neighbors, moran_of_time, rank_sums, components, quick_components, expression_neighbors, layout,
+        spatial_neighbors, moran_of_time, rank_sums, components, quick_components, expression_neighbors,
         messages, softmax_of_edges, edges_within, nearest_rows, mixture,
     )
 }  # fmt: skip

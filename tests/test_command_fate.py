@@ -1,12 +1,16 @@
 """The command ``fate``: the same numbers as from Python, and one sentence with exit code 2 for bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.cli import main
+from napari_tissue_dynamics.data.fate_result import FateResult
 from napari_tissue_dynamics.data.io import read_fate, read_h5ad, read_provenance, read_velocity, write_h5ad
+from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
 from napari_tissue_dynamics.simulators.branching import simulate_branching
 
@@ -32,6 +36,22 @@ def test_velocity_of_the_file_is_used_as_from_python(file, tmp_path, capsys):
     assert found.drivers is not None
     assert read_provenance(out)["provenance"]["settings"]["FateConfig"]["n_cells"] == 20
     np.testing.assert_array_equal(read_velocity(out).spliced, read_velocity(file).spliced)
+
+
+def test_cells_of_a_fate_that_lie_together_are_enriched_near_each_other(file, rng):
+    tissue = read_h5ad(file)
+    labels = workflow.terminal_states(tissue, cells={"left": [0], "right": [1]})
+    left = rng.random(tissue.n_cells) < 0.5
+    probabilities = np.stack([left, ~left], axis=1).astype(np.float32)
+    probabilities[5] = np.nan  # reaches no terminal state
+    result = FateResult(labels, probabilities)
+    places = rng.uniform(0, 1, (tissue.n_cells, 2)) + np.where(left, 0, 2)[:, None]
+    table = workflow.fate_neighborhoods(replace(tissue, positions=places, unit="um"), result)
+    assert list(table) == list(table.index) == ["left", "right"]
+    assert min(table.loc["left", "left"], table.loc["right", "right"]) > 10
+    assert max(table.loc["left", "right"], table.loc["right", "left"]) < -10
+    with pytest.raises(DataError, match="not in a tissue"):
+        workflow.fate_neighborhoods(replace(tissue, unit="embedding"), result)
 
 
 def test_a_velocity_is_fitted_when_asked(file, tmp_path):

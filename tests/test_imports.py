@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "napari", "qtpy", "PyQt6", "magicgui", "squidpy", "scanpy", "matplotlib", "sklearn"}
+HEAVY = {"torch", "napari", "qtpy", "PyQt6", "magicgui", "squidpy", "scanpy", "matplotlib", "sklearn", "umap", "numba"}
 
 
 def modules_loaded_by(code):
@@ -37,6 +37,8 @@ def test_settings_and_functions_of_the_front_door_load_no_library_for_fits():
         "import napari_tissue_dynamics.readers, napari_tissue_dynamics.samples",
         "import napari_tissue_dynamics.data.io, napari_tissue_dynamics.workflow",
         "import napari_tissue_dynamics.cli",
+        "import napari_tissue_dynamics.analysis.genes.experts, napari_tissue_dynamics.analysis.genes.spatial_genes",
+        "import napari_tissue_dynamics.analysis.cells.embedding",
     ],
 )
 def test_nothing_heavy_is_loaded(code):

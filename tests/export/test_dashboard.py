@@ -252,6 +252,7 @@ async def _resize(chromium):
     unnamed += " !(e.textContent.trim() || e.getAttribute('aria-label') || e.closest('label'))).length"
     assert await chromium.value(unnamed) == 0
     await chromium.take_width(500)
-    stretched = "[...document.querySelectorAll('canvas')].some(c => Math.abs(c.width / 2 - c.clientWidth) > 1)"
+    stretched = "[...document.querySelectorAll('canvas')].some(c =>"
+    stretched += " Math.abs(c.width / devicePixelRatio - c.clientWidth) > 1)"
     await chromium.until(f"!{stretched}")
     assert await chromium.value("document.documentElement.scrollWidth") <= 500

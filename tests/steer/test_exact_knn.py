@@ -25,12 +25,11 @@ def test_nearest_are_the_first_of_all_others_in_order(n, k):
     assert torch.equal(nearest(z, k).sort(dim=1).values, expected.sort(dim=1).values)
 
 
-def test_it_does_not_matter_in_how_many_blocks(monkeypatch):
+@pytest.mark.parametrize("block", [7, 1024])
+def test_rows_compared_in_blocks_have_the_same_neighbors(block, monkeypatch):
     z = cells(300)
-    whole = nearest(z, 4).sort(dim=1).values
-    for name, value in (("BLOCK", 7), ("FEWEST_ROWS", 1), ("CACHED_VALUES", 2000)):
-        monkeypatch.setattr(module, name, value)
-    assert torch.equal(nearest(z, 4).sort(dim=1).values, whole)
+    monkeypatch.setattr(module, "BLOCK", block)
+    assert torch.equal(module.in_blocks(z, 4).sort(dim=1).values, nearest(z, 4).sort(dim=1).values)
 
 
 @pytest.mark.parametrize("copies", [2, 60])

@@ -3,6 +3,7 @@
 from napari_tissue_dynamics.workflow.cell_fate import (
     fate,
     fate_in_words,
+    fate_neighborhoods,
     fate_steps,
     terminal_column,
     terminal_states,
@@ -44,6 +45,7 @@ __all__ = [
     "export_betas_steps",
     "fate",
     "fate_in_words",
+    "fate_neighborhoods",
     "fate_steps",
     "in_words",
     "many_genes_steps",

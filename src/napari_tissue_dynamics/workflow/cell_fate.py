@@ -16,6 +16,7 @@ from napari_tissue_dynamics.workflow.results import VelocityResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
@@ -201,6 +202,31 @@ def fate_in_words(result: FateResult) -> str:
         best = (f"{name}: {', '.join(result.drivers.table(name, 3)['gene'])}" for name in result.names[:NAMED])
         said.append(f"Genes correlated with them: {'; '.join(best)}.")
     return " ".join(said)
+
+
+def fate_neighborhoods(tissue: Tissue, result: FateResult, *, seed: int = 0) -> pd.DataFrame:
+    """Return the neighborhood enrichment of the most probable fates in the tissue, a z-score for each pair of fates.
+
+    Cells without a fate are left out.
+
+    Raises
+    ------
+    DataError
+        If there are no coordinates in a tissue, or too few cells have a fate.
+    """
+    import pandas as pd
+
+    from napari_tissue_dynamics.analysis.genes.spatial_statistics import neighborhood_enrichment, spatial_neighbors
+
+    cells = np.flatnonzero(result.fate >= 0)
+    if not tissue.has_tissue or len(cells) < 2:
+        raise DataError(
+            f"{len(cells)} cells of {tissue.source} have a fate and coordinates {'' if tissue.has_tissue else 'not '}"
+            "in a tissue; two cells in a tissue are needed. Choose spatial coordinates when loading."
+        )
+    neighbors = spatial_neighbors(tissue.positions[cells])
+    score = neighborhood_enrichment(result.fate[cells], len(result.names), neighbors, seed=seed)
+    return pd.DataFrame(score, index=list(result.names), columns=list(result.names))
 
 
 def _sketch(field: VelocityField, seed: int, stop: StopToken | None) -> Generator[Progress, None, Sketch]:

@@ -77,15 +77,13 @@ def test_files_are_read_and_damaged_embeddings_passed_over(tmp_path, rng):
     assert stored_embedding(adata).name == "tsne"
 
 
-def test_few_cells_and_missing_umap_fall_back_and_say_so(grouped, monkeypatch):
-    tissue, _ = grouped
-    few = embed(tissue.select_cells(np.arange(6)))
-    assert few.name == "pca"
-    assert "at least 10 cells" in few.note
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "not installed" in embed(tissue).note
-    with pytest.raises(DataError, match="pip install umap-learn"):
-        embed(tissue, EmbeddingConfig(method="umap"))
+def test_few_cells_fall_back_to_components_and_say_so(grouped):
+    few = grouped[0].select_cells(np.arange(6))
+    found = embed(few)
+    assert found.name == "pca"
+    assert "at least 10 cells" in found.note
+    with pytest.raises(DataError, match="at least 10 cells; there are 6"):
+        embed(few, EmbeddingConfig(method="umap"))
 
 
 def test_stopped_embedding_gives_no_result(grouped):

@@ -127,7 +127,7 @@ def test_cells_in_the_tissue_are_chosen_by_truth_values(gaps, value):
     assert chosen.cells == tuple(cell for i, cell in enumerate(tissue.cells) if i >= 7 and i % 5)
     chosen = only(tissue, obs_column(gaps, "seen"), value)
     assert chosen.cells == tuple(cell for i, cell in enumerate(tissue.cells) if i % 3)
-    with pytest.raises(DataError, match="has the value '2'; there is False, True"):
+    with pytest.raises(DataError, match="has the value '2'; it has False, True"):
         only(tissue, obs_column(gaps, "seen"), "2")
 
 

@@ -11,7 +11,6 @@ from annotated_types import Ge, Interval
 from napari_tissue_dynamics.compute import wait_for
 from napari_tissue_dynamics.data.io.embeddings import Embedding
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.graph.neighbors import knn
 from napari_tissue_dynamics.progress import Progress, run_to_end
 
 if TYPE_CHECKING:
@@ -29,13 +28,8 @@ COMPONENTS = 30
 GENES = 2000
 # UMAP of fewer cells has no meaning and its solver no neighbors.
 FEWEST_CELLS = 10
-# Distance in UMAP that groups of cells are spread over, and how often every edge is pulled: the defaults of umap-learn.
-SPREAD = 1.0
-EPOCHS_FEW, EPOCHS_MANY, MANY_CELLS = 500, 200, 10_000
 # The start is the plane of the first principal components in these units, as wide as the result.
 START_WIDTH = 10.0
-# Above this number of cells neighbors are found by descent and not exactly.
-MOST_EXACT = 50_000
 STOPPED = "The run was stopped before the embedding was complete; earlier results are unchanged."
 
 
@@ -46,7 +40,7 @@ class EmbeddingConfig:
     Parameters
     ----------
     method
-        ``auto``: UMAP, or principal components if UMAP is not installed or there are too few cells; ``umap``;
+        ``auto``: UMAP, or principal components if there are too few cells; ``umap``;
         ``pca``: the first principal components.
     n_dimensions
         2 or 3.
@@ -110,18 +104,19 @@ def embedding_steps(
     Raises
     ------
     DataError
-        If the tissue has no expression, or UMAP is asked for and not installed.
+        If the tissue has no expression, or UMAP is asked for and there are too few cells.
     FitError
         If the work was ended early.
     """
     if stored is not None and _will_do(stored, source.n_cells, config):
         return stored
     space = yield from wait_for("principal components", lambda: _space(source, config.seed), 0.0, stop, STOPPED)
-    reason = _no_umap(len(space)) if config.method != "pca" else ""
+    reason = f" UMAP needs at least {FEWEST_CELLS} cells; there are {len(space)}." if len(space) < FEWEST_CELLS else ""
     if reason and config.method == "umap":
-        raise DataError(f"{reason} Choose principal components.")
+        raise DataError(f"{reason.strip()} Choose principal components.")
     if config.method == "pca" or reason:
-        return Embedding("pca", _widened(space, config.n_dimensions), f"principal components. {reason}".strip())
+        why = reason if config.method == "auto" else ""
+        return Embedding("pca", _widened(space, config.n_dimensions), f"principal components.{why}")
     found = yield from wait_for("UMAP", lambda: umap_layout(space, config), 0.2, stop, STOPPED)
     note = f"UMAP of {space.shape[1]} principal components, {config.n_neighbors} neighbors, seed {config.seed}"
     return Embedding("umap", found, note)
@@ -143,37 +138,19 @@ def umap_layout(space: NDArray[np.float32], config: EmbeddingConfig) -> NDArray[
     -------
     (cells, 2 or 3) float32.
     """
-    from umap import umap_
+    from umap import UMAP
 
-    n_neighbors = min(config.n_neighbors, len(space))
-    near, distances = _with_self(space, n_neighbors, config.seed)
-    random = np.random.RandomState(config.seed)  # what umap-learn takes
-    graph, _, _ = umap_.fuzzy_simplicial_set(
-        space, n_neighbors, random, "euclidean", knn_indices=near, knn_dists=distances
-    )
-    a, b = umap_.find_ab_params(SPREAD, config.min_dist)
     start = _widened(space, config.n_dimensions)
-    # Cells at one place need a direction in which to part.
-    begin = start * (START_WIDTH / (np.abs(start).max() or 1.0)) + random.normal(scale=1e-4, size=start.shape)
-    found, _ = umap_.simplicial_set_embedding(
-        space,
-        graph,
+    begin = start * (START_WIDTH / (np.abs(start).max() or 1.0))
+    layout = UMAP(
+        n_neighbors=min(config.n_neighbors, len(space)),
         n_components=config.n_dimensions,
-        initial_alpha=1.0,
-        a=a,
-        b=b,
-        gamma=1.0,
-        negative_sample_rate=5,
-        n_epochs=EPOCHS_MANY if len(space) > MANY_CELLS else EPOCHS_FEW,
+        min_dist=config.min_dist,
         init=begin.astype(np.float32),
-        random_state=random,
-        metric="euclidean",
-        metric_kwds={},
-        densmap=False,
-        densmap_kwds={},
-        output_dens=False,
+        random_state=config.seed,
+        n_jobs=1,  # what one seed allows
     )
-    return np.ascontiguousarray(found, dtype=np.float32)
+    return np.ascontiguousarray(layout.fit_transform(space), dtype=np.float32)
 
 
 def _will_do(stored: Embedding, n_cells: int, config: EmbeddingConfig) -> bool:
@@ -205,29 +182,6 @@ def _space(source: Tissue | VelocityField, seed: int) -> NDArray[np.float32]:
     if scaled.shape[1] > GENES:
         scaled = scaled[:, varying_genes(counts, counts, min_shared_counts=0, most=GENES, fewest=1)]
     return leading_components(scaled, COMPONENTS, seed=seed)
-
-
-def _with_self(space: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the nearest cells, the cell itself first, and their distances, (cells, k) each."""
-    if len(space) > MOST_EXACT:
-        from pynndescent import NNDescent
-
-        near, distances = NNDescent(space, n_neighbors=k, random_state=seed).neighbor_graph
-        return near.astype(np.int32), distances.astype(np.float32)
-    near, distances = knn(space, k - 1)
-    own = np.arange(len(space), dtype=np.int32)[:, None]
-    return np.hstack([own, near]), np.hstack([np.zeros_like(own, dtype=np.float32), distances])
-
-
-def _no_umap(n_cells: int) -> str:
-    """Return why UMAP cannot be computed, empty if it can."""
-    import importlib.util
-
-    if n_cells < FEWEST_CELLS:
-        return f"UMAP needs at least {FEWEST_CELLS} cells; there are {n_cells}."
-    if importlib.util.find_spec("umap") is None:
-        return "UMAP is not installed (pip install umap-learn)."
-    return ""
 
 
 def _widened(space: NDArray[np.float32], number: int) -> NDArray[np.float32]:

@@ -8,6 +8,8 @@ import numpy as np
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics, GeneContrast
 
 GENES = 5
@@ -15,6 +17,7 @@ TYPES = 5
 HEIGHT = 260
 TIP = (
     "Cells, cell types, order of time in the tissue (Moran's I: 1 if neighbors have similar times, 0 if random) and "
+    "neighborhood enrichment (z above 0: neighbors more often than in shuffled cells) and "
     "the genes whose kinetics differ most from those of all other cells. Cells are not independent of their "
     "neighbors: use the false discovery rates (FDR) as a ranking."
 )
@@ -51,9 +54,18 @@ class ExpertTable(QTreeWidget):
         order = statistics.time_order
         if order is not None and np.isfinite(order.moran[expert]):
             QTreeWidgetItem(top, ["Moran's I of time", f"{order.moran[expert]:.2f}"])
+        if statistics.neighborhoods is not None:
+            self._add_neighborhoods(top, statistics.neighborhoods[expert])
         for quantity, contrast in statistics.contrasts.items():
             self._add_genes(top, quantity, contrast, statistics.genes, expert)
         top.setExpanded(expert == 0)
+
+    def _add_neighborhoods(self, top: QTreeWidgetItem, scores: NDArray[np.float64]) -> None:
+        if np.isfinite(scores).any():
+            node = QTreeWidgetItem(top, ["Neighborhood enrichment", f"z {np.nanmax(scores):.1f}"])
+            for other in np.argsort(-scores, kind="stable"):
+                if np.isfinite(scores[other]):
+                    QTreeWidgetItem(node, [f"near expert {other}", f"z {scores[other]:.1f}"])
 
     def _add_genes(
         self, top: QTreeWidgetItem, quantity: str, contrast: GeneContrast, genes: tuple[str, ...], expert: int
