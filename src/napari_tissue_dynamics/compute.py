@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_tissue_dynamics.errors import FitError
-from napari_tissue_dynamics.progress import Progress, stopped
+from napari_tissue_dynamics.progress import Progress, stopped, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -140,15 +140,13 @@ def wait_for(
     FitError
         With ``message``, if it was stopped.
     """
-    steps = in_background(call)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+
+    def waiting(_: None) -> Progress:
         if stopped(stop):
             raise FitError(message)
-        yield Progress(phase, 0, 1, fraction)
+        return Progress(phase, 0, 1, fraction)
+
+    return (yield from told(in_background(call), waiting))
 
 
 def load_torch() -> None:
@@ -212,14 +210,7 @@ def worker_threads() -> int:
 
 def loading(stop: StopToken | None) -> Generator[Progress, None, None]:
     """Load torch, which takes seconds the first time, while the user can still stop the run."""
-    steps = in_background(load_torch)
-    while not stopped(stop):
-        try:
-            next(steps)
-        except StopIteration:
-            return
-        yield Progress("loading torch", 0, 1, 0.0)
-    raise FitError(NOT_BEGUN)
+    yield from wait_for("loading torch", load_torch, 0.0, stop, NOT_BEGUN)
 
 
 def wait(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
+Report, Said = TypeVar("Report"), TypeVar("Said")
 
 SECONDS_BETWEEN_REPORTS = 0.125
 LEAST_SHARE, LEAST_SECONDS = 0.02, 1.0
@@ -137,9 +138,39 @@ def drained(steps: Generator[object, None, Result]) -> Result:
 
 def part_of(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
     """Pass on the reports of one part of a longer work, whose share of the whole lies between ``start`` and ``end``."""
+    return (yield from told(steps, lambda made: replace(made, fraction=start + (end - start) * made.fraction)))
+
+
+def told(steps: Generator[Report, None, Result], say: Callable[[Report], Said]) -> Generator[Said, None, Result]:
+    """Pass on what ``say`` makes of each report, and return the result."""
     while True:
         try:
-            progress = next(steps)
-        except StopIteration as done:
-            return done.value
-        yield replace(progress, fraction=start + (end - start) * progress.fraction)
+            report = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield say(report)
+
+
+def timed(
+    steps: Generator[float, None, Result], phase: str, stop: StopToken | None, span: tuple[float, float] = (0.0, 1.0)
+) -> Generator[Progress, None, Result | None]:
+    """Pass shares of a part on as progress within ``span``, on the clock; None when stopped."""
+    throttle, (start, end) = Throttle(), span
+    while not stopped(stop):
+        try:
+            done = next(steps)
+        except StopIteration as finished:
+            return finished.value
+        if throttle.due():
+            yield Progress(phase, round(100 * done), 100, start + (end - start) * done)
+    return None
+
+
+def single_step(phase: str, make: Callable[[], Result]) -> Callable[[StopToken], Generator[Progress, None, Result]]:
+    """Return work that reports once and then returns what ``make`` does."""
+
+    def steps(_: StopToken) -> Generator[Progress, None, Result]:
+        yield Progress(phase, 0, 1, 0.0)
+        return make()
+
+    return steps

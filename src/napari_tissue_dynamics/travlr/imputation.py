@@ -20,6 +20,7 @@ from napari_tissue_dynamics.compute import in_background
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.components import principal_components
 from napari_tissue_dynamics.graph.neighbors import knn
+from napari_tissue_dynamics.progress import told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -147,13 +148,7 @@ def _average_of(
             return None
         return average_of_similar(components, smoothing)
 
-    steps = in_background(find)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-        yield share
+    return (yield from told(in_background(find), lambda _: share))
 
 
 def _dense(expression: Counts, wanted: NDArray[np.integer]) -> NDArray[np.float32]:

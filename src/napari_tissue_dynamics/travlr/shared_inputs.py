@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.progress import Progress, Throttle, stopped
+from napari_tissue_dynamics.progress import Progress, timed
 from napari_tissue_dynamics.travlr.design import PairColumns, above_zero, build_design
 from napari_tissue_dynamics.travlr.imputation import impute_steps
 from napari_tissue_dynamics.travlr.nets.spatial_maps import min_max_scaled, neighbor_count_steps
@@ -117,11 +117,11 @@ def context_steps(
     radii = np.array([plan.radius if secreted else plan.contact_distance for _, secreted in plan.signals])
     sent = np.column_stack(ligands) if ligands else np.zeros((len(plan.codes), 0), dtype=np.float32)
     reaching = received_steps(plan.positions, sent, radii, config.kernel, config.scale_factor, config.diffusion)
-    received = yield from _reported(reaching, "ligands reaching each cell", stop, (SMOOTH_SHARE, LIGAND_SHARE))
+    received = yield from timed(reaching, "ligands reaching each cell", stop, (SMOOTH_SHARE, LIGAND_SHARE))
     if received is None:
         return None
     counting = neighbor_count_steps(plan.positions, plan.codes, len(plan.clusters), plan.radius)
-    counts = yield from _reported(counting, "neighbors of each cell", stop, (LIGAND_SHARE, 1.0))
+    counts = yield from timed(counting, "neighbors of each cell", stop, (LIGAND_SHARE, 1.0))
     if counts is None:
         return None
     return Context(
@@ -141,22 +141,7 @@ def _smoothed_steps(
     place = {gene: index for index, gene in enumerate(plan.genes)}
     wanted = np.array([place[gene] for gene in plan.columns], dtype=np.intp)
     steps = impute_steps(expression, plan.codes, wanted)
-    smooth = yield from _reported(steps, "smoothing expression", stop, (0.0, SMOOTH_SHARE))
+    smooth = yield from timed(steps, "smoothing expression", stop, (0.0, SMOOTH_SHARE))
     if smooth is None:
         return None
     return {gene: np.ascontiguousarray(smooth[:, k], dtype=np.float32) for k, gene in enumerate(plan.columns)}
-
-
-def _reported(
-    steps: Generator[float, None, NDArray[np.floating]], phase: str, stop: StopToken | None, span: tuple[float, float]
-) -> Generator[Progress, None, NDArray[np.floating] | None]:
-    """Pass reports of shares on, on the clock; None when stopped."""
-    throttle, (start, end) = Throttle(), span
-    while not stopped(stop):
-        try:
-            done = next(steps)
-        except StopIteration as finished:
-            return finished.value
-        if throttle.due():
-            yield Progress(phase, round(100 * done), 100, start + (end - start) * done)
-    return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.progress import told
 from napari_tissue_dynamics.workflow.results import VelocityPreview
 
 if TYPE_CHECKING:
@@ -68,11 +69,9 @@ def with_previews(
 ) -> Generator[Progress, None, Result]:
     """Pass a fit through with a preview in place of each velocity field that it shows."""
     previews = Previews(positions)
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as done:
-            return done.value
-        if isinstance(progress.snapshot, VelocityField):
-            progress = replace(progress, snapshot=previews.of(progress.snapshot))
-        yield progress
+
+    def seen(progress: Progress) -> Progress:
+        field = progress.snapshot
+        return replace(progress, snapshot=previews.of(field)) if isinstance(field, VelocityField) else progress
+
+    return (yield from told(steps, seen))

@@ -15,7 +15,7 @@ import numpy as np
 from napari_tissue_dynamics.analysis.cells.rank_sum import RankSums, rank_sum_steps, rank_sums
 from napari_tissue_dynamics.data.regulation_field import LayerKey
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import Progress, Throttle, stopped
+from napari_tissue_dynamics.progress import Progress, timed
 from napari_tissue_dynamics.travlr.expression import expression_of
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def compare_steps(
     if tissue.expression is not None or tissue.spliced is not None:
         expression = expression_of(tissue)
         part = expression if len(rows) == tissue.n_cells else expression[rows]
-        tests = yield from _reported(rank_sum_steps(part, in_a), "genes", stop, (0.0, GENE_SHARE))
+        tests = yield from timed(rank_sum_steps(part, in_a), "genes", stop, (0.0, GENE_SHARE))
         if tests is None:
             return None
         genes = Differences.of(tissue.genes, tests)
@@ -287,7 +287,7 @@ def _beta_steps(
         share = (1 - GENE_SHARE) / n
         span = (GENE_SHARE + k * share, GENE_SHARE + (k + 1) * share)
         phase = f"betas of {fit.target}"
-        tests = yield from _reported(rank_sum_steps(betas[:, used], in_a), phase, stop, span)
+        tests = yield from timed(rank_sum_steps(betas[:, used], in_a), phase, stop, span)
         if tests is None:
             return None
         names += [LayerKey("beta", fit.target, fit.modulators[j]).pair for j in used]
@@ -323,19 +323,3 @@ def _variance(tissue: Tissue, fit: GeneFit, cells: NDArray[np.intp]) -> NDArray[
     clusters = of_code[labels.codes[cells]]
     counts = np.bincount(clusters[clusters >= 0], minlength=len(squares))
     return counts @ squares / counts.sum() if counts.any() else np.full(len(fit.modulators), np.nan)
-
-
-def _reported(
-    steps: Generator[float, None, RankSums], phase: str, stop: StopToken | None, span: tuple[float, float]
-) -> Generator[Progress, None, RankSums | None]:
-    """Pass reports of shares on, on the clock; None when stopped."""
-    throttle, (start, end) = Throttle(), span
-    while not stopped(stop):
-        try:
-            done = next(steps)
-        except StopIteration as finished:
-            result: RankSums = finished.value
-            return result
-        if throttle.due():
-            yield Progress(phase, round(100 * done), 100, start + (end - start) * done)
-    return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.progress import told
 from napari_tissue_dynamics.travlr.nets.cell_type_network import Step, betas_steps, new_network, training_steps
 from napari_tissue_dynamics.travlr.nets.initial_coefficients import mean_only, r_squared, seed_steps
 from napari_tissue_dynamics.travlr.versions import DOC
@@ -88,12 +89,7 @@ def type_steps(
     kept = np.arange(x.shape[1]) if allowed is None else np.flatnonzero(allowed)
     seeding = seed_steps(x[:, kept].astype(np.float64), wide, groups[kept], config, profile.group_scaling)
     anchors = np.zeros(1 + x.shape[1])
-    while True:
-        try:
-            yield Step(SEED_SHARE * next(seeding))
-        except StopIteration as end:
-            anchors[[0, *(1 + kept)]] = end.value
-            break
+    anchors[[0, *(1 + kept)]] = yield from told(seeding, lambda done: Step(SEED_SHARE * done))
     seed_r2 = r_squared(wide, anchors[0] + x @ anchors[1:])
     gate = config.score_threshold if profile.seed_gate is None else profile.seed_gate
     if not seed_r2 >= gate:
@@ -127,14 +123,14 @@ def _trained(
         return new_network(niche.seen, niche.neighbors.shape[1], anchors, config, seed, niche.device), ()
     training = training_steps(niche, x, y, anchors, config, seed, profile.batch_norm)
     losses: list[float] = []
-    while True:
-        try:
-            step = next(training)
-        except StopIteration as end:
-            return end.value, tuple(losses)
+
+    def noted(step: Step) -> Step:
         if step.cells and step.loss is not None:
             losses.append(step.loss)
-        yield step._replace(done=SEED_SHARE + (1 - SEED_SHARE) * step.done)
+        return step._replace(done=SEED_SHARE + (1 - SEED_SHARE) * step.done)
+
+    network = yield from told(training, noted)
+    return network, tuple(losses)
 
 
 def _below(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_tissue_dynamics.data.beta_factors import BetaFactors
 from napari_tissue_dynamics.data.regulation_field import GeneFit
-from napari_tissue_dynamics.progress import Progress, Throttle, stopped
+from napari_tissue_dynamics.progress import Progress, timed
 from napari_tissue_dynamics.travlr.nets.initial_coefficients import r_squared
 from napari_tissue_dynamics.travlr.smooth.basis import SmoothBasis
 from napari_tissue_dynamics.travlr.smooth.held_out import Fitted, blocked_folds, held_out_steps, random_folds
@@ -165,26 +165,27 @@ def smooth_gene_steps(
     ------
     Progress, a few times a second, its ``fraction`` that of this gene alone.
     """
-    report, codes, basis = _Reporter(target, stop), place.codes, place.values
+    codes, basis = place.codes, place.values
     if not np.ptp(design.y[codes >= 0]):
         return _means_only(target, design, place)
     every = _Scaled.of(design.x, design.y, codes, len(place.clusters))
     choosing = screened_steps(every.z, basis, every.y, codes, place.wave_numbers, config.max_modulators)
-    chosen = yield from report.passed_on(choosing, "modulators", 0.0, CHOSEN)
+    chosen = yield from timed(choosing, f"{target}: modulators", stop, (0.0, CHOSEN))
     if chosen is None:
         return None
     scaled, layout = every.only(chosen), place.layout(1 + len(chosen))
     data = moments(scaled.z, basis, scaled.y, codes, len(place.clusters), layout.broad)
-    found = yield from report.passed_on(learn_steps(data, layout), "coefficients", CHOSEN, LEARNED)
+    found = yield from timed(learn_steps(data, layout), f"{target}: coefficients", stop, (CHOSEN, LEARNED))
     if found is None:
         return None
     cells = Fitted(scaled.z, basis, scaled.y, codes, data, layout, found)
     checking = held_out_steps(cells, place.folds if config.held_out else {})
-    held_out = yield from report.passed_on(checking, "held-out cells", LEARNED, HELD_OUT)
+    held_out = yield from timed(checking, f"{target}: held-out cells", stop, (LEARNED, HELD_OUT))
     if held_out is None:
         return None
     fitted = _Judged(scaled, place, cells)
-    tested = yield from report.passed_on(fitted.tested_steps(config), "significance of the modulators", HELD_OUT, 1.0)
+    phase = f"{target}: significance of the modulators"
+    tested = yield from timed(fitted.tested_steps(config), phase, stop, (HELD_OUT, 1.0))
     if tested is None:
         return None
     kept = _worth_keeping(fitted.r2, held_out.get("random", ()), config.score_threshold)
@@ -212,29 +213,6 @@ def _means_only(target: str, design: Design, place: SmoothPlace) -> GeneFit:
     factors = BetaFactors(place.values, place.codes, weights, np.ones((types, columns), dtype=np.float32))
     nothing = (0.0,) * types
     return GeneFit(target, design.names, factors, place.clusters, fit_r2=nothing, effects=(0.0,) * len(design.names))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reporter:
-    """Passes shares of a part of the work on as progress, and notices the wish to stop."""
-
-    target: str
-    stop: StopToken | None
-
-    def passed_on(
-        self, steps: Generator[float, None, Found], what: str, start: float, end: float
-    ) -> Generator[Progress, None, Found | None]:
-        """Run ``steps`` to the end; None when stopped."""
-        throttle = Throttle()
-        while not stopped(self.stop):
-            try:
-                done = next(steps)
-            except StopIteration as finished:
-                result: Found = finished.value
-                return result
-            if throttle.due():
-                yield Progress(f"{self.target}: {what}", round(100 * done), 100, start + (end - start) * done)
-        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
