@@ -28,8 +28,6 @@ class Device:
     ----------
     name
         As the settings call it: ``cpu``, ``cuda`` or ``mps``.
-    title
-        What people call it.
     free
         Bytes of free memory, None if unknown.
     """

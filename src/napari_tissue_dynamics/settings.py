@@ -25,8 +25,6 @@ def check_setting(name: str, value: Any, hint: Any) -> None:
     ----------
     name
         How the setting is spelled in messages, such as ``--n-genes`` on the command line.
-    value
-        Its value.
     hint
         Its annotation, with its limits; see :func:`.setting_types`.
 

@@ -63,12 +63,6 @@ def add_settings(
 
     Parameters
     ----------
-    parser
-        Where to add them.
-    settings
-        The settings class.
-    title
-        Title of the group of options.
     without
         Fields whose options are there already.
     """

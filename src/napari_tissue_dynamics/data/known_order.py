@@ -60,8 +60,6 @@ def stage_of(name: str, values: Labels | NDArray[np.floating]) -> NDArray[np.flo
 
     Parameters
     ----------
-    name
-        The obs column.
     values
         Its numbers; or categories that each hold a number (``E8.5``, ``day 3``), which is then the stage; or ordered
         categories, whose stages are 0, 1, 2 and so on.

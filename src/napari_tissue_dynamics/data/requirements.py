@@ -50,8 +50,6 @@ def require_cell_types(tissue: Tissue, at_least: int = 1) -> Labels:
 
     Parameters
     ----------
-    tissue
-        The tissue.
     at_least
         Every type that has cells must have this many.
 

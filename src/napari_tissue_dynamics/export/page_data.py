@@ -56,8 +56,6 @@ class Shown:
     ----------
     cells
         (shown,) their indices.
-    tissue, result, fates
-        All cells and their results.
     """
 
     cells: NDArray[np.intp]

@@ -58,14 +58,6 @@ def export_steps(
     ----------
     folder
         Where to; made if it is not there.
-    tissue
-        The cells.
-    result
-        Velocities of these cells.
-    config
-        What is written.
-    stop
-        Ends the work early.
     fates
         Where the cells will end, if that was found out.
     embedding

@@ -22,8 +22,6 @@ def count_layers(tissue: Tissue, *, model: str, fewest_cells: int) -> tuple[Coun
 
     Parameters
     ----------
-    tissue
-        The cells.
     model
         Name of the model that needs them, for the messages.
     fewest_cells

@@ -117,8 +117,6 @@ def alike(graph: sparse.csr_array, x: NDArray[np.floating], *, share: float, see
         (n, d) principal components.
     share
         Share of the cells that count as alike, 0 to 1.
-    seed
-        Seed of the sample.
 
     Returns
     -------

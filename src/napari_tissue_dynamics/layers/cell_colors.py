@@ -49,8 +49,6 @@ def cell_colors(
 
     Parameters
     ----------
-    tissue, field
-        The cells and their velocities.
     choice
         One of :func:`color_choices`.
     gene
@@ -98,8 +96,6 @@ def selected_points(tissue: Tissue, selection: NDArray[np.bool_], spacing: float
 
     Parameters
     ----------
-    tissue
-        The cells.
     selection
         (cells,) which of them are selected.
     spacing

@@ -50,12 +50,8 @@ class Sources:
 
     Parameters
     ----------
-    tissue
-        The cells.
     source
         The file they came from, None for simulated tissues.
-    columns
-        Names of its obs columns.
     velocity
         Velocities, or None.
     regulation
@@ -207,8 +203,6 @@ class Catalogue:
         ----------
         text
             Words in any order; upper and lower case are the same.
-        limit
-            How many entries to return at most.
         """
         words = [word for word in text.lower().split() if word != "←"]
         if not words:

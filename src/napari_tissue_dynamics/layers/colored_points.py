@@ -26,10 +26,6 @@ def colored_points(
 
     Parameters
     ----------
-    tissue
-        The cells.
-    coloring
-        Their colors.
     shown
         (cells,) which of them can be seen; all when left out.
     size

@@ -77,17 +77,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueColoring:
-    """Cells colored by a value.
-
-    Parameters
-    ----------
-    title
-        What is shown.
-    values
-        The value of every cell.
-    scale
-        Which value gets which color.
-    """
+    """Cells colored by a value."""
 
     title: str
     values: Values
@@ -128,8 +118,6 @@ class CategoryColoring:
 
     Parameters
     ----------
-    title
-        What is shown.
     labels
         The category of every cell, with colors or without.
     """

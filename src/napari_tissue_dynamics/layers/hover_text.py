@@ -33,14 +33,8 @@ def cell_card(
 
     Parameters
     ----------
-    tissue
-        The cells.
     cell
         One of them, counted from 0.
-    coloring
-        How the cells are colored.
-    velocity
-        Their velocities.
     palettes
         Colors set by the user for categories, by column.
     """

@@ -22,8 +22,6 @@ def histology_image(histology: Histology, *, unit: str) -> LayerData:
 
     Parameters
     ----------
-    histology
-        The image and where it lies.
     unit
         Unit of the cell positions.
 

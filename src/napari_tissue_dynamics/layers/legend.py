@@ -39,10 +39,6 @@ class ColorBar:
 
     Parameters
     ----------
-    title
-        What the colors show.
-    scale
-        Values and map.
     unit
         Unit of the values, may be empty.
     note
@@ -61,8 +57,6 @@ class ArrowKey:
 
     Parameters
     ----------
-    title
-        What the arrows show.
     faint, opaque
         What a faint and what an opaque arrow is. Where all are alike, the second is empty and the first says of all.
     least

@@ -41,13 +41,6 @@ POINT_SIZE = 0.95
 def cell_points(tissue: Tissue, *, name: str = "cells") -> LayerData:
     """Return the cells, colored by their type if they have one.
 
-    Parameters
-    ----------
-    tissue
-        The cells.
-    name
-        Name of the layer.
-
     Returns
     -------
     Data, options and kind of a napari points layer.
@@ -103,12 +96,8 @@ def value_points(
 
     Parameters
     ----------
-    tissue
-        The cells.
     values
         (cells,) numbers; those that are not finite get a color of their own.
-    name
-        Name of the layer.
     title
         What the values are; the name when empty.
     kind
@@ -168,10 +157,6 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
 
     Parameters
     ----------
-    tissue
-        The tissue that was fitted.
-    fit
-        One of its genes.
     modulator
         A modulator of the gene, or ``"beta0"``.
     supported_only

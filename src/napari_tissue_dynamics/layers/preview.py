@@ -37,8 +37,6 @@ def live_layers(
 
     Parameters
     ----------
-    tissue
-        The cells.
     time
         (cells,) latent time, or None.
     expert_probability

@@ -40,15 +40,6 @@ def sender_vectors(tissue: Tissue, senders: Senders, spacing: float) -> LayerDat
     The metadata hold the ``cells`` that the arrows start from and a ``note`` on what is left out. A receiver that
     sends to itself has no arrow; the note says how much of the signal is its own.
 
-    Parameters
-    ----------
-    tissue
-        The cells.
-    senders
-        Who sends what to one of them.
-    spacing
-        Distance of neighboring cells.
-
     Returns
     -------
     Data, options and kind of a napari vectors layer.
@@ -107,8 +98,6 @@ def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: fl
         (cells, 2 or 3).
     cells
         Numbers of the cells, counted from 0.
-    spacing
-        Distance of neighboring cells.
     unit
         Unit of the positions.
 

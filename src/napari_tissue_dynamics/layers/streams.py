@@ -41,8 +41,6 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
         The lines. Of more than 10 000 pieces every second, third, ... point is left out.
     unit
         Unit of the positions.
-    name
-        Name of the layer.
 
     Returns
     -------
@@ -124,16 +122,10 @@ def particle_points(film: Particles, frame: int, *, unit: str, size: float, name
 
     Parameters
     ----------
-    film
-        Particles in all frames.
-    frame
-        Which one.
     unit
         Unit of the positions.
     size
         Diameter of a particle in that unit.
-    name
-        Name of the layer.
 
     Returns
     -------

@@ -39,8 +39,6 @@ def lit_colors(
         (cells, 4) colors of the cells when they are lit.
     time
         (cells,) time of every cell, 0 to 1; one without a finite time is never lit.
-    now
-        The time.
     lit
         Whether cells stay lit, or fade when their time is over.
 

@@ -53,8 +53,6 @@ def velocity_vectors(
         (cells, 2 or 3) positions and displacements, (x, y[, z]).
     unit
         Unit of the positions.
-    name
-        Name of the layer.
     agreement
         (cells,) agreement of the direction over samples of the genes, 0 to 1; None draws all arrows opaque.
     on_light

@@ -33,14 +33,6 @@ class Modulators:
 
     Parameters
     ----------
-    target
-        The regulated gene.
-    regulators
-        Transcription factors.
-    pairs
-        Ligand-receptor pairs.
-    tf_ligands
-        Ligand-TF pairs.
     secreted
         For each ligand, whether its signal travels as far as the radius; a ligand has one reach, that of its
         first pair.
@@ -156,16 +148,10 @@ def select_modulators(
 
     Parameters
     ----------
-    target
-        The regulated gene.
     network
         Candidate regulation.
-    genes
-        Measured genes.
     means
         Mean expression of each gene; ranks the pairs when ``config.max_pairs`` limits them.
-    config
-        Settings of the fit.
     """
     regulators = network.regulators_of(target, genes)
     pairs = select_pairs(network.pairs, genes, target)
@@ -193,8 +179,6 @@ class PairColumns:
 
     Parameters
     ----------
-    columns
-        Expression of the genes.
     received
         (cells,) received ligand by name and whether it is secreted.
     codes
@@ -247,10 +231,6 @@ def build_design(
 
     Parameters
     ----------
-    modulators
-        What may regulate the target.
-    columns
-        Expression of the genes.
     received
         (cells,) received ligand by name and whether it is secreted.
     codes

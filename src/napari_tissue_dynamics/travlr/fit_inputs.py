@@ -35,16 +35,12 @@ class Ground:
 
     Parameters
     ----------
-    tissue
-        The tissue.
     codes
         (cells,) index into ``clusters``; -1 where a cell has no type.
     clusters
         Cell types that have cells; ``("all",)`` without cell types.
     expression
         (cells, genes) expression to model.
-    means
-        Mean expression of each gene.
     radius, contact_distance
         Reach of the two kinds of signals in the unit of the positions.
     impute
@@ -139,8 +135,6 @@ class Plan:
         Reach of the two kinds of signals in the unit of the positions.
     smooth_from
         (cells, genes) expression that ``columns`` have to be smoothed with; None when they are used as they are.
-    genes
-        Names of its genes.
     """
 
     positions: NDArray[np.float64]

@@ -48,8 +48,6 @@ class Grid:
         (dimensions,) place of the first point.
     step
         Distance of two points.
-    shape
-        Points along each axis.
     """
 
     origin: Floats

@@ -86,8 +86,6 @@ def impute_steps(
         (cells,) type of each cell; -1 for none.
     wanted
         (m,) columns to smooth.
-    smoothing
-        How far.
 
     Yields
     ------

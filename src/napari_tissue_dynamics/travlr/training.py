@@ -106,17 +106,6 @@ def gene_steps(
     Every way to fit many genes (one after the other, in processes, on a cluster) comes down to this. It computes in one
     thread, so that the same seed gives the same coefficients in all of them; more cores are for more genes at a time.
 
-    Parameters
-    ----------
-    chosen
-        The target and what may regulate it.
-    context
-        What all targets share.
-    config
-        Settings of the fit.
-    stop
-        Ends the fit early.
-
     Yields
     ------
     Progress, a few times a second, its ``fraction`` that of this gene alone.

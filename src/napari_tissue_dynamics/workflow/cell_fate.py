@@ -51,8 +51,6 @@ def fate_steps(
         The cells; their types name the states, and driver genes are found in their spliced counts.
     result
         Velocities of these cells: what a fit returned, or the field alone, as it is read from a file.
-    config
-        Settings.
     stop
         Ends the work early; there is no result then.
     terminal
@@ -120,8 +118,6 @@ def terminal_states(
 
     Parameters
     ----------
-    tissue
-        The cells.
     types
         Cell types that are terminal states as a whole.
     cells
@@ -166,10 +162,6 @@ def terminal_column(tissue: Tissue, name: str, source: Source | None) -> Labels:
 
     Parameters
     ----------
-    tissue
-        The cells.
-    name
-        The column.
     source
         The file or the AnnData of the tissue, to read the column from.
 

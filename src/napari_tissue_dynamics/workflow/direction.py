@@ -26,8 +26,6 @@ def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Sou
 
     Parameters
     ----------
-    tissue
-        The cells.
     types
         Cell types with arrows between them: ``"Ductal > Ngn3 > Alpha, Beta"``.
     stage
@@ -71,10 +69,6 @@ def direction_steps(
         The cells and their velocity, with its picture or without; then the arrows are those of the usual picture.
     order
         Known order, see :func:`named_order`.
-    stop
-        Ends the work early.
-    shuffles, seed
-        Number and seed of the shuffled velocities.
 
     Raises
     ------

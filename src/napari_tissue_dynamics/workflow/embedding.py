@@ -30,8 +30,6 @@ class EmbeddingPicture:
 
     Parameters
     ----------
-    embedding
-        Where the cells lie.
     grid
         Their velocity on a grid, or None.
     """
@@ -52,14 +50,8 @@ def embedding_picture_steps(
 
     Parameters
     ----------
-    tissue
-        The cells.
     result
         Their velocity, or None.
-    config
-        Which embedding.
-    stop
-        Ends the work early.
     source
         The file of the tissue, whose embedding is taken where it will do.
 

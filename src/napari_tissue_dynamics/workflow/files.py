@@ -46,14 +46,8 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     ----------
     path
         Where to write; replaced as a whole, or not at all.
-    tissue
-        The tissue that was fitted.
     source
         The file or the AnnData that the tissue was read from; its content is kept.
-    velocity, regulation, fate
-        What to write.
-    settings
-        Settings of the fits, for the record.
     actions
         What was done, for :func:`.replay.replay_steps`.
     palettes
@@ -102,8 +96,6 @@ def put(
 
     Parameters
     ----------
-    adata
-        Where the results go.
     tissue
         The tissue that was read from it.
     velocity, regulation, fate, settings
@@ -146,8 +138,6 @@ def in_words(result: VelocityResult, config: Any = None) -> str:
 
     Parameters
     ----------
-    result
-        The velocity and its picture.
     config
         Settings of the fit, if there was one.
     """

@@ -47,8 +47,6 @@ class VelocityModel:
         What a run does, as its title.
     about
         What the model does, how long it takes and what it is for.
-    settings
-        Frozen dataclass of the settings.
     fit_steps
         Called with tissue, settings, stop token, root cells and the files that are to be kept; reports progress and
         returns the velocities.
@@ -60,8 +58,6 @@ class VelocityModel:
         Settings that this model does not use; a form hides them.
     fit_share
         Share of the time of a run that the fit takes; arrows and checks take the rest.
-    files
-        Files that the model can keep.
     regimes
         What the experts of a fit with these settings are called, and whether the data decided on their number; None
         for a model without experts.

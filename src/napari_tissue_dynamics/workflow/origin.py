@@ -26,8 +26,6 @@ def origin_of(
 
     Parameters
     ----------
-    tissue
-        The cells.
     root_type
         Cell type with which time begins.
     root_cells

@@ -63,8 +63,6 @@ def many_genes_steps(
     ----------
     tissue, targets, network, config, stop
         As for one gene.
-    place
-        Where genes are fitted and kept.
     resume
         Whether to resume (or join) a run that the store holds; otherwise a store with genes is an error.
 
@@ -118,8 +116,6 @@ def betas_table(path: Path, gene: str, modulator: str | None = None) -> pd.DataF
     ----------
     path
         Folder of a run of this program, or of the Python or Rust SpaceTravLR, or an .h5ad file with betas.
-    gene
-        The target.
     modulator
         The only modulator (or ``beta0``) that is wanted; None for all.
 

@@ -52,12 +52,8 @@ def stored_steps(
     ----------
     tissue
         The tissue that was read from the file.
-    source
-        The file.
     stop
         Ends the work early; there is no result then.
-    projection
-        Settings of the arrows.
     seed
         Seed of bootstrap and null.
 

@@ -41,8 +41,6 @@ def apply_steps(
         File of the trained network, from :func:`.velocity_steps`.
     stop
         Ends the work early; there is no result then.
-    projection
-        Settings of the arrows.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed

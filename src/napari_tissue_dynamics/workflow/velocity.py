@@ -46,8 +46,6 @@ def velocity_steps(
         Ends the work early; there is no result then.
     origin
         Root cells or stages, if the order of the cells is known; see :func:`.origin_of`.
-    projection
-        Settings of the arrows.
     checkpoint
         File for the state of the fit, from which an interrupted fit resumes (STEER).
     network

@@ -36,8 +36,6 @@ class GeneChange:
 
     Parameters
     ----------
-    gene
-        Its name.
     velocity
         ds/dt in the unit of the moments.
     in_spreads
@@ -117,16 +115,12 @@ class Reporter:
 
     Parameters
     ----------
-    tissue
-        The cells.
     field
         Their velocity, or None.
     spread
         (genes of the velocity,) standard deviation of the spliced moments over cells.
     fates
         (cells, fates) probabilities, or None.
-    fate_names
-        Names of the fates.
     """
 
     tissue: Tissue

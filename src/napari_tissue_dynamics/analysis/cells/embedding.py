@@ -83,10 +83,6 @@ def embedding_steps(
 
     Parameters
     ----------
-    source
-        The cells.
-    config
-        Settings.
     stop
         Ends the work early; there is no result then.
     stored
@@ -131,8 +127,6 @@ def umap_layout(space: NDArray[np.float32], config: EmbeddingConfig) -> NDArray[
     ----------
     space
         (cells, components) principal components.
-    config
-        Settings.
 
     Returns
     -------

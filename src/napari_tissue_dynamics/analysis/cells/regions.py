@@ -39,8 +39,6 @@ class Region:
 
     Parameters
     ----------
-    name
-        What the region is called.
     cells
         (cells,) which cells of the tissue lie in it.
     """
@@ -55,8 +53,6 @@ class Composition:
 
     Parameters
     ----------
-    cell_types
-        Names of the types.
     count_a, count_b
         (types,) numbers of cells.
     odds_ratio
@@ -81,8 +77,6 @@ class Differences:
     ----------
     names
         Genes, results (``expert 0``, ``latent time``) or ``target ← modulator``.
-    tests
-        Means and rank-sum tests.
     fdr
         (names,) after Benjamini and Hochberg over all names.
     in_deviations
@@ -109,8 +103,6 @@ class RegionComparison:
 
     Parameters
     ----------
-    name_a, name_b
-        Names of both.
     n_a, n_b
         Their numbers of cells, excluding cells in both.
     shared
@@ -150,14 +142,8 @@ def compare_steps(
 
     Parameters
     ----------
-    tissue
-        The cells.
     a, b
         The regions; without ``b`` all other cells.
-    stop
-        Ends the work early.
-    velocity, regulation
-        Results on this tissue.
     further
         (cells,) further results by name, such as probabilities of fates; cells without a value are excluded.
 

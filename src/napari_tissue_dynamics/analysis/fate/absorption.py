@@ -47,8 +47,6 @@ def absorption_steps(
         (n, n) transition probabilities, rows sum to one.
     codes
         (n,) the set of each cell, -1 for none; 0 to k - 1 all occur.
-    stop
-        Ends the work early.
 
     Yields
     ------

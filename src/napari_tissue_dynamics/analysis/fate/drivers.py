@@ -48,8 +48,6 @@ def drivers_steps(
         (n, G) counts, sparse or dense.
     genes, fates
         Names of the genes and of the fates.
-    stop
-        Ends the work early.
 
     Raises
     ------

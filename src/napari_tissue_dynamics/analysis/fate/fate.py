@@ -114,8 +114,6 @@ def fate_steps(
     ----------
     graph
         Cosines of velocities with the steps to similar cells.
-    config
-        Settings.
     stop
         Ends the work early; there is no result then.
     types

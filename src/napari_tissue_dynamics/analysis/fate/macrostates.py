@@ -104,8 +104,6 @@ def slow_space_steps(
         (n, n) rows sum to one.
     most
         Largest number of states.
-    stop
-        Ends the work early.
     seed
         Seed of the first space.
 

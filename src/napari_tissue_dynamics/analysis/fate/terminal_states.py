@@ -115,8 +115,6 @@ def named_states(
         (cells,) state of each cell, -1 for none.
     types
         Types of the cells, or None.
-    key
-        Name of the labels.
     unnamed
         What a state is called where there are no types.
 

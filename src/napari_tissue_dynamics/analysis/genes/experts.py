@@ -197,8 +197,6 @@ def expert_statistics(
         Velocities of a model with experts.
     positions
         (cells, 2 or 3) places in the tissue, for the order of time; None if there is no tissue.
-    cell_types
-        The type of every cell.
 
     Returns
     -------
@@ -247,8 +245,6 @@ def spatial_order(
         (cells, 2 or 3) places in the tissue.
     group
         (cells,) group of every cell, 0 to ``n_groups`` - 1.
-    n_groups
-        Number of groups.
     k
         Neighbors of a cell, of its own group.
 

@@ -25,11 +25,6 @@ def gene_rates(field: VelocityField) -> dict[str, NDArray[np.floating]]:
     are is given for it, :math:`\alpha_g = \beta_g \operatorname{mean} u_{ig}` over the 5 % of the cells with most
     spliced RNA, which the model takes to be stationary.
 
-    Parameters
-    ----------
-    field
-        The velocities.
-
     Returns
     -------
     ``alpha``, ``beta``, ``gamma``, (G,) float64 each; NaN where the model says nothing. The unit is one over the unit

@@ -43,8 +43,6 @@ class GeneTrends:
 
     Parameters
     ----------
-    genes
-        Names of the genes.
     time
         (bins,) mean time of the cells of every bin, rising.
     means
@@ -92,12 +90,8 @@ def gene_trends(
     ----------
     expression
         (cells, genes) sparse or dense.
-    genes
-        Their names.
     time
         (cells,) time; cells whose time is not finite are excluded.
-    config
-        Settings.
 
     Raises
     ------

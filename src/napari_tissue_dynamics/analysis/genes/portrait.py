@@ -35,8 +35,6 @@ class Course:
 
     Parameters
     ----------
-    name
-        What it is, in words.
     spliced, unspliced
         (points,) float64 places along it, in the unit of the moments.
     expert
@@ -55,10 +53,6 @@ class PhasePortrait:
 
     Parameters
     ----------
-    gene
-        Its name.
-    model
-        Name of the model.
     spliced, unspliced
         (cells,) float32 moments.
     velocity
@@ -92,13 +86,6 @@ def portrait_of(field: VelocityField, gene: str) -> PhasePortrait:
 
     with the offset :math:`o` of the steady-state and the stochastic model; where rates differ between cells (STEER),
     their median over the cells is taken.
-
-    Parameters
-    ----------
-    field
-        The velocities of a model.
-    gene
-        One of its genes.
 
     Raises
     ------

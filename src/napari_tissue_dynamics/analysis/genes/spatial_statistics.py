@@ -90,12 +90,8 @@ def neighborhood_enrichment(
     ----------
     group
         (cells,) group of every cell, 0 to ``n_groups`` - 1.
-    n_groups
-        Number of groups.
     neighbors
         (cells, cells), see :func:`spatial_neighbors`.
-    seed
-        Seed of the permutations.
 
     Returns
     -------

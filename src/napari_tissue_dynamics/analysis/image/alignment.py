@@ -46,8 +46,6 @@ class Outline:
 
     Parameters
     ----------
-    library
-        Name of the image.
     mask
         (rows, columns) at a reduced resolution, as the file has the image.
     """
@@ -62,8 +60,6 @@ class Alignment:
 
     Parameters
     ----------
-    library
-        Name of the image.
     n_cells
         Number of cells that should lie on tissue.
     on_tissue, in_image
@@ -152,8 +148,6 @@ def image_check(tissue: Tissue, source: Source | None = None) -> ImageCheck:
 
     Parameters
     ----------
-    tissue
-        The cells and images.
     source
         The file or AnnData they were read from: its column ``in_tissue`` and its scale factors are taken into account.
     """

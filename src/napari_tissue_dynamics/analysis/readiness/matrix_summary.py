@@ -39,8 +39,6 @@ class MatrixFacts:
 
     Parameters
     ----------
-    name
-        Name of the matrix.
     shape
         (cells, genes).
     kind
@@ -87,8 +85,6 @@ def facts_steps(
 
     Parameters
     ----------
-    name
-        Name of the matrix.
     matrix
         A numpy array, a CSR or CSC matrix, an HDF5 dataset, or an HDF5 group as anndata writes sparse ones.
     shape

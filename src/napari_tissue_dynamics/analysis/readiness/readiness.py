@@ -46,10 +46,6 @@ class Readiness:
 
     Parameters
     ----------
-    source
-        Name of the file.
-    n_cells, n_genes
-        Its size.
     matrices
         Facts on the matrices that are read, by role: ``spliced``, ``unspliced``, ``expression``.
     cell_types

@@ -67,8 +67,6 @@ def travlr_cost(n_cells: int, n_bytes: int = 0) -> Cost:
 
     Parameters
     ----------
-    n_cells
-        Cells.
     n_bytes
         Size of the expression in memory.
     """

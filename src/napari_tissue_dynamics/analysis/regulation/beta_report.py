@@ -64,8 +64,6 @@ class BetaReport:
 
     Parameters
     ----------
-    target
-        The gene.
     rows
         Modulators, the largest share first (the largest beta where no share is known).
     intercept
@@ -87,10 +85,6 @@ def beta_report(tissue: Tissue, fit: GeneFit, values: ModulatorValues, cell: int
 
     Parameters
     ----------
-    tissue
-        The tissue that was fitted.
-    fit
-        The gene.
     values
         What its modulators are worth (:meth:`ModulatorValues.of`).
     cell

@@ -50,13 +50,6 @@ def kind_of(modulator: str) -> str:
 def modulator_table(fit: GeneFit, tissue: Tissue) -> pd.DataFrame:
     """Return a summary of every modulator of a gene in every cell type, the largest effect first.
 
-    Parameters
-    ----------
-    fit
-        The gene.
-    tissue
-        The tissue it was fitted on.
-
     Returns
     -------
     One row per modulator and cell type: ``modulator``, ``kind``, ``cell_type``, ``mean`` and ``sd`` of its coefficients
@@ -103,10 +96,6 @@ def interactions(field: RegulationField, tissue: Tissue, aggregate: Aggregate = 
 
     Parameters
     ----------
-    field
-        The genes.
-    tissue
-        The tissue they were fitted on.
     aggregate
         What is taken of the coefficients of the cells of a type: ``mean``, ``min``, ``max``, ``sum``, or the mean of
         those above (``positive``) or below (``negative``) zero.

@@ -34,8 +34,6 @@ class Senders:
         (senders,) cells that express the ligand, the largest signal first; the receiver may be one of them.
     signals
         (senders,) float64 what of each arrives, in the unit of the expression; they add up to ``received``.
-    received
-        Received ligand of the cell.
     listening
         Expression of the receptor (or transcription factor) in the cell; NaN when it was not measured.
     radius

@@ -33,8 +33,6 @@ class Reach:
         Reach of secreted ligands.
     contact_distance
         Reach of ligands that need touching cells.
-    kernel
-        Fall-off with distance.
     scale_factor
         Factor of every received ligand.
     """
@@ -68,8 +66,6 @@ class Reach:
             (cells, 2 or 3).
         place
             (2 or 3,).
-        radius
-            Reach of the ligand.
 
         Returns
         -------
@@ -102,8 +98,6 @@ class ModulatorValues:
         (cells, genes) expression, sparse by column or dense.
     positions
         (cells, 2 or 3).
-    reach
-        How far signals travel.
     contact_ligands
         Ligands that need touching cells; None when not known, then all count as secreted.
     """
@@ -121,10 +115,6 @@ class ModulatorValues:
 
         Parameters
         ----------
-        tissue
-            The tissue that was fitted.
-        fit
-            The gene.
         config
             Settings of the fit; the default ones when they are not known.
 

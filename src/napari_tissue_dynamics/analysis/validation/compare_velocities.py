@@ -92,12 +92,8 @@ def compare_velocities_steps(
 
     Parameters
     ----------
-    first, second
-        The velocities.
     seed
         Seed of the cells that stand for chance.
-    stop
-        Ends the work early.
 
     Raises
     ------

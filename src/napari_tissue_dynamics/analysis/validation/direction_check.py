@@ -79,8 +79,6 @@ class DirectionCheck:
         The same of the drawn arrows, at the places of the cells; None if no groups touch there.
     time
         Rank correlation of latent time with the order; None if one of both has no such place for the cells.
-    shuffles
-        Number of shuffles.
     """
 
     edges: tuple[tuple[str, str], ...]
@@ -149,12 +147,8 @@ def direction_check_steps(
         (cells, 2 or 3) places of the cells, or None to leave the drawn arrows out.
     near
         (cells, k) candidates that arrows are drawn with, or None likewise.
-    shuffles
-        Number of shuffled velocities.
     seed
         Seed of the shuffles, and of the selection of the cells where a boundary has more than 1000.
-    stop
-        Ends the work early.
 
     Raises
     ------

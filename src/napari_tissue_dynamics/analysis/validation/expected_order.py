@@ -33,8 +33,6 @@ class NamedOrder:
     ----------
     labels
         (cells,) code of the group of every cell; -1 for a cell of no group.
-    names
-        Names of the groups.
     edges
         Codes ``(from, to)`` of groups that follow each other.
     stage
@@ -68,8 +66,6 @@ def order_of_stages(name: str, values: Labels | NDArray[np.floating]) -> NamedOr
 
     Parameters
     ----------
-    name
-        The obs column.
     values
         Its numbers or categories, see :func:`~napari_tissue_dynamics.data.known_order.stage_of`.
 
@@ -106,8 +102,6 @@ def order_of_types(types: Labels, text: str) -> NamedOrder:
 
     Parameters
     ----------
-    types
-        The types of the cells.
     text
         Names of types with arrows (``>`` or ``→``) between them, commas between types of the same place, semicolons or
         new lines between paths: ``"Ductal > Ngn3 > Alpha, Beta"``. A name is found whatever its case.

@@ -25,8 +25,6 @@ class Action:
 
     Parameters
     ----------
-    name
-        What it was.
     details
         With what: values that JSON can hold. Settings are their class (``"type"``) and their fields (``"values"``).
     at
@@ -44,13 +42,7 @@ class Action:
 
 
 class ActionLog:
-    """A list of actions that grows.
-
-    Parameters
-    ----------
-    actions
-        Those it begins with.
-    """
+    """A list of actions that grows."""
 
     def __init__(self, actions: Iterable[Action] = ()) -> None:
         self._actions = list(actions)
@@ -65,8 +57,6 @@ class ActionLog:
 
         Parameters
         ----------
-        name
-            What it is.
         details
             With what; settings, paths and arrays are put into the words of JSON.
         """

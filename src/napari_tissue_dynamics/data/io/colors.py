@@ -23,8 +23,6 @@ def add_category_colors(file: h5py.File, palettes: Mapping[str, Mapping[str, str
 
     Parameters
     ----------
-    file
-        An open AnnData.
     palettes
         ``#rrggbb`` by category, by obs column. Columns that are not categorical are omitted; a category that is not
         named keeps its color. Experts can be named ``"expert 0"`` or ``"0"``.

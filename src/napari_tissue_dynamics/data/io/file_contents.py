@@ -35,8 +35,6 @@ class Contents:
 
     Parameters
     ----------
-    n_cells, n_genes
-        Its size.
     layers
         Names of the matrices, ``"X"`` first if there is one.
     obs
@@ -122,8 +120,6 @@ def obs_column(source: Source, name: str, cells: tuple[str, ...] | None = None) 
     ----------
     source
         The file, or an AnnData.
-    name
-        The column.
     cells
         Names of the cells that are wanted, in their order; all when None.
 

@@ -58,8 +58,6 @@ def labels_of(name: str, values: Any, colors: Any = None) -> Labels:
 
     Parameters
     ----------
-    name
-        The column.
     values
         (cells,) categorical, strings, truth values or whole numbers.
     colors

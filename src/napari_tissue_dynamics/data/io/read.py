@@ -111,8 +111,6 @@ def from_anndata(
 
     Parameters
     ----------
-    adata
-        The AnnData.
     options
         Which parts are read, and in which role.
     source

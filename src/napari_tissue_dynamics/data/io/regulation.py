@@ -113,14 +113,10 @@ class TableInFile:
 
     Parameters
     ----------
-    file
-        The file.
     key
         Of the table in obsm.
     columns
         Keys of its columns.
-    n_cells
-        Number of cells.
     made
         What the record says of the gene, and the state of the file when it did.
     """

@@ -120,8 +120,6 @@ def side_by_side(tissue: Tissue, sections: Labels) -> Tissue:
 
     Parameters
     ----------
-    tissue
-        All sections.
     sections
         Which section every cell is of.
     """

@@ -70,8 +70,6 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
 
     Parameters
     ----------
-    path_out
-        The file to write.
     tissue
         The tissue of the results, with the genes of ``source`` and all or some of its cells.
     source
@@ -84,8 +82,6 @@ def write_h5ad(  # noqa: PLR0913  # one keyword for each thing that a file can h
         (cells, 2 or 3) velocities on a basis: ``{"spatial": ..., "umap": ...}``.
     checks
         What was found out about the velocity: confidence, graph, tables of the experts.
-    regulation
-        Fitted target genes.
     fate
         Fates of the cells. If omitted while the velocity is given, fates that we wrote for another are removed.
     palettes

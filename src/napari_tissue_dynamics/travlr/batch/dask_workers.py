@@ -42,8 +42,6 @@ class DaskWorkers:
         Address of a scheduler, or a connected ``distributed.Client``.
     shared
         File of :func:`~napari_tissue_dynamics.travlr.batch.shared_file.write_shared`.
-    config
-        Settings of the fit.
 
     Raises
     ------

@@ -56,8 +56,6 @@ def export_legacy_steps(
 
     Parameters
     ----------
-    store
-        The genes.
     folder
         Where to write; made when it is not there.
     stop

@@ -41,13 +41,7 @@ FEW = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TissueRows:
-    """Finds the rows of a table that belong to the cells of a tissue.
-
-    Parameters
-    ----------
-    tissue
-        The cells.
-    """
+    """Finds the rows of a table that belong to the cells of a tissue."""
 
     tissue: Tissue
     _known: dict[str, NDArray[np.intp]] = field(default_factory=dict, repr=False)
@@ -115,12 +109,8 @@ class ForeignCoefficients:
 
     Parameters
     ----------
-    file
-        The table.
     names
         Its columns in the order of the coefficients, the intercept first; empty where it has none.
-    tissue_rows
-        Finds the rows.
     """
 
     file: Path
@@ -189,8 +179,6 @@ def open_run(path: str | Path, tissue: Tissue) -> RegulationField:
 
     Parameters
     ----------
-    path
-        Folder of the run.
     tissue
         The tissue of the run; its cells may be in another order, more or fewer.
 

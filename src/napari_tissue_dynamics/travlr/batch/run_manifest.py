@@ -39,8 +39,6 @@ class RunRecord:
 
     Parameters
     ----------
-    settings
-        Settings of the fit.
     data
         A hash of each part of the input.
     about

@@ -58,12 +58,8 @@ class StoredCoefficients:
 
     Parameters
     ----------
-    file
-        File of the gene.
     bases
         Folder of the shared functions.
-    shape
-        Cells and columns.
     """
 
     file: Path

@@ -42,12 +42,8 @@ def write_tensors(path: Path, arrays: Mapping[str, Rows], header: Mapping[str, o
 
     Parameters
     ----------
-    path
-        The file.
     arrays
         Arrays of the types in ``TYPES``; a sequence of vectors of one length stands for the matrix of these rows.
-    header
-        Kept beside the arrays.
 
     Raises
     ------
@@ -81,10 +77,6 @@ class TensorFile:
 
     Parameters
     ----------
-    path
-        The file.
-    header
-        What was written with the arrays.
     places
         Type, shape and first byte of each array.
     """

@@ -34,8 +34,6 @@ class Outcome:
 
     Parameters
     ----------
-    target
-        The gene.
     fit
         Its coefficients, None where it has failed.
     reason
@@ -109,10 +107,6 @@ class InProcess:
 
     Parameters
     ----------
-    context
-        What all genes share.
-    config
-        Settings of the fit.
     stop
         Ends the fit of the current gene.
     """
@@ -186,12 +180,8 @@ class LocalProcesses:
 
     Parameters
     ----------
-    number
-        How many.
     shared
         File of :func:`~napari_tissue_dynamics.travlr.batch.shared_file.write_shared`.
-    config
-        Settings of the fit.
     """
 
     def __init__(self, number: int, shared: Path, config: TravlrConfig) -> None:

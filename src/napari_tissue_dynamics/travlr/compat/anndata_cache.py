@@ -60,13 +60,7 @@ def _plain(value: Any) -> Any:
 
 
 class Mirror:
-    """The pieces that init_data stores in one AnnData.
-
-    Parameters
-    ----------
-    adata
-        Where they are stored.
-    """
+    """The pieces that init_data stores in one AnnData."""
 
     def __init__(self, adata: AnnData) -> None:
         self._adata = adata

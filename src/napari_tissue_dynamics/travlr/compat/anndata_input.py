@@ -34,8 +34,6 @@ class Source:
     ----------
     adata
         Anything with the parts of an AnnData; only read here.
-    layer
-        Layer of the expression.
     positions
         (cells, 2 or 3).
     codes

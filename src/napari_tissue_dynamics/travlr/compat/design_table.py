@@ -41,10 +41,6 @@ def build_features(
 
     Parameters
     ----------
-    source
-        The cells.
-    modulators
-        What may regulate the target.
     config
         How ligands travel.
     keep_constant_pairs

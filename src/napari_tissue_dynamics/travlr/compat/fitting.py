@@ -44,12 +44,8 @@ def fit_config(profile: CompatibilityProfile, scale_factor: float, **chosen: Any
 
     Parameters
     ----------
-    profile
-        Switches of a version of SpaceTravLR.
     scale_factor
         As it was given; where it is the 1 of the API page, the profile's own counts.
-    chosen
-        Settings by name.
     """
     given = scale_factor if profile.scale_used else 1.0
     names = ("kernel", "diffusion", "solver", "standardize", "activation", "rotate_maps")
@@ -76,10 +72,6 @@ def fit_types(
         Its columns and where the cells sit.
     allowed
         (modulators,) which may act, for the types where not all may.
-    config, profile
-        Settings of the fit.
-    device
-        Where to compute.
     skip
         Types to leave out; the bar advances all the same.
     bar

@@ -44,8 +44,6 @@ class Data:
 
     Parameters
     ----------
-    source
-        The cells.
     modulators
         Those that have a column.
     train_df
@@ -116,12 +114,6 @@ def build_data(
 
     Parameters
     ----------
-    source
-        The cells.
-    modulators
-        What may regulate the target.
-    profile
-        Switches of a version of SpaceTravLR.
     config
         How ligands travel, and the side of the maps.
     trained

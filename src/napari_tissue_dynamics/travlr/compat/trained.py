@@ -41,8 +41,6 @@ class Frame:
 
     Parameters
     ----------
-    grid
-        Pixels of the maps.
     neighbors
         Range of the counts of neighbors.
     occupied
@@ -62,14 +60,8 @@ class Trained:
     ----------
     labels
         Cell types, in the order of the counts of neighbors.
-    candidates
-        The modulators.
     frame
         What the networks take for granted about maps and neighbors.
-    config
-        Settings of the fit.
-    fingerprint
-        Of the cells.
     models
         Network of each type that was fitted.
     scores, seed_scores, held_out_scores, losses

@@ -70,10 +70,6 @@ def type_steps(
         (cells, modulators) and (cells,).
     groups
         (modulators,) group of each column.
-    niche
-        Where the cells sit.
-    config
-        Settings of the fit.
     seed
         Of every random number.
     profile

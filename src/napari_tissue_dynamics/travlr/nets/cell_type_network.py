@@ -55,8 +55,6 @@ class Niche:
         (cells, types) scaled counts of neighbors.
     maps
         What the network sees of the cells.
-    device
-        Where to compute.
     stored, moments
         The maps of all cells where they are small enough to be kept, and their sums for the first convolution.
     """
@@ -121,16 +119,10 @@ def new_network(
     ----------
     seen
         Channels and pixels of the maps of one cell: (channels, pixels, pixels[, pixels]).
-    n_types
-        Number of cell types.
     anchors
         (1 + modulators,) seed coefficients.
-    config
-        Says which network.
     seed
         Of the weights.
-    device
-        Where it computes.
 
     Raises
     ------
@@ -174,14 +166,10 @@ def training_steps(
 
     Parameters
     ----------
-    niche
-        Where the cells sit.
     x, y
         (cells, modulators) and (cells,).
     anchors
         (1 + modulators,) seed coefficients.
-    config
-        Settings of the fit.
     seed
         Of weights and batches.
     batch_norm

@@ -52,8 +52,6 @@ class CellularNicheNetwork(nn.Module):
     ----------
     anchors
         (1 + modulators,) coefficients of the seed estimator, intercept first.
-    n_types
-        Number of cell types.
     activation
         Name of :math:`\phi`, a key of ``ACTIVATIONS``.
     dimensions

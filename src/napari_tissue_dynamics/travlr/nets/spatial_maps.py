@@ -126,8 +126,6 @@ def neighbor_count_steps(
         (cells, 2 or 3).
     codes
         (cells,) type of each cell; -1 counts for none.
-    n_types
-        Number of types.
     radius
         Reach in the unit of the positions.
 

@@ -39,8 +39,6 @@ class CellularViT(nn.Module):
     ----------
     anchors
         (1 + modulators,) coefficients of the seed estimator, intercept first.
-    n_types
-        Number of cell types.
     pixels
         Side of the maps, divisible by 4.
     channels

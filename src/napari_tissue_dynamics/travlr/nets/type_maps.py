@@ -46,8 +46,6 @@ class MaskedDistance(_OneImage):
 
     Parameters
     ----------
-    grid
-        The pixels.
     occupied
         (pixels, pixels[, pixels]) True where the tissue has cells of the type.
     """
@@ -86,8 +84,6 @@ class Density:
     ----------
     positions, codes
         All cells that can be seen, (cells, 2 or 3), and their types; -1 is not drawn.
-    channels
-        Number of types.
     pixels
         Of each side.
     half_width
@@ -151,8 +147,6 @@ def type_maps(
         ``inverse_distance``: one over the distance.
     positions, codes
         (cells, 2 or 3) and (cells,) types, -1 for none.
-    n_types
-        Number of types.
     pixels
         Of each side.
     radius
@@ -179,8 +173,6 @@ class SpatialMaps:
     ----------
     positions, codes
         (cells, 2 or 3) and (cells,) types, -1 for none.
-    maps
-        What is drawn for each type.
     own_only
         Draw the channel of the cell's own type alone and 0 elsewhere.
     """

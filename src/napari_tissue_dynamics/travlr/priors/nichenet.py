@@ -45,8 +45,6 @@ def nichenet_scores(
         Which of the two matrices.
     path
         A file with target genes in rows and ligands in columns, in place of NicheNet's own.
-    table
-        The matrix itself.
     download
         Download NicheNet's matrix unless it is in the folder already. Nothing is ever downloaded otherwise.
     folder

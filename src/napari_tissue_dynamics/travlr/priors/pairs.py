@@ -72,8 +72,6 @@ def pairs_in(table: pd.DataFrame, name: str) -> tuple[LigandReceptor, ...]:
 
     Parameters
     ----------
-    table
-        The pairs.
     name
         What to call the table in a sentence.
 

@@ -47,8 +47,6 @@ class RegulatoryNetwork:
 
     Parameters
     ----------
-    regulators
-        Transcription factors of each target gene.
     pairs
         Ligand-receptor pairs, or tuples that make one; complexes are split.
     tf_ligands
@@ -100,8 +98,6 @@ def links_in(table: pd.DataFrame, name: str) -> dict[str, tuple[str, ...]]:
 
     Parameters
     ----------
-    table
-        The links.
     name
         What to call the table in a sentence.
 
@@ -147,8 +143,6 @@ def build_network(
     ----------
     genes
         All genes that were measured; they tell the species.
-    targets
-        Genes to be fitted.
     regulators
         Transcription factors of all targets, or those of each target. When given, ``links`` are not used.
     links

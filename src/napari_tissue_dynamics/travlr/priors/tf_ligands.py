@@ -35,8 +35,6 @@ class TfLigandScores:
     ----------
     genes
         Names of the rows; transcription factors are looked up here.
-    ligands
-        Names of the columns.
     values
         (genes, ligands) scores.
     """
@@ -70,8 +68,6 @@ def scores_of(table: pd.DataFrame, name: str) -> TfLigandScores:
 
     Parameters
     ----------
-    table
-        The scores.
     name
         What to call the table in a sentence.
 
@@ -108,10 +104,6 @@ def select_tf_ligands(
 
     Parameters
     ----------
-    scores
-        Ligand-target scores.
-    target
-        The regulated gene.
     tfs, ligands
         The target's regulators and the ligands of its ligand-receptor pairs.
     cutoff

@@ -61,8 +61,6 @@ class SmoothPlace:
         (cells, functions) float32.
     codes
         (cells,) type of each cell, -1 for none.
-    clusters
-        Names of the types.
     folds
         By name (``random``, ``blocked``), the fold of each cell.
     """
@@ -147,19 +145,6 @@ def smooth_gene_steps(
     See :mod:`napari_tissue_dynamics.travlr.smooth.model` for the model. Of more than ``config.max_modulators``
     modulators only the most promising are fitted; the others have coefficients of 0. A type whose R² stays below
     ``config.score_threshold``, or whose R² in held-out cells is below 0, keeps its mean and no coefficients.
-
-    Parameters
-    ----------
-    target
-        The regulated gene.
-    design
-        Its columns.
-    place
-        The smooth functions.
-    config
-        Settings of the fit.
-    stop
-        Ends the fit early.
 
     Yields
     ------

@@ -100,8 +100,6 @@ def held_out_steps(
 
     Parameters
     ----------
-    fitted
-        What was found.
     folds
         By name, the fold of each cell, (cells,).
 

@@ -130,14 +130,8 @@ def learn_steps(
 
     Parameters
     ----------
-    data
-        Sums over the cells.
-    layout
-        How the columns are arranged.
     variances
         To begin with; default: the same for all.
-    steps
-        Number of fixed-point steps.
 
     Yields
     ------

@@ -30,8 +30,6 @@ class Sums:
         (columns,) the same with y.
     power
         Sum of y².
-    cells
-        Number of cells.
     """
 
     gram: NDArray[np.float32]

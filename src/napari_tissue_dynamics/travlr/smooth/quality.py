@@ -88,8 +88,6 @@ class Sample:
         (cells, active columns) products of modulators and functions.
     residual
         (cells,) what is left of y.
-    draws
-        Number of permutations.
     """
 
     columns: NDArray[np.float32]
@@ -118,12 +116,8 @@ def null_probabilities(
     ----------
     part, layout, found
         What the cells of the type say, the arrangement of the columns, and what was found.
-    c
-        Number of the type.
     sample
         The cells of the type, their columns in the order of ``found.columns``.
-    rng
-        Random numbers.
 
     Returns
     -------

@@ -31,8 +31,6 @@ def draw_coloring(viewer: napari.viewer.Viewer, workspace: Workspace, *, alone: 
 
     Parameters
     ----------
-    viewer, workspace
-        Where to draw what.
     alone
         Whether it is shown instead of other colors of the cells.
     """

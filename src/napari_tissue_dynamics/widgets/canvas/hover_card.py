@@ -34,8 +34,6 @@ class HoverCard(QLabel):
 
     Parameters
     ----------
-    viewer
-        The viewer whose cells it describes.
     owner
         The dock it belongs to; it ends with it.
     """

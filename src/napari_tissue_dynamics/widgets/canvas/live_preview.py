@@ -30,10 +30,6 @@ class LivePreview:
 
     Parameters
     ----------
-    viewer, workspace
-        Where to draw.
-    tissue
-        The tissue of the fit.
     first_seen
         Names of the layers that can be seen at once when there is no earlier result.
     arrows_only

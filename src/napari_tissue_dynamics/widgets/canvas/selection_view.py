@@ -24,11 +24,6 @@ class SelectionView:
     """Shows a layer with rings around the selected cells as long as there are any.
 
     Use :func:`show_selections`: there is one for each viewer.
-
-    Parameters
-    ----------
-    viewer
-        Where the rings are drawn.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:

@@ -40,10 +40,6 @@ def draw_velocity(
 
     Parameters
     ----------
-    viewer, workspace, tissue
-        Where to draw.
-    result
-        What to draw.
     accept
         Makes it the velocity of the workspace; called once the layers are made and before they are shown.
     arrows_only

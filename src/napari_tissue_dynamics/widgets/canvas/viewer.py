@@ -88,8 +88,6 @@ def show(
 
     Parameters
     ----------
-    viewer, workspace
-        Where to draw.
     data
         ``(array, options, kind)``.
     key
@@ -303,8 +301,6 @@ def come_near(viewer: napari.viewer.Viewer, positions: NDArray[np.float64]) -> N
 
     Parameters
     ----------
-    viewer
-        Whose camera moves.
     positions
         (cells, 2 or 3) positions, (x, y[, z]); those in three dimensions are seen as they are.
     """

@@ -43,8 +43,6 @@ class Numbers(QTreeWidget):
     ----------
     headers
         Titles of the columns, that of the names first.
-    tooltip
-        What the table shows.
     """
 
     def __init__(self, headers: tuple[str, ...], tooltip: str, parent: QWidget | None = None) -> None:

@@ -186,8 +186,6 @@ class Picture:
     ----------
     viewer
         An empty viewer.
-    out
-        Folder for the screenshots.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, out: Path) -> None:

@@ -54,12 +54,6 @@ def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, ins
     ----------
     layout
         From :func:`rows`.
-    name
-        The label.
-    field
-        The control.
-    tooltip
-        What it is for.
     inside
         A widget that holds the control beside others; it is added instead of the control.
     """

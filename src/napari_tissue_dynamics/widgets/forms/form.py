@@ -60,8 +60,6 @@ class Form(QWidget, Generic[Settings]):
 
     Parameters
     ----------
-    settings_type
-        The dataclass.
     essential
         Names of the fields that are always in sight, in order.
     """

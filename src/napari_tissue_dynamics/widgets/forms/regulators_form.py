@@ -36,8 +36,6 @@ class NetworkChoice:
 
     Parameters
     ----------
-    targets, regulators
-        Gene names.
     links, tf_ligands
         Files, or None.
     pairs

@@ -18,12 +18,8 @@ class Section(QCollapsible):
 
     Parameters
     ----------
-    title
-        What the section holds.
     content
         The widget that is shown and hidden; hidden at first.
-    tooltip
-        What it is for.
     """
 
     def __init__(self, title: str, content: QWidget, tooltip: str) -> None:

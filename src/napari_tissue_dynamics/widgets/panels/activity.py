@@ -20,8 +20,6 @@ class ActivityBar(QObject):
     ----------
     job
         The job; the bar belongs to it and is gone when the job ends.
-    what
-        The name of the job.
     """
 
     def __init__(self, job: Job, what: str) -> None:

@@ -27,15 +27,7 @@ LARGEST_SCALE = 1e4
 
 
 class AlignmentPanel(QWidget):
-    """Buttons that move the images of a tissue, and a ``verdict`` on how they lie, to be put where it is seen.
-
-    Parameters
-    ----------
-    viewer
-        Where the images are drawn.
-    workspace
-        Whose images they are.
-    """
+    """Buttons that move the images of a tissue, and a ``verdict`` on how they lie, to be put where it is seen."""
 
     def __init__(self, viewer: napari.viewer.Viewer, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)

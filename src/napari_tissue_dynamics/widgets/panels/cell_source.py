@@ -31,11 +31,6 @@ class CellSource(QObject):
 
     What all cells need (spreads of the genes, expression behind the modulators of a target) is gathered once in a
     thread; until then there is no report, and ``ready`` is emitted when there is one.
-
-    Parameters
-    ----------
-    workspace
-        Tissue and results.
     """
 
     ready = Signal()

@@ -40,15 +40,7 @@ ERROR_STYLE = "QLabel { background: #fdecea; color: #8a1c12; border: 1px solid #
 
 
 class Dock(QWidget):
-    """Base of the docks: joins controls, the workspace of the viewer and at most one job.
-
-    Parameters
-    ----------
-    viewer
-        The viewer the dock belongs to.
-    parent
-        The Qt parent.
-    """
+    """Base of the docks: joins controls, the workspace of the viewer and at most one job."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)

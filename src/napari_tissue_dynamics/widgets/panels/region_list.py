@@ -39,13 +39,7 @@ EMPTY = "Draw around cells, or select cells and use them."
 
 
 class RegionList(QWidget):
-    """Names and numbers of cells of the regions, and buttons to draw and to take them.
-
-    Parameters
-    ----------
-    viewer
-        Where regions are drawn.
-    """
+    """Names and numbers of cells of the regions, and buttons to draw and to take them."""
 
     changed = Signal()
     failed = Signal(str)

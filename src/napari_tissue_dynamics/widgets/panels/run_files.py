@@ -24,13 +24,7 @@ APPLY_TIP = "Predict velocities for this tissue with a trained model."
 
 
 class RunFiles(QWidget):
-    """A check box for the state of the run, and buttons to save and to apply its network.
-
-    Parameters
-    ----------
-    workspace
-        What is loaded and fitted.
-    """
+    """A check box for the state of the run, and buttons to save and to apply its network."""
 
     save_requested = Signal(object)
     apply_requested = Signal(object)

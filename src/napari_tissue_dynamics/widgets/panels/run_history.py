@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunHistory(QWidget):
-    """A list of the runs of one kind; choosing one asks for it to be shown.
-
-    Parameters
-    ----------
-    workspace
-        Whose runs are listed.
-    kind
-        Which of them.
-    """
+    """A list of the runs of one kind; choosing one asks for it to be shown."""
 
     chosen = Signal(object)
 

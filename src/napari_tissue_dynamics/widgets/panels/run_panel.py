@@ -26,8 +26,6 @@ class RunPanel(QWidget):
     ----------
     title
         Text of the button while nothing runs.
-    tooltip
-        What the button does.
     """
 
     run_requested = Signal()
@@ -88,8 +86,6 @@ class RunPanel(QWidget):
 
         Parameters
         ----------
-        reason
-            A sentence.
         waits
             Whether the reason is that something else is running; a run can be put into the queue then.
         """

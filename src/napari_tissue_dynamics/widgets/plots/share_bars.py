@@ -25,8 +25,6 @@ class Bar:
 
     Parameters
     ----------
-    name
-        What it stands for.
     value
         0 to 1.
     color

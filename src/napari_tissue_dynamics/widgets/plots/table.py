@@ -44,8 +44,6 @@ class Column:
 
     Parameters
     ----------
-    title
-        What stands above it.
     tooltip
         What its values are, in a sentence.
     write
@@ -135,10 +133,6 @@ class ValueTable(QTableView):
     ----------
     name
         Accessible name.
-    columns
-        What it shows.
-    tooltip
-        What it is for.
     """
 
     chosen = Signal(tuple)

@@ -48,8 +48,6 @@ class Report:
 
     Parameters
     ----------
-    phase
-        What is being done, in words.
     fraction
         Share that is done, 0 to 1.
     seconds_left
@@ -94,8 +92,6 @@ def guarded(
     ----------
     make_steps
         Called with the stop token, returns the fit.
-    stop
-        The stop token.
     threads
         Returns how many threads torch may use during the fit; None leaves torch alone (and unloaded).
     pause
@@ -272,8 +268,6 @@ def start_job(
     ----------
     workspace
         Reserved for this job until it ends.
-    what
-        The name of the job, in words.
     make_steps
         Called in the worker with the stop token, returns the generator to drain.
     prepare

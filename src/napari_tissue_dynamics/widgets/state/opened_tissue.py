@@ -21,8 +21,6 @@ class OpenedTissue:
 
     Parameters
     ----------
-    tissue
-        The cells.
     source
         The file or AnnData it came from, None for a sample or a tissue in memory.
     contents

@@ -87,8 +87,6 @@ def last_settings(settings: Settings, other_than: Collection[str] = ()) -> Setti
 
     Parameters
     ----------
-    settings
-        What to begin with, a settings dataclass.
     other_than
         Names that are not taken over: what depends on the tissue.
     """

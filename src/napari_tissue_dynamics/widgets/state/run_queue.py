@@ -25,8 +25,6 @@ class Waiting:
 
     Parameters
     ----------
-    what
-        Its name, in words.
     begin
         Starts it, with the settings it was given when it was put here.
     """
@@ -83,13 +81,7 @@ class RunQueue:
 
 
 class QueueList(QWidget):
-    """The runs that wait, to be moved and removed; out of sight while there are none.
-
-    Parameters
-    ----------
-    queue
-        The runs.
-    """
+    """The runs that wait, to be moved and removed; out of sight while there are none."""
 
     def __init__(self, queue: RunQueue, parent: QWidget | None = None) -> None:
         super().__init__(parent)

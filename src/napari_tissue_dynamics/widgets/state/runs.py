@@ -30,14 +30,10 @@ class Run:
         Counted from 1 for each tissue.
     kind
         ``velocity`` or ``regulation``.
-    result
-        The result.
     config
         Settings of the fit, None if there was none.
     model
         File of the trained network, or None.
-    at
-        When it was finished.
     """
 
     number: int

@@ -298,8 +298,6 @@ class Workspace:
 
         Parameters
         ----------
-        labels
-            The categories of all cells.
         names
             Those that are not seen; "unassigned" are the cells without a category.
         words
