@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
-Report, Said = TypeVar("Report"), TypeVar("Said")
+Report = TypeVar("Report")
+Said = TypeVar("Said")
 
 SECONDS_BETWEEN_REPORTS = 0.125
 LEAST_SHARE, LEAST_SECONDS = 0.02, 1.0
@@ -149,6 +150,11 @@ def told(steps: Generator[Report, None, Result], say: Callable[[Report], Said]) 
         except StopIteration as end:
             return end.value
         yield say(report)
+
+
+def share_of(steps: Generator[float, None, Result], part: int, parts: int) -> Generator[float, None, Result]:
+    """Pass on shares of one of several equal parts as shares of the whole."""
+    return (yield from told(steps, lambda done: (part + done) / parts))
 
 
 def timed(

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import drained, told
+from napari_tissue_dynamics.progress import drained, share_of
 from napari_tissue_dynamics.travlr.grid_diffusion import Grid, diffuse_steps
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def received_steps(
             if grid is None
             else diffuse_steps(positions, sent.astype(np.float32, copy=False), sigma, grid)
         )
-        found = yield from told(steps, lambda done, k=k: (k + done) / len(reaches))
+        found = yield from share_of(steps, k, len(reaches))
         result[:, columns] = (scale_factor / n) * found
     return result
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tissue_dynamics.progress import told
+from napari_tissue_dynamics.progress import share_of
 from napari_tissue_dynamics.travlr.smooth.held_out import predictions
 from napari_tissue_dynamics.travlr.smooth.model import Layout, learn_steps
 from napari_tissue_dynamics.travlr.smooth.moments import moments
@@ -83,7 +83,7 @@ def screened_steps(
         layout = Layout(columns.shape[1], len(layout_waves), 0, layout_waves)
         data = moments(columns, functions, y, codes, types)
         learning = learn_steps(data, layout, steps=STEPS)
-        found = yield from told(learning, lambda done, before=number - 1: (before + done) / ROUNDS)
+        found = yield from share_of(learning, number - 1, ROUNDS)
         strength = found.variances.groups[1:].sum(axis=1)
         residual = np.where(codes >= 0, y - predictions(columns, functions, codes, found.by_type), 0.0)
     strongest = np.argsort(-strength, kind="stable")[:most]
