@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VelocityField:
@@ -53,6 +55,8 @@ class VelocityField:
         Name of the model.
     stopped
         True if the fit was stopped early and this is the best state so far.
+    evidence
+        Whether the counts support the direction, or None if that was not tested.
 
     Raises
     ------
@@ -80,6 +84,7 @@ class VelocityField:
     gene_table: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     model: str = "velocity"
     stopped: bool = False
+    evidence: VelocityEvidence | None = None
 
     def __post_init__(self) -> None:
         shape = (self.spliced.shape[0], len(self.genes))
