@@ -105,7 +105,7 @@ def _velocity(table: Table) -> VelocityField:
     genes, columns = _genes(table, record)
     foreign = set(CURVE_LAYERS) - set(curve_layers(record))
     ours = {key: name for key, name in GENE_LAYERS.items() if key not in foreign}
-    values = {name: table.columns_of(key, columns) for key, name in ours.items() if key in layers}
+    values: dict[str, Any] = {name: table.columns_of(key, columns) for key, name in ours.items() if key in layers}
     values.setdefault("unspliced", np.full_like(values["spliced"], np.nan))
     columns_of_obs = table.keys("obs")
     obsm = table.keys("obsm")
