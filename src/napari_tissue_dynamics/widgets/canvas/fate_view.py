@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
@@ -70,11 +70,10 @@ class FateList(QListWidget):
 
     def go_to(self, key: str) -> None:
         """Make the line of a layer the current one, without choosing it again."""
-        self.blockSignals(True)
-        for row in range(self.count()):
-            if self.item(row).data(Qt.ItemDataRole.UserRole) == key:
-                self.setCurrentRow(row)
-        self.blockSignals(False)
+        with QSignalBlocker(self):
+            for row in range(self.count()):
+                if self.item(row).data(Qt.ItemDataRole.UserRole) == key:
+                    self.setCurrentRow(row)
 
     def _add(self, text: str, key: str) -> QListWidgetItem:
         item = QListWidgetItem(text)

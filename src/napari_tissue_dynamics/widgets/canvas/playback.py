@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QWidget
 
 from napari_tissue_dynamics.widgets.forms.fields import stacked
@@ -101,16 +101,14 @@ class Player(QWidget):
     def rewind(self) -> None:
         """Hold the film and go to its beginning, without showing it."""
         self.pause()
-        self.blockSignals(True)
-        self.go_to(0.0)
-        self.blockSignals(False)
+        with QSignalBlocker(self):
+            self.go_to(0.0)
 
     def go_to(self, place: float) -> None:
         """Show the film at a place, 0 to 1."""
         self._place = place
-        self.slider.blockSignals(True)
-        self.slider.setValue(round(STEPS * place))
-        self.slider.blockSignals(False)
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(round(STEPS * place))
         self.moved.emit(place)
 
     def _tick(self) -> None:

@@ -5,26 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_tissue_dynamics.analysis.validation.compare_velocities import VelocityComparison, compare_velocities_steps
 from napari_tissue_dynamics.layers.colorable import Entry
-from napari_tissue_dynamics.layers.coloring import ValueColoring, Values, coloring_of
+from napari_tissue_dynamics.layers.coloring import ValueColoring, Values
 from napari_tissue_dynamics.layers.colors import ColorScale
 from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, rows, sentences
 from napari_tissue_dynamics.widgets.forms.section import Section
-from napari_tissue_dynamics.widgets.panels.colorable_sources import sources_of
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
-from napari_tissue_dynamics.widgets.state.fetch import Fetcher
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_tissue_dynamics.data.tissue import Labels, Tissue
+    from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.widgets.state.runs import Run
 
 TITLE = "agreement of velocities"
@@ -80,16 +78,13 @@ class CompareDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
-        self.first, self.second = QComboBox(), QComboBox()
+        self.first, self.second = narrow_combo(), narrow_combo()
         self.words = sentences("Comparison of the velocities")
         self.types = Numbers(("Cell type", "Cosine", "Cells"), "Mean cosine of the cells of each type.")
         self.genes = Numbers(("Gene", "Correlation", ""), GENE_TIP)
         self.panel = RunPanel("Compare", "Compare two velocities cell by cell and show where they agree.")
         self._arrange()
         self.pin(self.panel, self.start)
-        self.fetcher = Fetcher(self)
-        self.fetcher.arrived.connect(self._arrived)
-        self.fetcher.failed.connect(self.show_error)
         self.genes.itemClicked.connect(self._map_gene)
         self.genes.itemActivated.connect(self._map_gene)
         for combo in (self.first, self.second):
@@ -131,8 +126,6 @@ class CompareDock(Dock):
     def _arrange(self) -> None:
         fields = rows()
         for name, combo in (("First", self.first), ("Second", self.second)):
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(8)
             add_row(fields, name, combo, "A velocity estimated for this tissue.")
         self.sections = {
             "types": Section("By cell type", self.types, "Show or hide the agreement by cell type."),
@@ -145,15 +138,7 @@ class CompareDock(Dock):
 
     def _map_gene(self, item: QTreeWidgetItem, *_: object) -> None:
         """Color the cells by the velocity of a gene that is on show now."""
-        sources, entry = sources_of(self.workspace), Entry("velocity", f"{item.text(0)} velocity")
-        if sources is not None:
-            self.clear_error()
-            self.fetcher.fetch(lambda: (sources.tissue, entry.name, sources.read(entry)))
-
-    def _arrived(self, found: tuple[object, str, Labels | Values]) -> None:
-        tissue, name, values = found
-        if tissue is self.workspace.tissue:
-            show_coloring(self.viewer, self.workspace, coloring_of(name, values))
+        self.map_entry(Entry("velocity", f"{item.text(0)} velocity"))
 
     def _runs(self) -> list[Run]:
         return [run for run in self.workspace.runs if run.kind == "velocity"]
@@ -167,13 +152,12 @@ class CompareDock(Dock):
         runs = self._runs()
         for combo, place in ((self.first, -2), (self.second, -1)):
             before = combo.currentData()
-            combo.blockSignals(True)
-            combo.clear()
-            for run in runs:
-                combo.addItem(run.title, run)
             kept = [index for index, run in enumerate(runs) if before is not None and run.number == before.number]
-            combo.setCurrentIndex(kept[0] if kept and len(runs) > 2 else max(len(runs) + place, 0) if runs else -1)
-            combo.blockSignals(False)
+            with QSignalBlocker(combo):
+                combo.clear()
+                for run in runs:
+                    combo.addItem(run.title, run)
+                combo.setCurrentIndex(kept[0] if kept and len(runs) > 2 else max(len(runs) + place, 0) if runs else -1)
         if len(runs) < 2:
             self.words.setText("Estimate the velocity with two models or settings to compare them here.")
             for section in self.sections.values():
@@ -181,11 +165,7 @@ class CompareDock(Dock):
         self._refresh()
 
     def _refresh(self, *_: object) -> None:
-        reason = ""
-        if self.workspace.running:
-            reason = f"{self.workspace.running} is still running."
-        elif len(self._runs()) < 2:
+        reason = "Choose two different velocities." if self._chosen() is None else ""
+        if len(self._runs()) < 2:
             reason = "Two velocities of this tissue are needed. Estimate another one."
-        elif self._chosen() is None:
-            reason = "Choose two different velocities."
-        self.panel.block(reason)
+        self.panel.block(self.workspace.busy or reason)

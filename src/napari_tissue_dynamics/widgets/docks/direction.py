@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHeaderView, QLineEdit, QTreeWidget, QTreeWidgetItem, QWidget
+from qtpy.QtWidgets import QHeaderView, QLineEdit, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.progress import Progress
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -43,7 +43,7 @@ class OrderForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.kind, self.stage, self.add_type = QComboBox(), QComboBox(), QComboBox()
+        self.kind, self.stage, self.add_type = narrow_combo(), narrow_combo(), narrow_combo()
         self.types = QLineEdit()
         self.types.setPlaceholderText("A > B > C, D")
         self.types.setClearButtonEnabled(True)
@@ -58,9 +58,6 @@ class OrderForm(QWidget):
             ("Stage", self.stage, "Column of obs with stages: numbers, names with a number in each, or ordered ones."),
         ):
             add_row(self._fields, name, field, tooltip)
-        for combo in (self.kind, self.stage, self.add_type):
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(8)
         stacked(self, self._fields)
         self.kind.currentTextChanged.connect(self._refresh)
         self.add_type.activated.connect(self._add)
@@ -175,17 +172,14 @@ class DirectionDock(Dock):
         self._refresh()
 
     def _refresh(self, *_: object) -> None:
-        workspace = self.workspace
         reason = ""
-        if workspace.running:
-            reason = f"{workspace.running} is still running."
-        elif workspace.tissue is None:
+        if self.workspace.tissue is None:
             reason = "Load a tissue first."
-        elif workspace.velocity is None:
+        elif self.workspace.velocity is None:
             reason = "Estimate a velocity first."
         elif not self.form.kind.count():
             reason = "The tissue has neither cell types nor a column of stages, so no order can be given."
-        self.panel.block(reason)
+        self.panel.block(self.workspace.busy or reason)
 
 
 def _checking(tissue: Tissue, result: workflow.VelocityResult, known: dict[str, str], source: Source | None) -> Steps:

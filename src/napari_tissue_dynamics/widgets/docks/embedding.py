@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.cells.embedding import EmbeddingConfig
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.selection_view import show_selections
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, push_button, rows, sentences
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.plots.legend import legend_of
@@ -45,11 +45,10 @@ class EmbeddingDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer, parent: Any = None) -> None:
         super().__init__(viewer, parent)
         self._picture: workflow.EmbeddingPicture | None = None
-        self.method = QComboBox()
-        self.method.addItems(list(METHODS))
+        self.method = narrow_combo(*METHODS)
         self.canvas = ScatterCanvas()
         self.arrows = QCheckBox("Velocity")
-        self.clear = QPushButton("Clear selection")
+        self.clear = push_button("Clear selection", "Clear the selection (Escape in the plot). Undo restores it.")
         self.note = sentences("About the embedding")
         self.state = sentences("Selected cells")
         self.panel = RunPanel("Show embedding", "Show the cells in an embedding of the file, or compute one.")
@@ -92,13 +91,9 @@ class EmbeddingDock(Dock):
         add_row(
             fields, "Embedding", self.method, "The embedding to show; it is computed if the file does not contain it."
         )
-        self.method.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.method.setMinimumContentsLength(8)
         self.arrows.setChecked(True)
         self.arrows.setToolTip("Draw the velocity over the cells, smoothed onto a grid.")
         self.arrows.setAccessibleName("Velocity in the embedding")
-        self.clear.setToolTip("Clear the selection (Escape in the plot). Undo restores it.")
-        self.clear.setAccessibleName("Clear selection")
         row = QHBoxLayout()
         row.addWidget(self.arrows)
         row.addStretch()
@@ -209,9 +204,7 @@ class EmbeddingDock(Dock):
 
     def _refresh(self, *_: object) -> None:
         reason = "Load a tissue first." if self.workspace.tissue is None else ""
-        if self.workspace.running:
-            reason = f"{self.workspace.running} is still running."
-        self.panel.block(reason)
+        self.panel.block(self.workspace.busy or reason)
 
 
 def _plain(n_cells: int) -> NDArray[np.float32]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from napari_tissue_dynamics.layers.colorable import GROUPS, Catalogue, Entry
+from napari_tissue_dynamics.layers.colorable import GROUPS, Catalogue, Entry, Sources
 from napari_tissue_dynamics.layers.colored_points import NAME, colored_values
 from napari_tissue_dynamics.layers.coloring import CategoryColoring, ValueColoring, coloring_of, prepared
 from napari_tissue_dynamics.layers.colors import category_colors
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.coloring_view import draw_coloring, recolor
 from napari_tissue_dynamics.widgets.canvas.hover_card import HoverCard
-from napari_tissue_dynamics.widgets.forms.fields import sentences
+from napari_tissue_dynamics.widgets.forms.fields import check_box, push_button, sentences
 from napari_tissue_dynamics.widgets.forms.search_box import SearchBox
 from napari_tissue_dynamics.widgets.panels.category_panel import CategoryPanel
 from napari_tissue_dynamics.widgets.panels.colorable_sources import sources_of
@@ -23,7 +22,6 @@ from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.value_panel import ValuePanel
 from napari_tissue_dynamics.widgets.plots.legend import legend_of
 from napari_tissue_dynamics.widgets.state.connect import listen
-from napari_tissue_dynamics.widgets.state.fetch import Fetcher
 from napari_tissue_dynamics.widgets.state.preferences import preferences
 
 if TYPE_CHECKING:
@@ -46,13 +44,13 @@ class ExploreDock(Dock):
         super().__init__(viewer, parent)
         self.search = SearchBox()
         self.title = sentences("What is shown")
-        self.pinned = QPushButton("Pin")
+        self.pinned = push_button("Pin", "Keep this entry at the top of the list (Ctrl+P).")
         self.values, self.categories = ValuePanel(), CategoryPanel()
         self.hidden = QLabel()
-        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
-        self.hover = QCheckBox("Card of the cell under the mouse")
+        self.undo, self.redo = push_button("Undo"), push_button("Redo")
+        tip = "Name, type, shown value, time and expert of the cell under the mouse."
+        self.hover = check_box("Card of the cell under the mouse", tip)
         self.card = HoverCard(viewer, self)
-        self.fetcher = Fetcher(self)
         self.entry: Entry | None = None
         self._wanted: Entry | None = None
         kept = preferences()
@@ -72,6 +70,9 @@ class ExploreDock(Dock):
         self.clear_error()
         self._wanted = entry
         self.workspace.log.add("color", by=entry.group, name=entry.name)
+        self._read(sources, entry)
+
+    def _read(self, sources: Sources, entry: Entry) -> None:
         self.fetcher.fetch(lambda: (sources.tissue, entry, prepared(entry.name, sources.read(entry))))
 
     def _arrived(self, found: tuple[object, Entry, Coloring]) -> None:
@@ -159,7 +160,7 @@ class ExploreDock(Dock):
         sources, entry = sources_of(self.workspace), self.entry
         if sources is not None and entry is not None and entry in Catalogue(sources.names()):
             self._wanted = None
-            self.fetcher.fetch(lambda: (sources.tissue, entry, prepared(entry.name, sources.read(entry))))
+            self._read(sources, entry)
 
     def _tissue_changed(self) -> None:
         self.fetcher.forget()
@@ -217,8 +218,6 @@ class ExploreDock(Dock):
         self._draw_soon.setInterval(DRAW_EVERY)
         self._draw_soon.timeout.connect(self._draw_seen)
         self.search.chosen.connect(self.color_by)
-        self.fetcher.arrived.connect(self._arrived)
-        self.fetcher.failed.connect(self.show_error)
         self.values.changed.connect(self._changed)
         self.categories.hidden_changed.connect(self._hide)
         self.categories.color_changed.connect(self._recolor_category)
@@ -236,28 +235,19 @@ class ExploreDock(Dock):
         listen(self, workspace.coloring_changed, self._show_panels)
         listen(self, workspace.palettes_changed, self._palettes_changed)
         listen(self, workspace.undo.changed, self._undo_changed)
-        for keys, call in (
-            ("Ctrl+F", self.search.line.setFocus),
-            ("Ctrl+Z", workspace.undo.undo),
-            ("Ctrl+Shift+Z", workspace.undo.redo),
-            ("Ctrl+P", self.pinned.toggle),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(call)
+        self.on_keys("Ctrl+F", self.search.line.setFocus)
+        self.on_keys("Ctrl+Z", workspace.undo.undo)
+        self.on_keys("Ctrl+Shift+Z", workspace.undo.redo)
+        self.on_keys("Ctrl+P", self.pinned.toggle)
         self._undo_changed()
 
     def _arrange(self) -> None:
         self.pinned.setCheckable(True)
-        self.pinned.setToolTip("Keep this entry at the top of the list (Ctrl+P).")
         self.pinned.setAccessibleName("Pin this entry")
         self.title.setTextFormat(Qt.TextFormat.RichText)
         self.hover.setChecked(preferences().hover_card)
-        self.hover.setToolTip("Name, type, shown value, time and expert of the cell under the mouse.")
-        self.hover.setAccessibleName(self.hover.text())
         self.hidden.setWordWrap(True)
         self.hidden.setAccessibleName("Hidden cells")
-        for button in (self.undo, self.redo):
-            button.setAccessibleName(button.text())
         head, steps = QHBoxLayout(), QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(self.pinned, 0, Qt.AlignmentFlag.AlignTop)

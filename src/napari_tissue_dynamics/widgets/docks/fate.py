@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
@@ -14,13 +12,11 @@ from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.layers.colorable import Entry
-from napari_tissue_dynamics.layers.coloring import coloring_of
 from napari_tissue_dynamics.progress import Progress
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
-from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
 from napari_tissue_dynamics.widgets.canvas.fate_view import FateList, draw_fates, is_fate, see_fate
 from napari_tissue_dynamics.widgets.canvas.velocity_view import selected_cells
-from napari_tissue_dynamics.widgets.forms.fields import sentences
+from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.forms.terminal_form import TerminalForm
@@ -30,10 +26,10 @@ from napari_tissue_dynamics.widgets.panels.driver_panel import DriverPanel
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
 from napari_tissue_dynamics.widgets.state.fetch import Fetcher
-from napari_tissue_dynamics.widgets.state.remembered import beside, keep_result
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     import napari
     from qtpy.QtWidgets import QWidget
@@ -59,12 +55,11 @@ class FateDock(Dock):
         self.fates = FateList()
         self.drivers = DriverPanel()
         self.panel = RunPanel("Compute fates", "Compute the probability of each cell reaching each terminal state.")
-        self.fetcher, self.columns = Fetcher(self), Fetcher(self)
+        self.columns = Fetcher(self)
         self.drivers_section = Section(
             "Driver genes", self.drivers, "Show or hide the genes that correlate with a fate."
         )
-        self.stored_button = QPushButton("Use the fates of the file")
-        self.stored_button.setAccessibleName("Use the fates of the file")
+        self.stored_button = push_button("Use the fates of the file")
         for widget in (self.stored_button, self.terminal, self.form, self.summary, self.fates, self.drivers_section):
             self.column.addWidget(widget)
         self.column.addStretch()
@@ -139,27 +134,15 @@ class FateDock(Dock):
 
     def map_gene(self, gene: str) -> None:
         """Color the cells by the expression of a gene."""
-        sources = sources_of(self.workspace)
-        if sources is not None:
-            self.clear_error()
-            self.fetcher.fetch(lambda: (sources.tissue, gene, sources.read(Entry("gene", gene))))
+        self.map_entry(Entry("gene", gene))
 
     def export_drivers(self, path: Path) -> None:
         """Write all driver genes to a .csv file."""
-        from napari_tissue_dynamics.data.io.write import replacing
-
         result = self.workspace.fate
         if result is None or result.drivers is None:
             self.show_error("No driver genes to export. Compute fates first.")
             return
-        self.clear_error()
-        try:
-            with replacing(path) as temporary:
-                result.drivers.table().to_csv(temporary, index=False)
-        except TissueDynamicsError as error:
-            self.show_error(str(error))
-        else:
-            self.tell(f"Saved to {path}")
+        self.write_text(path, result.drivers.table().to_csv(index=False))
 
     def _connect(self) -> None:
         self.stored_button.clicked.connect(self.use_stored)
@@ -170,17 +153,10 @@ class FateDock(Dock):
         self.fates.chosen.connect(self.see)
         self.drivers.gene_chosen.connect(self.map_gene)
         self.drivers.export_requested.connect(self._ask_and_export)
-        self.fetcher.arrived.connect(self._arrived)
-        self.fetcher.failed.connect(self.show_error)
         listen(self, self.workspace.tissue_changed, self._take_tissue)
         listen(self, self.workspace.velocity_changed, self._refresh)
         listen(self, self.workspace.running_changed, self._refresh)
         listen(self, self.workspace.fate_changed, self._take_result)
-
-    def _arrived(self, found: tuple[Tissue, str, object]) -> None:
-        tissue, name, values = found
-        if tissue is self.workspace.tissue:
-            show_coloring(self.viewer, self.workspace, coloring_of(name, values))  # type: ignore[arg-type]
 
     def _column_arrived(self, found: tuple[Tissue, object]) -> None:
         tissue, labels = found
@@ -206,23 +182,17 @@ class FateDock(Dock):
 
     def _refresh(self, *_: object) -> None:
         reason = ""
-        if self.workspace.running:
-            reason = f"{self.workspace.running} is still running."
-        elif self.workspace.velocity is None:
+        if self.workspace.velocity is None:
             reason = NO_VELOCITY if self.workspace.tissue is not None else "Load a tissue first."
-        self.panel.block(reason)
-        contents, busy = self.workspace.contents, self.workspace.running
+        self.panel.block(self.workspace.busy or reason)
+        contents = self.workspace.contents
         known = contents is not None and keys.TERMINAL_STATES in contents.obs and keys.FATES in contents.obsm
-        self.stored_button.setVisible(known and self.workspace.source is not None)
-        self.stored_button.setEnabled(not busy)
-        self.stored_button.setToolTip(reason if busy else "Load the fates stored in the file; nothing is computed.")
+        self.offer_stored(self.stored_button, "Load the fates stored in the file; nothing is computed.", there=known)
 
     def _ask_and_export(self) -> None:
-        start = beside(self.workspace.path, "driver_genes.csv")
-        name, _ = QFileDialog.getSaveFileName(self, "Export driver genes as", start, "Table (*.csv)")
-        if name:
-            keep_result(Path(name))
-            self.export_drivers(Path(name))
+        path = self.ask_where("Export driver genes as", "driver_genes.csv", "Table (*.csv)")
+        if path is not None:
+            self.export_drivers(path)
 
 
 def _finding(tissue: Tissue, velocity: VelocityResult, config: FateConfig, terminal: Terminal) -> Steps:

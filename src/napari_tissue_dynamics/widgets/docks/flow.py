@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QWidget
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.analysis.arrows.streamlines import streamlines
 from napari_tissue_dynamics.layers.expert_blend import BLEND, ENTROPY, blend_points, entropy_points
@@ -14,7 +15,7 @@ from napari_tissue_dynamics.layers.vectors import arrow_length_words, grid_vecto
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.particle_animation import ParticleFilm
 from napari_tissue_dynamics.widgets.canvas.time_animation import TimeFilm
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, check_box, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.section import Section
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -38,18 +39,18 @@ class FlowDock(Dock):
         super().__init__(viewer, parent)
         self.words = sentences("Shown layers")
         self.boxes = {
-            CELL_ARROWS: _box("Arrows on cells", "Draw an arrow on every cell."),
-            GRID_ARROWS: _box("Arrows on a grid", "Draw arrows smoothed over neighboring cells."),
-            LINES: _box("Streamlines", "Draw evenly spaced lines along the smoothed arrows."),
+            CELL_ARROWS: check_box("Arrows on cells", "Draw an arrow on every cell."),
+            GRID_ARROWS: check_box("Arrows on a grid", "Draw arrows smoothed over neighboring cells."),
+            LINES: check_box("Streamlines", "Draw evenly spaced lines along the smoothed arrows."),
         }
-        self.faded = _box(FADED, "Arrows whose direction differs between random samples of the genes are faint.")
+        self.faded = check_box(FADED, "Arrows whose direction differs between random samples of the genes are faint.")
         self.faded.setChecked(True)
         self.length = sentences("Meaning of the arrow length")
         self.particles = ParticleFilm(viewer, self.workspace)
         self.clear_particles = push_button("Remove particles", "Stop the particle animation.")
         self.time = TimeFilm(viewer, self.workspace)
         self.experts = QComboBox()
-        self.show_experts = QPushButton("Show experts")
+        self.show_experts = push_button("Show experts", "Color the cells by the experts.")
         self._arrange()
         self._connect()
         self._refresh()
@@ -104,8 +105,6 @@ class FlowDock(Dock):
         fields = rows()
         self.experts.addItems(list(EXPERTS))
         add_row(fields, "Experts as", self.experts, "How the expert weights of the cells are colored.")
-        self.show_experts.setToolTip("Color the cells by the experts.")
-        self.show_experts.setAccessibleName("Show experts")
         stacked(experts, fields, self.show_experts)
         self.sections = {
             "drawn": Section("Arrows and lines", drawn, "Show or hide the arrows and streamlines."),
@@ -165,14 +164,5 @@ class FlowDock(Dock):
         # By the key that a layer carries: one that is being added is not known to the workspace yet.
         seen = {about.get("key") for layer, about in _viewer.our_layers(self.viewer) if layer.visible}
         for key, box in self.boxes.items():
-            box.blockSignals(True)
-            box.setChecked(key in seen)
-            box.blockSignals(False)
-
-
-def _box(text: str, tooltip: str) -> QCheckBox:
-    box = QCheckBox(text)
-    box.setToolTip(tooltip)
-    box.setAccessibleName(text)
-    box.setAccessibleDescription(tooltip)
-    return box
+            with QSignalBlocker(box):
+                box.setChecked(key in seen)

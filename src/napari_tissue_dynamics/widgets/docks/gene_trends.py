@@ -9,28 +9,20 @@ from qtpy.QtWidgets import QComboBox, QSpinBox, QWidget
 
 from napari_tissue_dynamics.analysis.genes.gene_trends import GeneTrends, TrendConfig, gene_trends
 from napari_tissue_dynamics.layers.colorable import Entry
-from napari_tissue_dynamics.layers.coloring import coloring_of
-from napari_tissue_dynamics.progress import Progress
-from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
+from napari_tissue_dynamics.progress import single_step
 from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.section import Section
-from napari_tissue_dynamics.widgets.panels.colorable_sources import sources_of
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.plots.heat_map import HeatMap
 from napari_tissue_dynamics.widgets.state.connect import listen
-from napari_tissue_dynamics.widgets.state.fetch import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import napari
 
-    from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.data.velocity_field import VelocityField
-    from napari_tissue_dynamics.layers.coloring import Values
-    from napari_tissue_dynamics.progress import Steps, StopToken
+    from napari_tissue_dynamics.progress import Steps
 
 SHOWN, MOST = 30, 200
 RNA, VELOCITY = "smoothed spliced RNA", "velocity"
@@ -51,7 +43,6 @@ class GeneTrendsDock(Dock):
         self.map = HeatMap()
         self.words = sentences("About the heat map")
         self.panel = RunPanel("Compute gene trends", "Find the genes whose variance is best explained by latent time.")
-        self.fetcher = Fetcher(self)
         fields = rows()
         add_row(
             fields,
@@ -68,8 +59,6 @@ class GeneTrendsDock(Dock):
         self.pin(self.panel, self.start)
         self.number.valueChanged.connect(self._show_top)
         self.map.chosen.connect(self.map_gene)
-        self.fetcher.arrived.connect(self._arrived)
-        self.fetcher.failed.connect(self.show_error)
         listen(self, self.workspace.velocity_changed, self._forget)
         listen(self, self.workspace.running_changed, self._refresh)
         self._forget()
@@ -91,19 +80,8 @@ class GeneTrendsDock(Dock):
 
     def map_gene(self, gene: str) -> None:
         """Color the cells by a gene, or by its velocity if that is what the map shows."""
-        sources = sources_of(self.workspace)
-        if sources is None:
-            return
-        self.clear_error()
-        entry = Entry("gene", gene)
-        if self.value.currentText() == VELOCITY:
-            entry = Entry("velocity", f"{gene} velocity")
-        self.fetcher.fetch(lambda: (sources.tissue, entry.name, sources.read(entry)))
-
-    def _arrived(self, found: tuple[object, str, Labels | Values]) -> None:
-        tissue, name, values = found
-        if tissue is self.workspace.tissue:
-            show_coloring(self.viewer, self.workspace, coloring_of(name, values))
+        of_velocity = self.value.currentText() == VELOCITY
+        self.map_entry(Entry("velocity", f"{gene} velocity") if of_velocity else Entry("gene", gene))
 
     def _show_top(self, *_: object) -> None:
         trends = None if self._trends is None else self._trends.top(self.number.value())
@@ -122,20 +100,17 @@ class GeneTrendsDock(Dock):
 
     def _refresh(self, *_: object) -> None:
         result, reason = self.workspace.velocity, ""
-        if self.workspace.running:
-            reason = f"{self.workspace.running} is still running."
-        elif result is None:
+        if result is None:
             reason = "Estimate a velocity first."
         elif result.field.time is None:
             reason = f"The {result.field.model} model has no latent time. Choose another model."
-        self.panel.block(reason)
+        self.panel.block(self.workspace.busy or reason)
 
 
 def _following(field: VelocityField, config: TrendConfig, *, of_velocity: bool) -> Steps:
-    def steps(stop: StopToken) -> Generator[Progress, None, GeneTrends]:
-        yield Progress("genes along time", 0, 1, 0.0)
+    def trends() -> GeneTrends:
         values = np.nan_to_num(field.spliced) if of_velocity else field.moments_spliced
         assert field.time is not None
         return gene_trends(values, field.genes, field.time, config)
 
-    return steps
+    return single_step("genes along time", trends)

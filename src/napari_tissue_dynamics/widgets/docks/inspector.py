@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QApplication, QCompleter, QFileDialog, QHBoxLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QApplication, QCompleter, QHBoxLayout, QLineEdit, QWidget
 
 from napari_tissue_dynamics.analysis.regulation.ligand_senders import senders_of
-from napari_tissue_dynamics.data.io.write import replacing
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import PLUGIN, to_napari
 from napari_tissue_dynamics.layers.colors import category_colors, color_table
@@ -30,7 +27,6 @@ from napari_tissue_dynamics.widgets.panels.portrait_panel import PortraitPanel
 from napari_tissue_dynamics.widgets.plots.share_bars import Bar, ShareBars
 from napari_tissue_dynamics.widgets.plots.table import Column, ValueTable, as_csv, plain, signed
 from napari_tissue_dynamics.widgets.state.connect import listen
-from napari_tissue_dynamics.widgets.state.remembered import beside, keep_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,9 +154,7 @@ class InspectorDock(Dock):
         self.betas.modulator_changed.connect(self._follow_senders)
         self.source.ready.connect(self._refresh)
         self.source.failed.connect(self.show_error)
-        shortcut = QShortcut(QKeySequence("Ctrl+P"), self)
-        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        shortcut.activated.connect(self.pin_button.click)
+        self.on_keys("Ctrl+P", self.pin_button.click)
         listen(self, self.workspace.tissue_changed, self._tissue_changed)
         for signal in (
             self.workspace.velocity_changed,
@@ -330,19 +324,9 @@ class InspectorDock(Dock):
         return {} if labels is None else dict(senders.by_type(labels))
 
     def _ask_where_to_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save cell report", beside(self.workspace.path, "cell.csv"), "Table (*.csv)"
-        )
-        if not path:
-            return
-        keep_result(Path(path))
-        try:
-            with replacing(Path(path)) as temporary:
-                temporary.write_text(self.as_csv(), encoding="utf-8")
-        except DataError as error:
-            self.show_error(str(error))
-            return
-        self.tell(f"Saved to {path}.")
+        path = self.ask_where("Save cell report", "cell.csv", "Table (*.csv)")
+        if path is not None:
+            self.write_text(path, self.as_csv())
 
 
 def header_of(report: CellReport, other: CellReport | None) -> str:

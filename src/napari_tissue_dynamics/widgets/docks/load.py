@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QPlainTextEdit, QWidget
+from qtpy.QtWidgets import QMessageBox, QPlainTextEdit, QWidget
 
 from napari_tissue_dynamics.data.io import ReadOptions
 from napari_tissue_dynamics.data.io.action_log import SAVE, plain
 from napari_tissue_dynamics.data.io.sections import IN_TISSUE, is_tissue
-from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.data.tissue import Labels, column
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import category_points, value_points
-from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.progress import Progress, single_step
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.open_tissue import opening, show_tissue
 from napari_tissue_dynamics.widgets.forms.color_box import ColorBox
@@ -26,11 +26,12 @@ from napari_tissue_dynamics.widgets.panels.alignment import AlignmentPanel
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.state.connect import listen
-from napari_tissue_dynamics.widgets.state.remembered import beside, keep_of_file, keep_result, last_of_file
+from napari_tissue_dynamics.widgets.state.remembered import keep_of_file, last_of_file
 from napari_tissue_dynamics.workflow.replay import read_options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
+    from pathlib import Path
 
     import napari
     import numpy as np
@@ -128,24 +129,18 @@ class LoadDock(Dock):
         if self.workspace.tissue is None:
             self.show_error("There is nothing to save. Load a file first.")
             return
-        steps = _saving(path, self.workspace.saver(), overwrite_source)
+        save = partial(self.workspace.saver(), path, overwrite_source=overwrite_source)
         log = self.workspace.log
 
         def done(saved: Path) -> None:
             log.add(SAVE, path=saved)
             self.tell(f"Saved to {saved}")
 
-        self.run("Saving", steps, done, panel=self.panel)
+        self.run("Saving", single_step(f"Writing {path.name}", save), done, panel=self.panel)
 
     def save_log(self, path: Path) -> None:
         """Write what was done with the tissue, for ``tissue-dynamics replay``."""
-        self.clear_error()
-        try:
-            self.workspace.log.save(path)
-        except DataError as error:
-            self.show_error(str(error))
-        else:
-            self.tell(f"Saved to {path}")
+        self.write(path, self.workspace.log.save)
 
     def _arrange(self) -> None:
         top, bottom = rows(), rows()
@@ -245,23 +240,18 @@ class LoadDock(Dock):
 
     def _ask_and_save(self) -> None:
         source = self.workspace.path
-        start = beside(source, "result.h5ad")
-        name, _ = QFileDialog.getSaveFileName(self, "Save results as", start, "AnnData (*.h5ad)")
-        if not name:
+        path = self.ask_where("Save results as", "result.h5ad", "AnnData (*.h5ad)")
+        if path is None:
             return
-        path = Path(name)
-        keep_result(path)
         if source is None or path.resolve() != source.resolve():
             self.save(path)
         elif self._may_overwrite(path):
             self.save(path, overwrite_source=True)
 
     def _ask_and_save_log(self) -> None:
-        start = beside(self.workspace.path, "actions.jsonl")
-        name, _ = QFileDialog.getSaveFileName(self, "Save action log as", start, "Actions (*.jsonl)")
-        if name:
-            keep_result(Path(name))
-            self.save_log(Path(name))
+        path = self.ask_where("Save action log as", "actions.jsonl", "Actions (*.jsonl)")
+        if path is not None:
+            self.save_log(path)
 
     def _may_overwrite(self, path: Path) -> bool:
         question = f"Write the results into the input {path.name} itself?"
@@ -328,32 +318,17 @@ def _looking(path: Path) -> Steps:
 
 
 def _column_of(source: Source, name: str, cells: tuple[str, ...]) -> Steps:
-    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
-        from napari_tissue_dynamics.data.io.file_contents import obs_column
+    from napari_tissue_dynamics.data.io.file_contents import obs_column
 
-        yield Progress(f"Reading {name}", 0, 1, 0.0)
-        return name, obs_column(source, name, cells)
-
-    return steps
+    return single_step(f"Reading {name}", lambda: (name, obs_column(source, name, cells)))
 
 
 def _gene_of(tissue: Tissue, gene: str) -> Steps:
-    def steps(stop: StopToken) -> Generator[Progress, None, tuple[str, Any]]:
-        from napari_tissue_dynamics.data.tissue import column
-
-        yield Progress(f"Reading {gene}", 0, 1, 0.0)
+    def read() -> tuple[str, Any]:
         counts = next((c for c in (tissue.expression, tissue.spliced) if c is not None), None)
         index = tissue.gene_index(gene)
         if counts is None:
             raise DataError(f"{tissue.source} was loaded without expression. Choose one and load it again.")
         return gene, column(counts, index)
 
-    return steps
-
-
-def _saving(path: Path, save: Callable[..., Path], overwrite_source: bool) -> Steps:
-    def steps(stop: StopToken) -> Generator[Progress, None, Path]:
-        yield Progress(f"Writing {path.name}", 0, 1, 0.0)
-        return save(path, overwrite_source=overwrite_source)
-
-    return steps
+    return single_step(f"Reading {gene}", read)

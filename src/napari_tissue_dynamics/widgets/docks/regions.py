@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
 
 from napari_tissue_dynamics.analysis.cells.regions import REST, compare_steps, result_columns
-from napari_tissue_dynamics.data.io.write import replacing
 from napari_tissue_dynamics.data.tissue import column
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.fates import fate_points
@@ -19,7 +16,7 @@ from napari_tissue_dynamics.travlr.expression import expression_of_genes
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
 from napari_tissue_dynamics.widgets.canvas.selection_view import show_selections
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, refill, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.panels.cell_source import fates_of
 from napari_tissue_dynamics.widgets.panels.dock import Dock
 from napari_tissue_dynamics.widgets.panels.region_list import RegionList
@@ -35,18 +32,15 @@ from napari_tissue_dynamics.widgets.panels.region_rows import (
 from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
 from napari_tissue_dynamics.widgets.plots.table import ValueTable
 from napari_tissue_dynamics.widgets.state.connect import listen
-from napari_tissue_dynamics.widgets.state.remembered import beside, keep_result
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import napari
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.cells.regions import Region, RegionComparison
     from napari_tissue_dynamics.layers.points import LayerData
-    from napari_tissue_dynamics.progress import Progress, Steps, StopToken
+    from napari_tissue_dynamics.progress import Steps
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 FATE = "fate "
@@ -67,7 +61,7 @@ class RegionsDock(Dock):
         self.search = QLineEdit()
         self.table = ValueTable("Differences between regions", (), TABLE_TIP)
         self.words = sentences("Comparison of regions")
-        self.save_button = QPushButton("Save CSV …")
+        self.save_button = push_button("Save CSV …", "Write the rows shown to a table with full precision.")
         self.panel = RunPanel("Compare", "Test which genes, betas, results and cell types differ.")
         self._arrange()
         self.pin(self.panel, self.start)
@@ -77,9 +71,7 @@ class RegionsDock(Dock):
         self.search.textChanged.connect(self._filter)
         self.table.chosen.connect(self._map)
         self.save_button.clicked.connect(self._ask_where_to_save)
-        shortcut = QShortcut(QKeySequence("Ctrl+D"), self)
-        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        shortcut.activated.connect(self.list.draw)
+        self.on_keys("Ctrl+D", self.list.draw)
         listen(self, self.workspace.tissue_changed, self._tissue_changed)
         listen(self, self.workspace.running_changed, self._refresh)
         self._offer()
@@ -98,13 +90,7 @@ class RegionsDock(Dock):
         """Show what differs; None takes the tables away."""
         self.found = found
         before = self.shown.currentText()
-        self.shown.blockSignals(True)
-        self.shown.clear()
-        names = [] if found is None else tables_of(found)
-        self.shown.addItems(names)
-        if before in names:
-            self.shown.setCurrentText(before)
-        self.shown.blockSignals(False)
+        refill(self.shown, [] if found is None else tables_of(found), before)
         self.words.setText("" if found is None else in_words(found))
         self.results.setVisible(found is not None)
         self._show_table()
@@ -119,8 +105,6 @@ class RegionsDock(Dock):
         add_row(fields, "Search", self.search, "Only rows whose name contains this text.")
         self.search.setPlaceholderText("part of a name")
         self.search.setClearButtonEnabled(True)
-        self.save_button.setToolTip("Write the rows shown to a table with full precision.")
-        self.save_button.setAccessibleName("Save CSV")
         results = stacked(self.results, self.words, fields, self.table)
         buttons = QHBoxLayout()
         buttons.addWidget(self.save_button)
@@ -148,12 +132,8 @@ class RegionsDock(Dock):
         self._refresh()
 
     def _refresh(self, *_: object) -> None:
-        if self.workspace.running and not self.is_running:
-            self.panel.block(f"{self.workspace.running} is still running.")
-        elif not self.list.regions:
-            self.panel.block("Draw a region first.")
-        else:
-            self.panel.block("")
+        reason = "" if self.list.regions else "Draw a region first."
+        self.panel.block((not self.is_running and self.workspace.busy) or reason)
 
     def _show_table(self, _: str = "") -> None:
         name = self.shown.currentText()
@@ -189,19 +169,9 @@ class RegionsDock(Dock):
         if self.found is None:
             return
         about = f"{self.found.name_a} against {self.found.name_b}, {self.shown.currentText()}.csv"
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save the comparison", beside(self.workspace.path, about), "Table (*.csv)"
-        )
-        if not path:
-            return
-        keep_result(Path(path))
-        try:
-            with replacing(Path(path)) as temporary:
-                temporary.write_text(self.table.as_csv(), encoding="utf-8")
-        except DataError as error:
-            self.show_error(str(error))
-            return
-        self.tell(f"Saved to {path}.")
+        path = self.ask_where("Save the comparison", about, "Table (*.csv)")
+        if path is not None:
+            self.write_text(path, self.table.as_csv())
 
 
 def _comparing(workspace: Workspace, a: Region, b: Region | None) -> Steps:
@@ -209,11 +179,7 @@ def _comparing(workspace: Workspace, a: Region, b: Region | None) -> Steps:
     tissue, regulation = workspace.tissue, workspace.regulation
     results = _results(workspace)
     assert tissue is not None
-
-    def steps(stop: StopToken) -> Generator[Progress, None, RegionComparison | None]:
-        return (yield from compare_steps(tissue, a, b, stop, regulation=regulation, further=results))
-
-    return steps
+    return lambda stop: compare_steps(tissue, a, b, stop, regulation=regulation, further=results)
 
 
 def _layer_of(workspace: Workspace, table: str, name: str) -> LayerData | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.io import holds_betas
@@ -16,13 +16,21 @@ from napari_tissue_dynamics.descriptions import setting_types, with_settings
 from napari_tissue_dynamics.devices import free_memory
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.points import beta_points
-from napari_tissue_dynamics.progress import Progress
+from napari_tissue_dynamics.progress import Progress, single_step
 from napari_tissue_dynamics.travlr.batch.run_manifest import RUN, RunRecord
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import open_legend
 from napari_tissue_dynamics.widgets.forms.batch_form import ManyForm
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import (
+    add_row,
+    check_box,
+    push_button,
+    refill,
+    rows,
+    sentences,
+    stacked,
+)
 from napari_tissue_dynamics.widgets.forms.form import Form
 from napari_tissue_dynamics.widgets.forms.regulators_form import NetworkForm
 from napari_tissue_dynamics.widgets.forms.section import Section
@@ -77,8 +85,7 @@ class TravlrDock(Dock):
         self.many = ManyForm()
         self.history = RunHistory(self.workspace, "regulation")
         self.target, self.modulator = QComboBox(), QComboBox()
-        self.supported = QCheckBox("Only where significant")
-        self.supported.setAccessibleName("Only where significant")
+        self.supported = check_box("Only where significant")
         self.summary = sentences("Result of SpaceTravLR")
         self.stored_button = push_button("Load stored betas", USE_STORED)
         self._run_shown: Path | None = None
@@ -167,7 +174,8 @@ class TravlrDock(Dock):
         if tissue is None:
             self.show_error("No tissue is loaded to match the betas. Load its file first.")
             return
-        self.run("Opening betas", _opening(tissue, folder), self.show_result, panel=self.panel)
+        opening = single_step("reading betas", lambda: workflow.open_betas(folder, tissue))
+        self.run("Opening betas", opening, self.show_result, panel=self.panel)
 
     def use_stored(self) -> None:
         """Load the betas of the file of the tissue, in a worker."""
@@ -251,10 +259,7 @@ class TravlrDock(Dock):
         field = self.workspace.regulation
         names = () if field is None else field.targets
         self.results.setVisible(field is not None)
-        self.target.blockSignals(True)
-        self.target.clear()
-        self.target.addItems(names)
-        self.target.blockSignals(False)
+        refill(self.target, names)
         self._offer_modulators(self.target.currentText())
         for combo in (self.target, self.modulator):
             combo.setEnabled(bool(names))
@@ -278,11 +283,9 @@ class TravlrDock(Dock):
         if tissue is not None:
             self.network.offer(tissue.genes)
         self._estimate()
-        contents, busy = self.workspace.contents, self.workspace.running
-        there = contents is not None and self.workspace.source is not None and holds_betas(contents.obsm)
-        self.stored_button.setVisible(there)
-        self.stored_button.setEnabled(not busy)
-        self.stored_button.setToolTip(f"{busy} is still running." if busy else USE_STORED)
+        contents = self.workspace.contents
+        there = contents is not None and holds_betas(contents.obsm)
+        self.offer_stored(self.stored_button, USE_STORED, there=there)
         self.panel.block(self._reason(), waits=bool(self.workspace.running) and self.workspace.tissue is not None)
 
     def _take_run_settings(self) -> None:
@@ -313,8 +316,8 @@ class TravlrDock(Dock):
             self.panel.show_estimate(*said_before(cost, free_memory(), regulation_remedy(config, n_targets, processes)))
 
     def _reason(self) -> str:
-        if self.workspace.running and not self.is_running:
-            return f"{self.workspace.running} is still running."
+        if self.workspace.busy and not self.is_running:
+            return self.workspace.busy
         if self.workspace.tissue is None:
             return "Load a tissue first."
         try:
@@ -389,13 +392,5 @@ def _suggesting(tissue: Tissue) -> Steps:
         from napari_tissue_dynamics.analysis.genes.spatial_genes import spatial_gene_steps, suggested_targets
 
         return suggested_targets((yield from spatial_gene_steps(tissue, stop=stop)))
-
-    return steps
-
-
-def _opening(tissue: Tissue, folder: Path) -> Steps:
-    def steps(_: StopToken) -> Generator[Progress, None, RegulationField]:
-        yield Progress("reading betas", 0, 1, 0.0)
-        return workflow.open_betas(folder, tissue)
 
     return steps

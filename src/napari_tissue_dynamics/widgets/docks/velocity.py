@@ -167,13 +167,7 @@ class VelocityDock(Dock):
 
     def save_model(self, target: Path) -> None:
         """Write the network behind the velocity to a file."""
-        self.clear_error()
-        try:
-            self.files.save(target)
-        except DataError as error:
-            self.show_error(str(error))
-        else:
-            self.tell(f"Saved to {target}")
+        self.write(target, self.files.save)
 
     def export(self, folder: Path) -> None:
         """Write the velocity, and fates when there are some, into a folder, in a worker."""
@@ -347,12 +341,9 @@ class VelocityDock(Dock):
         self.files.refresh()
         self.resume_button.setVisible(bool(self.form.model_row.files) and not reason and self.files.kept() is not None)
         contents = self.workspace.contents
-        stored = contents is not None and self.workspace.source is not None and set(contents.layers) >= STORED
-        self.stored_button.setVisible(stored)
-        busy = f"{self.workspace.running} is still running." if self.workspace.running else ""
-        self.stored_button.setEnabled(not busy)
-        self.stored_button.setToolTip(busy or USE_STORED)
-        self.exports.block(busy)
+        stored = contents is not None and set(contents.layers) >= STORED
+        self.offer_stored(self.stored_button, USE_STORED, there=stored)
+        self.exports.block(self.workspace.busy)
 
     def _estimate(self) -> None:
         tissue, config = self.workspace.tissue, self.form.value()
@@ -384,8 +375,8 @@ class VelocityDock(Dock):
         self.form.set_value(replace(self.form.steer.value(), n_experts=number))
 
     def _reason(self) -> str:
-        if self.workspace.running:
-            return f"{self.workspace.running} is still running."
+        if self.workspace.busy:
+            return self.workspace.busy
         if self.workspace.tissue is None:
             return "Load a tissue first."
         try:

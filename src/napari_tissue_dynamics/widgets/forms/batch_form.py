@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QSpinBox, QWidget
 
 from napari_tissue_dynamics.compute import worker_threads
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, check_box, push_button, rows, stacked
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
 
 if TYPE_CHECKING:
@@ -56,18 +56,13 @@ class ManyForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.all_genes = QCheckBox("Fit all measured genes")
-        self.all_genes.setToolTip(
-            "Every measured gene is a target, regardless of the genes entered above; a gene can take a second."
-        )
-        self.all_genes.setAccessibleName("Fit all measured genes")
+        tip = "Every measured gene is a target, regardless of the genes entered above; a gene can take a second."
+        self.all_genes = check_box("Fit all measured genes", tip)
         self.store = FileEdit("folder for finished genes", "")
         self.processes, self.scheduler = QSpinBox(), QLineEdit()
         self.processes.setRange(1, max(1, worker_threads() + 1))
         self.scheduler.setPlaceholderText("tcp://host:8786")
-        self.open_button = QPushButton("Open betas from a folder …")
-        self.open_button.setToolTip(OPEN_TIP)
-        self.open_button.setAccessibleName("Open betas from a folder")
+        self.open_button = push_button("Open betas from a folder …", OPEN_TIP)
         fields = rows()
         tip = "Each gene is written there when finished; a new run with the same folder resumes."
         add_row(fields, "Store genes in", self.store.line, tip, inside=self.store)

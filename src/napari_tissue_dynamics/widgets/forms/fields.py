@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, TypeVar
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractSpinBox,
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QLabel,
@@ -16,6 +19,11 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Button = TypeVar("Button", bound=QAbstractButton)
 
 _INVISIBLE = "\u200b"
 _WHERE_TO_BREAK = re.compile(r"(?<=\w)(?:[_/-]|(?<!\d)\.|\.(?!\d))(?=\w)|\w{20}(?=\w)")
@@ -39,12 +47,41 @@ def stacked(widget: QWidget, *parts: QWidget | QLayout) -> QVBoxLayout:
     return layout
 
 
-def push_button(text: str, tooltip: str) -> QPushButton:
-    """Return a button with a tooltip describing what it does."""
-    found = QPushButton(text)
-    found.setToolTip(tooltip)
-    found.setAccessibleName(text)
-    return found
+def push_button(text: str, tooltip: str = "") -> QPushButton:
+    """Return a button with a tooltip describing what it does; the dots of a dialog are not spoken."""
+    return _named(QPushButton(text), text.removesuffix(" …"), tooltip)
+
+
+def check_box(text: str, tooltip: str = "") -> QCheckBox:
+    """Return a check box with a tooltip describing what it does."""
+    box = _named(QCheckBox(text), text, tooltip)
+    box.setAccessibleDescription(tooltip)
+    return box
+
+
+def _named(button: Button, name: str, tooltip: str) -> Button:
+    button.setToolTip(tooltip)
+    button.setAccessibleName(name)
+    return button
+
+
+def narrow_combo(*items: str) -> QComboBox:
+    """Return a combo that long items do not make wider than its dock."""
+    combo = QComboBox()
+    combo.addItems(items)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    return combo
+
+
+def refill(combo: QComboBox, items: Sequence[str], *wanted: str) -> None:
+    """Offer other items without a signal, and choose the first of ``wanted`` that is among them."""
+    with QSignalBlocker(combo):
+        combo.clear()
+        combo.addItems(items)
+        found = [items.index(name) for name in wanted if name in items]
+        if found:
+            combo.setCurrentIndex(found[0])
 
 
 def add_row(layout: QFormLayout, name: str, field: QWidget, tooltip: str, *, inside: QWidget | None = None) -> None:

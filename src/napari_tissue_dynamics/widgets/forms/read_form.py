@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.data.io import ReadOptions
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, refill, rows, stacked
 from napari_tissue_dynamics.widgets.forms.file_edit import FileEdit
 from napari_tissue_dynamics.widgets.forms.number_box import NumberBox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_tissue_dynamics.data.io.file_contents import Contents
 
 AUTOMATIC = "automatic"
@@ -27,9 +25,9 @@ class ReadForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.spliced, self.unspliced, self.expression = QComboBox(), QComboBox(), QComboBox()
-        self.spatial, self.cell_type, self.library = QComboBox(), QComboBox(), QComboBox()
-        self.sections, self.only = QComboBox(), QComboBox()
+        self.spliced, self.unspliced, self.expression = narrow_combo(), narrow_combo(), narrow_combo()
+        self.spatial, self.cell_type, self.library = narrow_combo(), narrow_combo(), narrow_combo()
+        self.sections, self.only = narrow_combo(), narrow_combo()
         self._subsets: tuple[tuple[str, str], ...] = ()
         self.image = FileEdit("image of the tissue", "Images (*.png *.jpg *.jpeg *.tif *.tiff)")
         self.image_pixel_size, self.pixel_size_um = _size(), _size()
@@ -48,8 +46,6 @@ class ReadForm(QWidget):
             ),
             ("Only cells", self.only, "Read one section, or only in-tissue spots."),
         ):
-            field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            field.setMinimumContentsLength(8)
             add_row(fields, name, field, tooltip)
         tooltip = "An image file to show behind the cells instead of an image in the file."
         add_row(fields, "Image file", self.image.line, tooltip, inside=self.image)
@@ -71,16 +67,16 @@ class ReadForm(QWidget):
         """Fill the combos with what a file holds; None empties them."""
         layers = contents.layers if contents else ()
         types = [name for name, kind in contents.obs.items() if kind == "categorical"] if contents else ()
-        _fill(self.spliced, [*layers, NONE], "spliced", NONE)
-        _fill(self.unspliced, [*layers, NONE], "unspliced", NONE)
-        _fill(self.expression, [AUTOMATIC, *layers, NONE])
-        _fill(self.spatial, [AUTOMATIC, *(contents.obsm if contents else ())])
+        refill(self.spliced, [*layers, NONE], "spliced", NONE)
+        refill(self.unspliced, [*layers, NONE], "unspliced", NONE)
+        refill(self.expression, [AUTOMATIC, *layers, NONE])
+        refill(self.spatial, [AUTOMATIC, *(contents.obsm if contents else ())])
         guess = contents.cell_type if contents else None
-        _fill(self.cell_type, [AUTOMATIC, *types, NONE], guess or AUTOMATIC)
-        _fill(self.library, [AUTOMATIC, *(contents.libraries if contents else ())])
-        _fill(self.sections, [AUTOMATIC, *types, NONE])
+        refill(self.cell_type, [AUTOMATIC, *types, NONE], guess or AUTOMATIC)
+        refill(self.library, [AUTOMATIC, *(contents.libraries if contents else ())])
+        refill(self.sections, [AUTOMATIC, *types, NONE])
         self._subsets = contents.subsets if contents else ()
-        _fill(self.only, [ALL_CELLS, *(f"{column} = {value}" for column, value in self._subsets)])
+        refill(self.only, [ALL_CELLS, *(f"{column} = {value}" for column, value in self._subsets)])
 
     def take(self, options: ReadOptions) -> None:
         """Choose what was chosen before, as far as the file still holds it."""
@@ -123,17 +119,6 @@ def _size() -> NumberBox:
     box.setRange(0, LARGEST_PIXEL)
     box.setSpecialValueText("as in the file")
     return box
-
-
-def _fill(combo: QComboBox, items: Sequence[str], *wanted: str) -> None:
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems(items)
-    for name in wanted:
-        if name in items:
-            combo.setCurrentIndex(items.index(name))
-            break
-    combo.blockSignals(False)
 
 
 def _name(choice: str | None) -> str:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, push_button, rows, sentences, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class OriginForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.kind, self.cell_type, self.stage = QComboBox(), QComboBox(), QComboBox()
+        self.kind, self.cell_type, self.stage = narrow_combo(), narrow_combo(), narrow_combo()
         self.use_selected = push_button("Use selected cells", "Use the cells selected in a points layer as root cells.")
         self.words = sentences("Root cells")
         self._source: Source | None = None
@@ -50,8 +50,6 @@ class OriginForm(QWidget):
                 "Column of obs with stages: numbers, names with a number in each, or ordered categories.",
             ),
         ):
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(8)
             add_row(self._fields, name, combo, tooltip)
         stacked(self, self._fields, self.use_selected, self.words)
         self.kind.currentTextChanged.connect(self._refresh)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, push_button, rows, sentences, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +33,7 @@ class TerminalForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.kind, self.column = QComboBox(), QComboBox()
-        for combo in (self.kind, self.column):
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(8)
+        self.kind, self.column = narrow_combo(), narrow_combo()
         self.types, self.states = QListWidget(), QListWidget()
         self.name = QLineEdit()
         self.name.setPlaceholderText("name of the state")

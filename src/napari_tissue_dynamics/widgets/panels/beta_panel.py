@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from napari_tissue_dynamics.analysis.regulation.interactions import LIGAND_RECEPTOR, LIGAND_TF, TF
-from napari_tissue_dynamics.widgets.forms.fields import add_row, push_button, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel
 from napari_tissue_dynamics.widgets.plots.table import Column, ValueTable, percent, plain, signed
 
@@ -61,8 +61,7 @@ class BetaPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.target, self.kind, self.search = QComboBox(), QComboBox(), QLineEdit()
-        self.kind.addItems([ALL_KINDS, *KINDS.values()])
+        self.target, self.kind, self.search = narrow_combo(), narrow_combo(ALL_KINDS, *KINDS.values()), QLineEdit()
         self.search.setPlaceholderText("part of a name")
         self.search.setClearButtonEnabled(True)
         self.table = ValueTable("Betas in this cell", COLUMNS, TABLE_TIP)
@@ -131,9 +130,6 @@ class BetaPanel(QWidget):
         add_row(fields, "Target", self.target, "A fitted gene.")
         add_row(fields, "Kind", self.kind, "Which kind of modulators the table shows.")
         add_row(fields, "Search", self.search, "Only modulators whose name contains this text.")
-        for combo in (self.target, self.kind):
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(8)
         buttons = QHBoxLayout()
         buttons.addWidget(self.map_button)
         buttons.addWidget(self.senders_button)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import (
-    QApplication,
-    QFrame,
-    QLabel,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QApplication, QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from napari_tissue_dynamics.data.io.write import replacing
 from napari_tissue_dynamics.errors import TissueDynamicsError
+from napari_tissue_dynamics.layers.coloring import coloring_of
+from napari_tissue_dynamics.widgets.canvas.coloring_view import show_coloring
 from napari_tissue_dynamics.widgets.canvas.open_tissue import opening, show_tissue, shown_source
 from napari_tissue_dynamics.widgets.forms.fields import push_button, stacked
 from napari_tissue_dynamics.widgets.panels.activity import ActivityBar
+from napari_tissue_dynamics.widgets.panels.colorable_sources import sources_of
 from napari_tissue_dynamics.widgets.panels.tabs import JoinTabs
 from napari_tissue_dynamics.widgets.state.connect import listen
+from napari_tissue_dynamics.widgets.state.fetch import Fetcher
 from napari_tissue_dynamics.widgets.state.jobs import start_job
+from napari_tissue_dynamics.widgets.state.remembered import beside, keep_result
 from napari_tissue_dynamics.widgets.state.run_queue import QueueList
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
+    from qtpy.QtWidgets import QPushButton
 
+    from napari_tissue_dynamics.layers.colorable import Entry
     from napari_tissue_dynamics.progress import Steps
     from napari_tissue_dynamics.widgets.panels.run_panel import RunPanel
     from napari_tissue_dynamics.widgets.state.jobs import Job
@@ -47,6 +50,9 @@ class Dock(QWidget):
         self.viewer = viewer
         self.workspace = workspace_of(viewer)
         self.job: Job | None = None
+        self.fetcher = Fetcher(self)
+        self.fetcher.arrived.connect(self._arrived)
+        self.fetcher.failed.connect(self.show_error)
         self._queueing = False
         self._docked = False
         self._details = ""
@@ -171,6 +177,55 @@ class Dock(QWidget):
     def tell(self, sentence: str) -> None:
         """Show good news for a moment."""
         show_info(sentence)
+
+    def map_entry(self, entry: Entry) -> None:
+        """Color the cells by an entry of the catalog, which is read in a thread."""
+        sources = sources_of(self.workspace)
+        if sources is not None:
+            self.clear_error()
+            self.fetcher.fetch(lambda: (sources.tissue, entry.name, sources.read(entry)))
+
+    def _arrived(self, found: Any) -> None:
+        tissue, name, values = found
+        if tissue is self.workspace.tissue:
+            show_coloring(self.viewer, self.workspace, coloring_of(name, values))
+
+    def ask_where(self, title: str, name: str, pattern: str) -> Path | None:
+        """Ask where to write a result, beside the tissue at first; None if nowhere."""
+        chosen, _ = QFileDialog.getSaveFileName(self, title, beside(self.workspace.path, name), pattern)
+        if chosen:
+            keep_result(Path(chosen))
+        return Path(chosen) if chosen else None
+
+    def write(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Let ``write`` make a file, and say where it is or why it is not."""
+        self.clear_error()
+        try:
+            write(path)
+        except TissueDynamicsError as error:
+            self.show_error(str(error))
+        else:
+            self.tell(f"Saved to {path}")
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write a text to a file, and say where it is or why it is not."""
+
+        def write(target: Path) -> None:
+            with replacing(target) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+        self.write(path, write)
+
+    def on_keys(self, keys: str, call: Callable[[], object]) -> None:
+        """Call something when keys are pressed while the focus is in the dock."""
+        shortcut = QShortcut(QKeySequence(keys), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.activated.connect(call)
+
+    def offer_stored(self, button: QPushButton, tooltip: str, *, there: bool) -> None:
+        """Show a button that loads results of the file where there are some; it waits while something is running."""
+        button.setVisible(there and self.workspace.source is not None)
+        button.setEnabled(not self.workspace.busy)
+        button.setToolTip(self.workspace.busy or tooltip)
 
     def event(self, event: QEvent) -> bool:
         """Stop the running job when the dock is taken out of the window."""

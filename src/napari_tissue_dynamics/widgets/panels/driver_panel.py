@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QPushButton, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import (
+    add_row,
+    narrow_combo,
+    push_button,
+    refill,
+    rows,
+    sentences,
+    stacked,
+)
 from napari_tissue_dynamics.widgets.plots.table import Column, ValueTable, plain, signed
 
 if TYPE_CHECKING:
@@ -34,13 +42,10 @@ class DriverPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._result: FateResult | None = None
-        self.fate = QComboBox()
-        self.fate.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.fate.setMinimumContentsLength(8)
+        self.fate = narrow_combo()
         self.table = ValueTable("Driver genes", COLUMNS, TIP)
         self.words = sentences("About the driver genes")
-        self.export_button = QPushButton("Export driver genes as …")
-        self.export_button.setAccessibleName("Export driver genes")
+        self.export_button = push_button("Export driver genes as …")
         fields = rows()
         add_row(fields, "Fate", self.fate, "The fate whose driver genes are listed.")
         stacked(self, fields, self.table, self.words, self.export_button)
@@ -56,14 +61,7 @@ class DriverPanel(QWidget):
         drivers = None if result is None else result.drivers
         self.export_button.setEnabled(drivers is not None)
         self.export_button.setToolTip(EXPORT if drivers is not None else NONE)
-        before = self.fate.currentText()
-        self.fate.blockSignals(True)
-        self.fate.clear()
-        if drivers is not None:
-            self.fate.addItems(drivers.fates)
-            if before in drivers.fates:
-                self.fate.setCurrentText(before)
-        self.fate.blockSignals(False)
+        refill(self.fate, () if drivers is None else drivers.fates, self.fate.currentText())
         self._list(self.fate.currentText())
 
     def choose(self, fate: str) -> None:

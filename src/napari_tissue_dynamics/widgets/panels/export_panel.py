@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_tissue_dynamics.export import ExportConfig
-from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences, stacked
 from napari_tissue_dynamics.widgets.forms.form import Form
 
 if TYPE_CHECKING:
@@ -30,11 +30,8 @@ class ExportPanel(QWidget):
         self._page: Path | None = None
         self._start = ""
         self.form: Form[ExportConfig] = Form(ExportConfig, ("tables", "dashboard"))
-        self.button = QPushButton("Export to a folder …")
-        self.button.setAccessibleName("Export to a folder")
-        self.open_button = QPushButton("Open the page")
-        self.open_button.setAccessibleName("Open the page")
-        self.open_button.setToolTip("Open the page that was written in the browser.")
+        self.button = push_button("Export to a folder …")
+        self.open_button = push_button("Open the page", "Open the page that was written in the browser.")
         self.words = sentences("Exported files")
         stacked(self, self.form, self.button, self.words, self.open_button)
         self.button.clicked.connect(self._ask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_tissue_dynamics.analysis.genes.portrait import portrait_of, ranked_genes
 from napari_tissue_dynamics.errors import DataError
@@ -13,7 +13,7 @@ from napari_tissue_dynamics.layers.cell_colors import cell_colors, color_choices
 from napari_tissue_dynamics.widgets.canvas.picking import picker_of
 from napari_tissue_dynamics.widgets.canvas.viewer import whole_tissue
 from napari_tissue_dynamics.widgets.forms.color_box import ColorBox
-from napari_tissue_dynamics.widgets.forms.fields import add_row, rows, sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel
 from napari_tissue_dynamics.widgets.plots.portrait import PortraitCanvas
 from napari_tissue_dynamics.widgets.state.connect import listen
@@ -50,7 +50,7 @@ class PortraitPanel(QWidget):
         super().__init__(parent)
         self._viewer, self._workspace = viewer, workspace_of(viewer)
         self._gene = ""
-        self.picker, self.color = ColorBox(), QComboBox()
+        self.picker, self.color = ColorBox(), narrow_combo()
         self.picker.lineEdit().setPlaceholderText("gene")
         self.canvas = PortraitCanvas()
         self.words = sentences("About the phase portrait")
@@ -103,8 +103,6 @@ class PortraitPanel(QWidget):
         fields = rows()
         add_row(fields, "Gene", self.picker, GENE_TIP)
         add_row(fields, "Color by", self.color, COLOR_TIP)
-        self.color.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.color.setMinimumContentsLength(8)
         layout.addLayout(fields)
         layout.addWidget(self.canvas, 1)
         layout.addWidget(self.words)

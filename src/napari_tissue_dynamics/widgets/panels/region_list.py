@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QSizePolicy,
     QWidget,
 )
@@ -23,7 +22,7 @@ from napari_tissue_dynamics.layers.axes import about, axes
 from napari_tissue_dynamics.layers.rings import REGIONS
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.velocity_view import selected_cells
-from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences, stacked
 from napari_tissue_dynamics.widgets.state.workspace import workspace_of
 
 if TYPE_CHECKING:
@@ -51,14 +50,13 @@ class RegionList(QWidget):
         self._taken: list[Region] = []
         self._filling = False
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.draw_button, self.take_button = QPushButton("Draw a region"), QPushButton("Use selected")
+        self.draw_button = push_button("Draw a region", DRAW_TIP)
+        self.take_button = push_button("Use selected", TAKE_TIP)
         self.names = _Names()
         self.words = sentences("Regions", EMPTY)
         buttons = QHBoxLayout()
-        for button, tip in ((self.draw_button, DRAW_TIP), (self.take_button, TAKE_TIP)):
-            button.setToolTip(tip)
-            button.setAccessibleName(button.text())
-            buttons.addWidget(button)
+        buttons.addWidget(self.draw_button)
+        buttons.addWidget(self.take_button)
         stacked(self, buttons, self.words, self.names)
         self.draw_button.clicked.connect(self.draw)
         self.take_button.clicked.connect(self.take)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import check_box, push_button, sentences, stacked
 
 if TYPE_CHECKING:
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
@@ -32,11 +32,10 @@ class RunFiles(QWidget):
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self.keep = QCheckBox("Keep the state of the run")
-        self.keep.setAccessibleName("Keep the state of the run")
+        self.keep = check_box("Keep the state of the run")
         self.keep.setChecked(True)
         self.words = sentences("Where the state of the run is kept")
-        self.save_button, self.apply_button = _button("Save model as …"), _button("Apply model …")
+        self.save_button, self.apply_button = push_button("Save model as …"), push_button("Apply model …")
         stacked(self, self.keep, self.words, self.save_button, self.apply_button)
         self.keep.toggled.connect(self.refresh)
         self.save_button.clicked.connect(self._ask_where_to_save)
@@ -61,9 +60,9 @@ class RunFiles(QWidget):
         state = self.state()
         self.words.setText(reason if state is None else f"In {state.name}, next to the file of the tissue.")
         self.words.setVisible(bool(self.words.text()))
-        tissue, running, model = self._workspace.tissue, self._workspace.running, self._workspace.velocity_model
+        tissue, model = self._workspace.tissue, self._workspace.velocity_model
         missing = "" if model is not None else "There is no trained network to save. Fit it with STEER first."
-        busy = "Load a tissue first." if tissue is None else f"{running} is still running." if running else ""
+        busy = "Load a tissue first." if tissue is None else self._workspace.busy
         for button, reason, tip in ((self.save_button, missing, SAVE_TIP), (self.apply_button, busy, APPLY_TIP)):
             button.setEnabled(not reason)
             button.setToolTip(reason or tip)
@@ -112,9 +111,3 @@ def _why_not(source: Path | None) -> str:
     if source is None:
         return "There is no file beside which the state of a run could be kept."
     return f"Nothing can be written to {source.parent}; the state of a run is not kept."
-
-
-def _button(text: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setAccessibleName(text)
-    return button

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
-from napari_tissue_dynamics.widgets.forms.fields import stacked
+from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
 from napari_tissue_dynamics.widgets.state.connect import listen
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ class RunHistory(QWidget):
         self.list.setToolTip("Click a run, or press Enter on it, to show its result again.")
         self.list.setMinimumHeight(60)
         self.list.setMaximumHeight(140)
-        self.words = QLabel("No run has ended yet.")
-        self.words.setWordWrap(True)
+        self.words = sentences("Earlier runs", "No run has ended yet.")
         stacked(self, self.words, self.list)
         self.list.itemClicked.connect(self._choose)
         self.list.itemActivated.connect(self._choose)

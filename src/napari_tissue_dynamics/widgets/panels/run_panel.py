@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from napari_tissue_dynamics.progress import duration
-from napari_tissue_dynamics.widgets.forms.fields import sentences, stacked
+from napari_tissue_dynamics.widgets.forms.fields import push_button, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.loss_curve import LossCurve
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ class RunPanel(QWidget):
         self._waits = False
         self._job: Job | None = None
         self.button = QPushButton(title)
-        self.pause_button = QPushButton("Pause")
+        self.pause_button = push_button("Pause")
         self.pause_button.setCheckable(True)
         self.pause_button.hide()
-        self.queue_button = QPushButton("Queue")
-        self.queue_button.setToolTip("Queue a run with the current settings.")
+        self.queue_button = push_button("Queue", "Queue a run with the current settings.")
         self.queue_button.setAccessibleName(f"Queue: {title}")
         self.queue_button.hide()
         self.curve = LossCurve()

@@ -156,6 +156,11 @@ class Workspace:
         """The file that the tissue came from, None where there is none."""
         return self.source if isinstance(self.source, Path) else None
 
+    @property
+    def busy(self) -> str:
+        """Why nothing else can begin now, a sentence; empty when nothing is running."""
+        return f"{self.running} is still running." if self.running else ""
+
     def set_tissue(self, opened: OpenedTissue | Tissue) -> None:
         """Replace the tissue; results on the previous one are dropped with it."""
         opened = opened if isinstance(opened, OpenedTissue) else OpenedTissue(opened)
@@ -376,7 +381,7 @@ class Workspace:
             If something is running already.
         """
         if self.running:
-            raise FitError(f"{self.running} is still running. Wait until it finishes or press Stop.")
+            raise FitError(f"{self.busy} Wait until it finishes or press Stop.")
         self.running = what
         self.running_changed.emit(what)
 
