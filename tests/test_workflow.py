@@ -233,7 +233,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
     monkeypatch.setitem(steer.__dict__, "apply_model", apply_model)
     monkeypatch.setattr(compute, "load_torch", lambda: None)
     config, reports = ProjectionConfig(within="expert"), []
-    result = workflow.apply(tissue, tmp_path / "m", reports.append, projection=config, device="cpu")
+    result = run_to_end(workflow.apply_steps(tissue, tmp_path / "m", projection=config, device="cpu"), reports.append)
     assert asked == [(tmp_path / "m", tissue, "cpu")]
     expected = run_to_end(picture_steps(tissue, field, projection=config))
     np.testing.assert_array_equal(result.arrows, expected.arrows)
@@ -241,7 +241,7 @@ def test_a_trained_network_has_the_same_picture(tissue, field, monkeypatch, tmp_
     fractions = [progress.fraction for progress in reports]
     assert fractions == sorted(fractions)
     with pytest.raises(DataError, match="no spliced"):
-        workflow.apply(tissue.with_(spliced=None), tmp_path / "m")
+        run_to_end(workflow.apply_steps(tissue.with_(spliced=None), tmp_path / "m"))
 
 
 def test_stop_is_seen_while_a_network_is_applied(tissue, monkeypatch, tmp_path):

@@ -112,10 +112,6 @@ def run_to_end(steps: Generator[Progress, None, Result], report: Callable[[Progr
         A fit: a generator of progress that returns its result.
     report
         Called with every progress report, for a script that wants to show it.
-
-    Returns
-    -------
-    What the generator returned.
     """
     while True:
         try:

@@ -11,6 +11,7 @@ from napari_tissue_dynamics.commands.options import (
     add_files,
     add_reading,
     add_settings,
+    finished,
     out,
     read,
     settings_of,
@@ -32,11 +33,10 @@ def add_apply(parser: argparse.ArgumentParser) -> None:
 
 def run_apply(options: argparse.Namespace) -> None:
     """Predict the velocities and write them."""
-    from napari_tissue_dynamics.workflow import apply, in_words, save
+    from napari_tissue_dynamics.workflow import apply_steps, in_words, save
 
     tissue = read(options)
     projection = settings_of(options, ProjectionConfig)
-    result = apply(tissue, options.network, options.report, projection=projection, device=options.device)
-    options.report.end()
+    result = finished(options, apply_steps(tissue, options.network, projection=projection, device=options.device))
     print(in_words(result))
     print(f"wrote {save(out(options), tissue, source=options.file, velocity=result)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.commands.options import add_reading, read
+from napari_tissue_dynamics.commands.options import add_reading, finished, read
 
 if TYPE_CHECKING:
     import argparse
@@ -37,14 +37,12 @@ def run_direction(options: argparse.Namespace) -> None:
     """
     from napari_tissue_dynamics import workflow
     from napari_tissue_dynamics.data.io import read_velocity
-    from napari_tissue_dynamics.progress import run_to_end
 
     tissue = read(options)
     field = read_velocity(options.file)
     order = workflow.named_order(tissue, types=options.order or "", stage=options.stage or "", source=options.file)
     steps = workflow.direction_steps(tissue, field, order, shuffles=options.shuffles, seed=options.seed)
-    check = run_to_end(steps, options.report)
-    options.report.end()
+    check = finished(options, steps)
     print(check.verdict)
     print(table(check))
 

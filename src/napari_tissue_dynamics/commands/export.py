@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.commands.options import add_reading, add_settings, read, settings_of
+from napari_tissue_dynamics.commands.options import add_reading, add_settings, finished, read, settings_of
 from napari_tissue_dynamics.export.config import ExportConfig
 
 if TYPE_CHECKING:
@@ -37,25 +37,20 @@ def run_export(options: argparse.Namespace) -> None:
         If the file holds no velocity, or a file cannot be written.
     """
     from napari_tissue_dynamics.data.io.embeddings import stored_embedding
-    from napari_tissue_dynamics.export.steps import export
-    from napari_tissue_dynamics.progress import run_to_end
-    from napari_tissue_dynamics.workflow.cell_fate import fate
+    from napari_tissue_dynamics.export.steps import export_steps
+    from napari_tissue_dynamics.workflow.cell_fate import fate_steps
     from napari_tissue_dynamics.workflow.stored import stored_steps
 
     config = settings_of(options, ExportConfig)
     tissue = read(options)
-    result = run_to_end(stored_steps(tissue, options.file, seed=config.seed), options.report)
-    options.report.end()
+    result = finished(options, stored_steps(tissue, options.file, seed=config.seed))
     fates = _stored_fates(options.file, tissue.n_cells)
     if fates is None and options.fates:
-        fates = fate(tissue, result, report=options.report)
-        options.report.end()
+        fates = finished(options, fate_steps(tissue, result))
     embedding = stored_embedding(options.file)
     if embedding is not None and len(embedding.coordinates) != tissue.n_cells:
         embedding = None  # a part of the file was read
-    files = export(options.out, tissue, result, config, options.report, fates=fates, embedding=embedding)
-    options.report.end()
-    for path in files:
+    for path in finished(options, export_steps(options.out, tissue, result, config, fates=fates, embedding=embedding)):
         print(f"wrote {path}")
 
 

@@ -9,6 +9,7 @@ from napari_tissue_dynamics.commands.options import (
     add_files,
     add_reading,
     add_settings,
+    finished,
     names,
     out,
     read,
@@ -69,18 +70,14 @@ def run_fate(options: argparse.Namespace) -> None:
     if options.model is None and _has_velocity(options):
         options.model = STORED
     if options.model == STORED:
-        field = read_velocity(options.file)
-        found = workflow.fate(
-            tissue, field, config, options.report, terminal=terminal, graph=workflow.stored_graph(options.file)
-        )
-        velocity = None
+        velocity, graph = None, workflow.stored_graph(options.file)
+        steps = workflow.fate_steps(tissue, read_velocity(options.file), config, terminal=terminal, graph=graph)
     else:
         fitted = MODELS[options.model or DEFAULT].start()
-        velocity = workflow.velocity(tissue, fitted, options.report)
-        options.report.end()
-        found = workflow.fate(tissue, velocity, config, options.report, terminal=terminal)
+        velocity = finished(options, workflow.velocity_steps(tissue, fitted))
+        steps = workflow.fate_steps(tissue, velocity, config, terminal=terminal)
         made.append(fitted)
-    options.report.end()
+    found = finished(options, steps)
     print(workflow.fate_in_words(found))
     target = workflow.save(out(options), tissue, source=options.file, velocity=velocity, fate=found, settings=made)
     print(f"wrote {target}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.commands.options import add_reading, read_options
+from napari_tissue_dynamics.commands.options import add_reading, finished, read_options
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,14 +27,12 @@ def look(options: argparse.Namespace) -> None:
     """Print what the file holds, the verdict on its images and its readiness for fits."""
     from napari_tissue_dynamics.analysis.readiness.readiness import readiness_steps
     from napari_tissue_dynamics.data.io import contents
-    from napari_tissue_dynamics.progress import run_to_end
 
     wanted = read_options(options)
     print(contents(options.file))
     for verdict in _alignments(options.file, wanted):
         print(f"image {verdict}")
-    ready = run_to_end(readiness_steps(options.file, wanted), options.report)
-    options.report.end()
+    ready = finished(options, readiness_steps(options.file, wanted))
     print("\n".join([ready.headline, *ready.facts[1:], *map(str, ready.problems)]))
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from napari_tissue_dynamics.descriptions import parameter_texts, setting_types, with_settings
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.settings import check_setting
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.terminal import TerminalProgress
 from napari_tissue_dynamics.travlr.config import TravlrConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Generator
 
     from napari_tissue_dynamics.data.io import ReadOptions
     from napari_tissue_dynamics.data.tissue import Tissue
+
+Result = TypeVar("Result")
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRESETS = {SteerConfig: ("--schedule", ("quick", "fast", "full")), TravlrConfig: ("--profile", ("fast", "full"))}
@@ -105,20 +109,9 @@ def read_options(options: argparse.Namespace) -> ReadOptions:
     from napari_tissue_dynamics.data.image_placement import Placement
     from napari_tissue_dynamics.data.io import ReadOptions
 
-    return ReadOptions(
-        spliced=options.spliced,
-        unspliced=options.unspliced,
-        expression=options.expression,
-        spatial=options.spatial,
-        cell_type=options.cell_type,
-        library=options.library,
-        image=options.image,
-        image_pixel_size=options.image_pixel_size,
-        pixel_size_um=options.pixel_size_um,
-        sections=options.sections,
-        only=_only(options.only),
-        placement=None if options.place_image is None else Placement.parse(options.place_image),
-    )
+    given: dict[str, Any] = {field.name: getattr(options, field.name, None) for field in fields(ReadOptions)}
+    moves = None if options.place_image is None else Placement.parse(options.place_image)
+    return ReadOptions(**(given | {"only": _only(options.only), "placement": moves}))
 
 
 def _only(text: str | None) -> tuple[str, str] | None:
@@ -146,6 +139,13 @@ def out(options: argparse.Namespace) -> Path:
     """Return the file to write."""
     given: Path | None = options.out
     return given if given is not None else options.file.with_name(f"{options.file.stem}_result.h5ad")
+
+
+def finished(options: argparse.Namespace, steps: Generator[Progress, None, Result]) -> Result:
+    """Run work to its end with its progress on the terminal."""
+    result = run_to_end(steps, options.report)
+    options.report.end()
+    return result
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:

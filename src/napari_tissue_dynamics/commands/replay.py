@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_tissue_dynamics.commands.options import finished
+
 if TYPE_CHECKING:
     import argparse
 
@@ -20,10 +22,8 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 def run_replay(options: argparse.Namespace) -> None:
     """Run the command."""
     from napari_tissue_dynamics.data.io.action_log import read_log
-    from napari_tissue_dynamics.progress import run_to_end
     from napari_tissue_dynamics.workflow.replay import replay_steps
 
     actions = read_log(options.log)
-    written = run_to_end(replay_steps(actions, options.out, source=options.file), options.report)
-    options.report.end()
+    written = finished(options, replay_steps(actions, options.out, source=options.file))
     print(f"Replayed {len(actions)} actions and wrote {written}")

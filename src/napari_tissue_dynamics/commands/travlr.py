@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tissue_dynamics.commands.options import add_files, add_reading, add_settings, names, out, read, settings_of
+from napari_tissue_dynamics.commands.options import (
+    add_files,
+    add_reading,
+    add_settings,
+    finished,
+    names,
+    out,
+    read,
+    settings_of,
+)
 from napari_tissue_dynamics.commands.regulation_options import add_network, network_of
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -47,7 +56,6 @@ def _add_many(parser: argparse.ArgumentParser) -> None:
 
 def run_travlr(options: argparse.Namespace) -> None:
     """Fit the target genes and write their betas."""
-    from napari_tissue_dynamics.progress import run_to_end
     from napari_tissue_dynamics.workflow import many_genes_steps, regulation_steps, save
 
     config, place = settings_of(options, TravlrConfig), _place(options)
@@ -58,8 +66,7 @@ def run_travlr(options: argparse.Namespace) -> None:
         steps = regulation_steps(tissue, targets, network, config)
     else:
         steps = many_genes_steps(tissue, targets, network, config, place=place, resume=options.resume)
-    regulation = run_to_end(steps, options.report)
-    options.report.end()
+    regulation = finished(options, steps)
     if place is not None:
         _say_genes(regulation, len(targets))
     if place is None or place.store is None or options.out is not None:
@@ -90,15 +97,13 @@ def _automatic(targets: str | None) -> bool:
 def _varying(options: argparse.Namespace, tissue: Tissue) -> tuple[str, ...]:
     """Return the genes that vary most in space, for ``auto`` or ``auto:N``."""
     from napari_tissue_dynamics.analysis.genes.spatial_genes import N_TARGETS, spatial_gene_steps, suggested_targets
-    from napari_tissue_dynamics.progress import run_to_end
 
     number = options.targets.partition(":")[2] or str(N_TARGETS)
     if not number.isdecimal() or not int(number):
         raise DataError(
             f"--targets {options.targets}: {number!r} is not a number of genes. Give auto:N with N above 0."
         )
-    found = suggested_targets(run_to_end(spatial_gene_steps(tissue), options.report), int(number))
-    options.report.end()
+    found = suggested_targets(finished(options, spatial_gene_steps(tissue)), int(number))
     if not found:
         raise DataError(f"No gene of {tissue.source} varies in space (FDR 5 %). Name target genes.")
     print(f"targets {', '.join(found)}")
@@ -133,11 +138,8 @@ def _say_genes(regulation: RegulationField, asked: int) -> None:
 
 
 def _export(options: argparse.Namespace, store: Path) -> None:
-    folder: Path | None = options.export_legacy
-    from napari_tissue_dynamics.progress import run_to_end
     from napari_tissue_dynamics.workflow import export_betas_steps
 
-    if folder is not None:
-        number = run_to_end(export_betas_steps(store, folder), options.report)
-        options.report.end()
-        print(f"wrote {number} tables to {folder}")
+    if options.export_legacy is not None:
+        number = finished(options, export_betas_steps(store, options.export_legacy))
+        print(f"wrote {number} tables to {options.export_legacy}")

@@ -13,6 +13,7 @@ from napari_tissue_dynamics.commands.options import (
     add_origin,
     add_reading,
     add_settings,
+    finished,
     names,
     out,
     read,
@@ -82,8 +83,7 @@ def run_velocity(options: argparse.Namespace) -> None:
         source=options.file,
     )
     files = {name: getattr(options, option) for name, option in FILES.items()}
-    result = workflow.velocity(tissue, config, options.report, origin=origin, projection=projection, **files)
-    options.report.end()
+    result = finished(options, workflow.velocity_steps(tissue, config, origin=origin, projection=projection, **files))
     print(workflow.in_words(result, config))
     print(f"wrote {workflow.save(out(options), tissue, source=options.file, velocity=result, settings=[config])}")
 

@@ -54,10 +54,6 @@ def dashboard_steps(
     """Write ``velocity_dashboard.html``; parameters as of :func:`.export_steps`.
 
     The page shows an even random selection where there are more cells than asked for; the flow is that of all cells.
-
-    Returns
-    -------
-    The file.
     """
     embedding = yield from part_of(_embedding(tissue, result, config, stop, embedding), 0.0, 0.6)
     arrows = yield from part_of(_arrows_in(embedding, result, stop), 0.6, 0.8)

@@ -63,14 +63,6 @@ def export_steps(
     embedding
         Embedding coordinates that the page shows next to the tissue; computed if None.
 
-    Yields
-    ------
-    How far the work is.
-
-    Returns
-    -------
-    The files.
-
     Raises
     ------
     DataError

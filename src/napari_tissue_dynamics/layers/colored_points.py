@@ -30,10 +30,6 @@ def colored_points(
         (cells,) which of them can be seen; all when left out.
     size
         Diameter of a point in the unit of the positions; measured when left out.
-
-    Returns
-    -------
-    Data, options and kind of a napari points layer.
     """
     data, options = bare_points(tissue, size)
     changing = colored_values(coloring, shown)

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR, ColorScale, hex_to_rgba, palette
-from napari_tissue_dynamics.layers.points import category_points, expert_labels, value_points
+from napari_tissue_dynamics.layers.points import category_points, expert_labels, painted, value_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,12 +72,8 @@ def gate_entropy(probability: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
 def blend_points(tissue: Tissue, field: VelocityField) -> LayerData:
     """Return the cells in the colors of the experts, mixed by their weights; pure where one expert decides."""
     labels = expert_labels(_gates(field))
-    data, options, kind = category_points(tissue, labels, name=BLEND, title=MIXED, kind="expert")
-    rgba = mixed_rgba(_gates(field), palette(len(labels.categories)))
-    options |= {"face_color": rgba, "border_color": rgba}
-    for part in ("face", "border"):
-        options.pop(f"{part}_color_cycle", None)
-    return data, options, kind
+    cells = category_points(tissue, labels, name=BLEND, title=MIXED, kind="expert")
+    return painted(cells, mixed_rgba(_gates(field), palette(len(labels.categories))))
 
 
 def entropy_points(tissue: Tissue, field: VelocityField) -> LayerData:

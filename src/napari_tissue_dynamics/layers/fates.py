@@ -12,15 +12,13 @@ from napari_tissue_dynamics.layers.colors import (
     MISSING_COLOR,
     ColorScale,
     category_colors,
-    hex_to_rgba,
 )
+from napari_tissue_dynamics.layers.expert_blend import mixed_rgba
 from napari_tissue_dynamics.layers.legend import CategoryLegend, LegendEntry
-from napari_tissue_dynamics.layers.points import category_points, value_points
+from napari_tissue_dynamics.layers.points import category_points, painted, value_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Tissue
@@ -30,8 +28,6 @@ FATE_SCALE = ColorScale(0.0, 1.0)
 MIXED, TERMINAL, ONE = "fates", "terminal states", "fate {name}"
 """Names of the layers."""
 NOWHERE = "reaches no terminal state"
-# Exponent of the standard RGB space; light adds up in its linear form.
-GAMMA = 2.2
 
 
 def fate_points(tissue: Tissue, result: FateResult, name: str) -> LayerData:
@@ -56,42 +52,19 @@ def mixed_fates(tissue: Tissue, result: FateResult) -> LayerData:
     """
     colors = fate_colors(result, tissue.cell_types)
     likely = Labels(MIXED, result.fate, result.names, colors)
-    array, options, kind = category_points(tissue, likely, name=MIXED, kind="fate")
-    rgba = mixed_rgba(result.probabilities, colors)
-    for key in ("face_color_cycle", "border_color_cycle"):
-        options.pop(key, None)
+    cells = category_points(tissue, likely, name=MIXED, kind="fate")
     surest = np.where(result.unreachable, np.float32(np.nan), np.nan_to_num(result.probabilities).max(axis=1))
-    options |= {"face_color": rgba, "border_color": rgba, "metadata": about("fate", legend=fate_legend(result, colors))}
-    options["features"] |= {MIXED: likely.values(NOWHERE), "probability": surest.astype(np.float32)}
-    return array, options, kind
+    layer = painted(
+        cells, mixed_rgba(result.probabilities, colors), metadata=about("fate", legend=fate_legend(result, colors))
+    )
+    layer[1]["features"] |= {MIXED: likely.values(NOWHERE), "probability": surest.astype(np.float32)}
+    return layer
 
 
 def terminal_points(tissue: Tissue, result: FateResult) -> LayerData:
     """Return the cells of the terminal states in the colors of their fates, and all other cells without a color."""
     labels = Labels(TERMINAL, result.terminal.codes, result.names, fate_colors(result, tissue.cell_types))
     return category_points(tissue, labels, name=TERMINAL, kind="fate")
-
-
-def mixed_rgba(probabilities: NDArray[np.floating], colors: Sequence[str]) -> NDArray[np.float32]:
-    """Return the mean of some colors of light, weighted by probabilities.
-
-    Parameters
-    ----------
-    probabilities
-        (cells, k), rows sum to one; rows with a number that is not finite get the color for missing.
-    colors
-        k colors, ``#rrggbb``.
-
-    Returns
-    -------
-    (cells, 4) float32.
-    """
-    light = np.array([hex_to_rgba(color)[:3] for color in colors], dtype=np.float64) ** GAMMA
-    known = np.isfinite(probabilities).all(axis=1)
-    result = np.ones((len(probabilities), 4), dtype=np.float32)
-    result[:, :3] = np.clip(np.where(known[:, None], probabilities, 0) @ light, 0, 1) ** (1 / GAMMA)
-    result[~known] = MISSING_COLOR
-    return result
 
 
 def fate_colors(result: FateResult, types: Labels | None = None) -> tuple[str, ...]:

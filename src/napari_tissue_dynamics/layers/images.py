@@ -24,10 +24,6 @@ def histology_image(histology: Histology, *, unit: str) -> LayerData:
     ----------
     unit
         Unit of the cell positions.
-
-    Returns
-    -------
-    Data, options and kind of a napari image layer.
     """
     x, y = histology.origin
     options = {

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 LayerData: TypeAlias = "tuple[Any, dict[str, Any], str]"
+"""Data, options and kind of a napari layer."""
 
 # From here on colors are computed here and not by napari, which is slow at it.
 MANY_CELLS = 100_000
@@ -39,12 +40,7 @@ POINT_SIZE = 0.95
 
 
 def cell_points(tissue: Tissue, *, name: str = "cells") -> LayerData:
-    """Return the cells, colored by their type if they have one.
-
-    Returns
-    -------
-    Data, options and kind of a napari points layer.
-    """
+    """Return the cells, colored by their type if they have one."""
     if tissue.cell_types is not None:
         return category_points(tissue, tissue.cell_types, name=name)
     data, options = bare_points(tissue)
@@ -106,10 +102,6 @@ def value_points(
         Colors of the values; robust percentiles when left out.
     note
         A sentence for the color bar.
-
-    Returns
-    -------
-    Data, options and kind of a napari points layer.
     """
     title = title or name
     scale = scale or sequential_scale(values)
@@ -178,6 +170,13 @@ def beta_points(tissue: Tissue, fit: GeneFit, modulator: str, *, supported_only:
     array, options, kind = value_points(tissue, values, name=str(key), kind="beta", scale=scale, note=note)
     options["metadata"][PLUGIN][KEY] = key
     return array, options, kind
+
+
+def painted(layer: LayerData, rgba: NDArray[np.float32], **options: Any) -> LayerData:
+    """Return a layer of cells in (cells, 4) colors of their own, instead of those of a feature, and other options."""
+    data, given, kind = layer
+    kept = {name: value for name, value in given.items() if not name.startswith(("face_", "border_c"))}
+    return data, {**kept, "face_color": rgba, "border_color": rgba, **options}, kind
 
 
 def bare_points(tissue: Tissue, size: float | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -13,6 +13,7 @@ from napari_tissue_dynamics.layers.points import (
     category_rgba,
     expert_labels,
     latent_time_points,
+    painted,
 )
 from napari_tissue_dynamics.layers.vectors import arrow_data, drawn_cells, velocity_vectors
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.layers.points import LayerData
-
-DIRECT = ("face_color_cycle", "border_color_cycle")
-"""What layers have no use for whose colors are computed here."""
 
 
 def live_layers(
@@ -43,10 +41,6 @@ def live_layers(
         (cells, experts), or None.
     arrows
         (cells, 2 or 3) displacements.
-
-    Returns
-    -------
-    Data, options and kind of each layer.
     """
     layers = []
     if expert_probability is not None:
@@ -81,11 +75,8 @@ def live_values(
 
 def _direct(layer: LayerData, values: dict[str, Any]) -> LayerData:
     """Return a layer with colors of its own instead of a feature that napari colors by, and would keep showing."""
-    data, options, kind = layer
-    kept = {name: value for name, value in options.items() if name not in DIRECT}
-    if kind == "points":
-        kept["features"] = {
-            name: value for name, value in options["features"].items() if name not in ("expert", "latent time")
-        }
-        kept |= values
-    return data, kept, kind
+    _, options, kind = layer
+    if kind != "points":
+        return layer
+    features = {name: value for name, value in options["features"].items() if name not in ("expert", "latent time")}
+    return painted(layer, values["face_color"], **{"features": features, **values})

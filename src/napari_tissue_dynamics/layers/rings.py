@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.layers.axes import about, axes, to_napari
+from napari_tissue_dynamics.layers.axes import about
 from napari_tissue_dynamics.layers.colors import ColorScale, hex_to_rgba
 from napari_tissue_dynamics.layers.legend import ColorBar
+from napari_tissue_dynamics.layers.vectors import arrow_data, line_layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,33 +40,21 @@ def sender_vectors(tissue: Tissue, senders: Senders, spacing: float) -> LayerDat
 
     The metadata hold the ``cells`` that the arrows start from and a ``note`` on what is left out. A receiver that
     sends to itself has no arrow; the note says how much of the signal is its own.
-
-    Returns
-    -------
-    Data, options and kind of a napari vectors layer.
     """
     cells, shares = senders.strongest(DRAWN_SHARE, MOST_EDGES)
     own = float(senders.shares[senders.cells == senders.receiver].sum())
     apart = (cells != senders.receiver) & (tissue.positions[cells] != tissue.positions[senders.receiver]).any(axis=1)
     cells, shares = cells[apart][::-1], shares[apart][::-1]  # the strongest is drawn last, on top
     start = tissue.positions[cells]
-    data = np.stack([to_napari(start), to_napari(tissue.positions[senders.receiver] - start)], axis=1)
+    data = arrow_data(start, tissue.positions[senders.receiver] - start)
     scale = ColorScale(0.0, float(100 * shares.max(initial=0)) or 1.0)
     colors = scale.rgba(100 * shares)
     colors[:, 3] = 0.35 + 0.65 * shares / shares.max(initial=1e-30)
     ligand = senders.modulator.partition("$")[0].partition("#")[0]
     note = in_words(senders, len(cells), own)
     legend = ColorBar(f"{ligand} received from each sender", scale, unit="% of the signal", note=note)
-    options = {
-        "name": SENDERS,
-        "edge_color": colors,
-        "edge_width": 0.25 * spacing,
-        "length": 1.0,
-        "vector_style": "arrow",
-        "metadata": about(SENDERS, cells=cells, note=note, legend=legend),
-        **axes(tissue.positions.shape[1], tissue.unit),
-    }
-    return data, options, "vectors"
+    metadata = about(SENDERS, cells=cells, note=note, legend=legend)
+    return line_layer(data, SENDERS, colors, 0.25 * spacing, unit=tissue.unit, metadata=metadata)
 
 
 def reach_ring(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
@@ -75,18 +64,9 @@ def reach_ring(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
     -------
     Data, options and kind of a napari vectors layer: short straight pieces that are drawn faster than one shape.
     """
-    ends = _circle(tissue.positions[senders.receiver], senders.radius)
-    data = np.stack([to_napari(ends[:-1]), to_napari(np.diff(ends, axis=0))], axis=1)
-    options = {
-        "name": REACH,
-        "edge_color": RING_COLOR,
-        "edge_width": 0.4 * spacing,
-        "length": 1.0,
-        "vector_style": "line",
-        "metadata": about(REACH, note=f"radius {senders.radius:.3g}"),
-        **axes(tissue.positions.shape[1], tissue.unit),
-    }
-    return data, options, "vectors"
+    data = _ring(tissue.positions[senders.receiver], senders.radius)
+    metadata = about(REACH, note=f"radius {senders.radius:.3g}")
+    return line_layer(data, REACH, RING_COLOR, 0.4 * spacing, unit=tissue.unit, metadata=metadata, heads=False)
 
 
 def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: float, unit: str) -> LayerData:
@@ -108,19 +88,11 @@ def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: fl
     extent = float(np.ptp(positions[:, :2], axis=0).max())
     far, near = max(1.1 * spacing, MARK_SHARE * extent), 0.75 * spacing
     drawn = [(cell, radius, k) for k, cell in enumerate(cells) for radius in (near, *(far * r for r in MARK_RADII[k]))]
-    ends = [_circle(positions[cell], radius) for cell, radius, _ in drawn]
-    pieces = [np.stack([to_napari(each[:-1]), to_napari(np.diff(each, axis=0))], axis=1) for each in ends]
-    colors = [hex_to_rgba(MARK_COLORS[k]) for _, _, k in drawn]
-    options = {
-        "name": MARKS,
-        "edge_color": np.repeat(np.array(colors, dtype=np.float32).reshape(-1, 4), RING_PIECES, axis=0),
-        "edge_width": max(0.25 * spacing, MARK_WIDTH * extent),
-        "length": 1.0,
-        "vector_style": "line",
-        "metadata": about(MARKS, cells=tuple(cells)),
-        **axes(positions.shape[1], unit),
-    }
-    return np.concatenate(pieces), options, "vectors"
+    pieces = np.concatenate([_ring(positions[cell], radius) for cell, radius, _ in drawn])
+    colors = np.array([hex_to_rgba(MARK_COLORS[k]) for _, _, k in drawn], dtype=np.float32).reshape(-1, 4)
+    colors, width = np.repeat(colors, RING_PIECES, axis=0), max(0.25 * spacing, MARK_WIDTH * extent)
+    metadata = about(MARKS, cells=tuple(cells))
+    return line_layer(pieces, MARKS, colors, width, unit=unit, metadata=metadata, heads=False)
 
 
 def in_words(senders: Senders, drawn: int, own: float) -> str:
@@ -133,10 +105,10 @@ def in_words(senders: Senders, drawn: int, own: float) -> str:
     return "; ".join(parts)
 
 
-def _circle(center: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """Return the (pieces + 1, 2 or 3) corners of a circle in the plane of x and y."""
+def _ring(center: NDArray[np.float64], radius: float) -> NDArray[np.float32]:
+    """Return a circle in the plane of x and y as (pieces, 2, 2 or 3) starts and steps."""
     angle = np.linspace(0, 2 * np.pi, RING_PIECES + 1)
     corners = np.tile(center, (len(angle), 1))
     corners[:, 0] += radius * np.cos(angle)
     corners[:, 1] += radius * np.sin(angle)
-    return corners
+    return arrow_data(corners[:-1], np.diff(corners, axis=0))

@@ -13,7 +13,7 @@ import numpy as np
 from napari_tissue_dynamics.layers.axes import PLUGIN, about, axes, to_napari
 from napari_tissue_dynamics.layers.colors import hex_to_rgba
 from napari_tissue_dynamics.layers.legend import ArrowKey
-from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR
+from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR, arrow_data, line_layer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,10 +41,6 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
         The lines. Of more than 10 000 pieces every second, third, ... point is left out.
     unit
         Unit of the positions.
-
-    Returns
-    -------
-    Data, options and kind of a napari vectors layer.
     """
     start, end, speed = segments(lines)
     tip, back, head_speed = heads(lines)
@@ -53,16 +49,8 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
     color[:, 3] = LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(np.concatenate([speed, head_speed]), 0, 1)
     metadata = about(name, note="smoothed over cells; faint where velocities are small")
     metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "slow", "fast", LEAST_OPACITY)
-    options = {
-        "name": name,
-        "edge_color": color,
-        "edge_width": WIDTH * lines.spacing,
-        "length": 1.0,
-        "vector_style": "line",
-        "metadata": metadata,
-        **axes(lines.points.shape[1], unit),
-    }
-    return np.stack([to_napari(places), to_napari(steps)], axis=1), options, "vectors"
+    width = WIDTH * lines.spacing
+    return line_layer(arrow_data(places, steps), name, color, width, unit=unit, metadata=metadata, heads=False)
 
 
 def segments(lines: Streamlines) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -126,10 +114,6 @@ def particle_points(film: Particles, frame: int, *, unit: str, size: float, name
         Unit of the positions.
     size
         Diameter of a particle in that unit.
-
-    Returns
-    -------
-    Data, options and kind of a napari points layer.
     """
     data, color = particle_frame(film, frame)
     options = {

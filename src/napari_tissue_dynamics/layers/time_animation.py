@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tissue_dynamics.layers.axes import about
 from napari_tissue_dynamics.layers.legend import ColorBar
-from napari_tissue_dynamics.layers.points import TIME_SCALE, value_points
+from napari_tissue_dynamics.layers.points import TIME_SCALE, painted, value_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,10 +66,8 @@ def film_points(
     legend: Legend | None = None,
 ) -> LayerData:
     """Return the cells at a time of the film with the legend of their colors; :func:`lit_colors` says what changes."""
-    data, options, kind = value_points(tissue, np.asarray(time), name=FILM, title="latent time")
-    rgba = lit_colors(base, time, now)
-    kept = {name: value for name, value in options.items() if not name.startswith(("face_", "border_c"))}
-    return data, {**kept, "face_color": rgba, "border_color": rgba, "metadata": about("film", legend=legend)}, kind
+    cells = value_points(tissue, np.asarray(time), name=FILM, title="latent time")
+    return painted(cells, lit_colors(base, time, now), metadata=about("film", legend=legend))
 
 
 def time_colors(time: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float32], Legend]:

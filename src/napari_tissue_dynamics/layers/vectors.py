@@ -57,10 +57,6 @@ def velocity_vectors(
         (cells,) agreement of the direction over samples of the genes, 0 to 1; None draws all arrows opaque.
     on_light
         Whether what is behind the cells is light; arrows are dark then, else white.
-
-    Returns
-    -------
-    Data, options and kind of a napari vectors layer.
     """
     cells, moving = drawn_cells(arrows)
     note = "" if len(cells) == moving else f"{len(cells)} of {moving} arrows shown"
@@ -74,7 +70,7 @@ def velocity_vectors(
     if agreement is not None:
         length = arrow_length_words(arrows, unit)
         metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "low confidence", "high confidence", LEAST_OPACITY, length)
-    return _vectors(positions[cells], arrows[cells], name, unit, color, width, metadata)
+    return line_layer(arrow_data(positions[cells], arrows[cells]), name, color, width, unit=unit, metadata=metadata)
 
 
 def drawn_cells(arrows: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], int]:
@@ -100,27 +96,29 @@ def grid_vectors(grid: GridField, *, unit: str, name: str = "velocity grid") -> 
     """Return the smoothed velocity on a regular grid; the longest arrow spans the distance of two nodes."""
     metadata = about("velocity grid", note="smoothed over cells")
     metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "smoothed over cells", "", 1.0)
-    return _vectors(grid.positions, grid.arrows, name, unit, GRID_ARROW_COLOR, 0.15 * grid.spacing, metadata)
+    data = arrow_data(grid.positions, grid.arrows)
+    return line_layer(data, name, GRID_ARROW_COLOR, 0.15 * grid.spacing, unit=unit, metadata=metadata)
 
 
-def _vectors(
-    positions: NDArray[np.floating[Any]],
-    arrows: NDArray[np.floating[Any]],
+def line_layer(
+    data: NDArray[np.float32],
     name: str,
-    unit: str,
     color: str | NDArray[np.float32],
     width: float,
+    *,
+    unit: str,
     metadata: dict[str, Any],
+    heads: bool = True,
 ) -> LayerData:
-    data = arrow_data(positions, arrows)
+    """Return straight pieces from :func:`arrow_data` as a layer, with heads unless there are too many of them."""
     options = {
         "name": name,
         "edge_color": color,
         "edge_width": width,
         "length": 1.0,
-        "vector_style": "arrow" if len(data) <= MOST_WITH_HEADS else "line",
+        "vector_style": "arrow" if heads and len(data) <= MOST_WITH_HEADS else "line",
         "metadata": metadata,
-        **axes(positions.shape[1], unit),
+        **axes(data.shape[2], unit),
     }
     return data, options, "vectors"
 

@@ -27,7 +27,7 @@ from napari_tissue_dynamics.workflow.stored import (
     stored_regulation_steps,
     stored_steps,
 )
-from napari_tissue_dynamics.workflow.trained_network import apply, apply_steps
+from napari_tissue_dynamics.workflow.trained_network import apply_steps
 from napari_tissue_dynamics.workflow.velocity import velocity, velocity_steps
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "EmbeddingPicture",
     "VelocityPreview",
     "VelocityResult",
-    "apply",
     "apply_steps",
     "betas_table",
     "checks_of",

@@ -58,10 +58,6 @@ def fate_steps(
     graph
         Velocity graph of the cells, if the result is a field and the graph is known.
 
-    Yields
-    ------
-    How far the work is.
-
     Raises
     ------
     DataError

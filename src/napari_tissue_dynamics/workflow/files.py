@@ -55,10 +55,6 @@ def save(  # noqa: PLR0913  # one keyword for each thing that a file can hold
     overwrite_source
         Allow ``path`` to be the source itself.
 
-    Returns
-    -------
-    The path.
-
     Raises
     ------
     DataError

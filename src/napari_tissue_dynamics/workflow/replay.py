@@ -46,14 +46,6 @@ def replay_steps(
     source
         The file to load, if it is not where it was.
 
-    Yields
-    ------
-    Progress.
-
-    Returns
-    -------
-    The file that was written.
-
     Raises
     ------
     DataError

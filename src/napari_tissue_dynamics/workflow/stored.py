@@ -57,14 +57,6 @@ def stored_steps(
     seed
         Seed of bootstrap and null.
 
-    Yields
-    ------
-    How far the work is.
-
-    Returns
-    -------
-    The velocities and their picture.
-
     Raises
     ------
     DataError
@@ -84,12 +76,16 @@ def _read(tissue: Tissue, source: Source) -> VelocityField:
     from napari_tissue_dynamics.data.io.read_results import read_velocity
 
     field = read_velocity(source)
-    if field.n_cells != tissue.n_cells:
-        raise DataError(
-            f"The velocities of {tissue.source} are of {field.n_cells} cells, but {tissue.n_cells} cells are loaded. "
-            "Load all cells of the file, or fit the velocity."
-        )
+    _require_all(tissue, "velocities", field.n_cells, "fit the velocity")
     return field
+
+
+def _require_all(tissue: Tissue, what: str, n_cells: int, instead: str) -> None:
+    if n_cells != tissue.n_cells:
+        raise DataError(
+            f"The {what} of {tissue.source} are of {n_cells} cells, but {tissue.n_cells} cells are loaded. "
+            f"Load all cells of the file, or {instead}."
+        )
 
 
 def _whole(tissue: Tissue, field: VelocityField, source: Source, projection: ProjectionConfig) -> VelocityResult | None:
@@ -200,11 +196,8 @@ def stored_regulation(tissue: Tissue, source: Source) -> tuple[RegulationField, 
     from napari_tissue_dynamics.data.io import read_provenance, read_regulation
 
     found = read_regulation(source)
-    if any(fit.coefficients.shape[0] != tissue.n_cells for fit in found.genes):
-        raise DataError(
-            f"The betas of {tissue.source} are of {found.genes[0].coefficients.shape[0]} cells, but {tissue.n_cells} "
-            "cells are loaded. Load all cells of the file, or fit SpaceTravLR."
-        )
+    for fit in found.genes:
+        _require_all(tissue, "betas", fit.coefficients.shape[0], "fit SpaceTravLR")
     noted = read_provenance(source).get("provenance", {}).get("settings", {}).get("TravlrConfig")
     try:
         return found, None if noted is None else settings_from({"type": "TravlrConfig", "values": noted})
@@ -256,9 +249,5 @@ def _read_fate(tissue: Tissue, source: Source) -> FateResult:
     from napari_tissue_dynamics.data.io import read_fate
 
     found = read_fate(source)
-    if found.n_cells != tissue.n_cells:
-        raise DataError(
-            f"The fates of {tissue.source} are of {found.n_cells} cells, but {tissue.n_cells} cells are loaded. "
-            "Load all cells of the file, or find the fates."
-        )
+    _require_all(tissue, "fates", found.n_cells, "find the fates")
     return found

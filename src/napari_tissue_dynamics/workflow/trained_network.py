@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.compute import loading, wait
 from napari_tissue_dynamics.data.requirements import require_velocity_counts
-from napari_tissue_dynamics.progress import Progress, part_of, run_to_end
+from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.workflow.picture import picture_steps
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
     from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
@@ -46,14 +46,6 @@ def apply_steps(
     seed
         Seed of bootstrap and null.
 
-    Yields
-    ------
-    How far the work is.
-
-    Returns
-    -------
-    The velocities and their picture.
-
     Raises
     ------
     DataError
@@ -68,15 +60,3 @@ def apply_steps(
     field = yield from wait("trained network", lambda: steer.apply_model(network, tissue, device), 0.0, stop)
     steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
     return (yield from part_of(steps, APPLY_SHARE, 1))
-
-
-def apply(
-    tissue: Tissue,
-    network: Path,
-    report: Callable[[Progress], None] | None = None,
-    *,
-    projection: ProjectionConfig = PROJECTION,
-    device: str = "auto",
-) -> VelocityResult:
-    """Run :func:`apply_steps` to the end."""
-    return run_to_end(apply_steps(tissue, network, projection=projection, device=device), report)

@@ -55,10 +55,6 @@ def velocity_steps(
     ------
     Progress. A ``snapshot`` is a :class:`.VelocityPreview`.
 
-    Returns
-    -------
-    The velocities and their picture.
-
     Raises
     ------
     DataError

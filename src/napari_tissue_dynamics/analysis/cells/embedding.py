@@ -89,10 +89,6 @@ def embedding_steps(
         What the file has, from :func:`.data.io.embeddings.stored_embedding`. It is taken if the method is ``auto`` or
         its own and it has as many dimensions as asked for.
 
-    Yields
-    ------
-    How far the work is.
-
     Returns
     -------
     The embedding; its note says how it was made.

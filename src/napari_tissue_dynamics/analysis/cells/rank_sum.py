@@ -70,10 +70,6 @@ def rank_sum_steps(values: Counts, in_a: NDArray[np.bool_]) -> Generator[float, 
     Yields
     ------
     Share of the columns that is done, 0 to 1, after at most 8 million values; memory is that of such a block.
-
-    Returns
-    -------
-    The tests.
     """
     n_columns = values.shape[1]
     stored = values.nnz if sparse.issparse(values) else values.size

@@ -48,10 +48,6 @@ def absorption_steps(
     codes
         (n,) the set of each cell, -1 for none; 0 to k - 1 all occur.
 
-    Yields
-    ------
-    How far the work is.
-
     Returns
     -------
     (n, k) float32. Rows sum to one; cells from which no set is reached have NaN.

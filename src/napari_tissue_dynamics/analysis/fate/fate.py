@@ -129,10 +129,6 @@ def fate_steps(
     sketch
         Sample of the cells that states are looked for in; None takes all cells.
 
-    Yields
-    ------
-    How far the work is.
-
     Returns
     -------
     Terminal states, probabilities, initial states and driver genes.

@@ -198,10 +198,6 @@ def expert_statistics(
     positions
         (cells, 2 or 3) places in the tissue, for the order of time; None if there is no tissue.
 
-    Returns
-    -------
-    Their statistics.
-
     Raises
     ------
     DataError
@@ -247,10 +243,6 @@ def spatial_order(
         (cells,) group of every cell, 0 to ``n_groups`` - 1.
     k
         Neighbors of a cell, of its own group.
-
-    Returns
-    -------
-    Statistic and p-value of each group.
     """
     found = [_moran(values[group == each], positions[group == each], k) for each in range(n_groups)]
     moran, p_value = np.array(found, dtype=np.float64).reshape(-1, 2).T

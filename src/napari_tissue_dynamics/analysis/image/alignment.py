@@ -203,10 +203,6 @@ def alignment(
         not, off-tissue cells count as much as those on tissue.
     pixel_sizes
         Other sides of a pixel that the file could have meant, in the unit of the positions.
-
-    Returns
-    -------
-    The verdict.
     """
     wanted = np.ones(len(positions), dtype=np.bool_) if expected is None else expected
     mask = _moved(outline.mask, image.placement)

@@ -91,10 +91,6 @@ def facts_steps(
         (cells, genes).
     stop
         Ends the work early; the facts are then those of what was seen.
-
-    Yields
-    ------
-    How far it is.
     """
     totals, filled = np.zeros(shape[1]), np.zeros(shape[0], dtype=np.bool_)
     n_stored, n_bad, whole = 0, 0, True

@@ -128,10 +128,6 @@ def readiness_steps(
     tissue
         What was read from the file with these options, if it was: matrices are then taken from it.
 
-    Yields
-    ------
-    How far it is.
-
     Raises
     ------
     DataError
@@ -170,12 +166,7 @@ def readiness(source: Source, options: ReadOptions = ReadOptions()) -> Readiness
 
 
 def tissue_readiness_steps(tissue: Tissue, stop: StopToken | None = None) -> Generator[Progress, None, Readiness]:
-    """Look at a tissue that came from no file, as :func:`readiness_steps` looks at one that did.
-
-    Yields
-    ------
-    How far it is.
-    """
+    """Look at a tissue that came from no file, as :func:`readiness_steps` looks at one that did."""
     n_parts, problems = place_problems(Places(tissue.positions, tissue.unit, tissue.embedding))
     problems += cell_type_problems(tissue.cell_types)
     shape = (tissue.n_cells, tissue.n_genes)

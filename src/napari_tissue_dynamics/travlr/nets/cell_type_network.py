@@ -178,10 +178,6 @@ def training_steps(
     Yields
     ------
     A :class:`Step`, twice for every batch.
-
-    Returns
-    -------
-    The trained network.
     """
     network = new_network(niche.seen, niche.neighbors.shape[1], anchors, config, seed, niche.device)
     draws = torch_generator(seed)

@@ -95,10 +95,6 @@ def show(
     visible
         Whether a layer that is new can be seen at once. A replaced layer hands on its name, visibility, opacity
         and the like instead, as the user left them.
-
-    Returns
-    -------
-    The layer.
     """
     array, given, kind = data
     key = key or own_key(given)

@@ -277,10 +277,6 @@ def start_job(
     threads
         How many threads torch may use, None for work without torch.
 
-    Returns
-    -------
-    The running job.
-
     Raises
     ------
     FitError
