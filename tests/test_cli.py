@@ -227,11 +227,11 @@ def test_where_time_begins(simulated_file, monkeypatch, given, expected):
     seen = {}
     stop = DataError("enough")
 
-    def velocity(tissue, config, report, **options):
+    def velocity(tissue, config, **options):
         seen.update(options, tissue=tissue)
         raise stop
 
-    monkeypatch.setattr(workflow, "velocity", velocity)
+    monkeypatch.setattr(workflow, "velocity_steps", velocity)
     assert main(["steer", str(simulated_file), *given]) == 2
     origin, tissue = seen["origin"], seen["tissue"]
     if expected == "stage":

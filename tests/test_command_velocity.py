@@ -67,12 +67,12 @@ def test_steer_is_that_of_its_own_command(file, monkeypatch):
     """Both commands ask the workflow for the same fit."""
     asked = []
 
-    def velocity(tissue, config, report, **options):
+    def velocity(tissue, config, **options):
         asked.append((tissue.n_cells, config, options))
         message = "enough"
         raise DataError(message)
 
-    monkeypatch.setattr(workflow, "velocity", velocity)
+    monkeypatch.setattr(workflow, "velocity_steps", velocity)
     given = [
         str(file),
         "--n-experts",

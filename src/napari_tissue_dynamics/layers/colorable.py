@@ -147,16 +147,14 @@ class Sources:
 
     def _of_tissue(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of all cells of the file for those of the tissue, which may be some of them."""
+        from napari_tissue_dynamics.data.io.file_contents import rows_of
         from napari_tissue_dynamics.data.io.table import open_table
 
         if len(values) == self.tissue.n_cells or self.source is None:
             return values
         with open_table(self.source) as table:
-            place = {name: i for i, name in enumerate(table.names("obs"))}
-        missing = next((name for name in self.tissue.cells if name not in place), None)
-        if missing is not None:
-            raise DataError(f"{self.tissue.source} has no cell {missing!r} any more. Load the file again.")
-        return values[[place[name] for name in self.tissue.cells]]
+            rows = rows_of(table, self.tissue.cells)
+        return values if rows is None else values[rows]
 
 
 def field_values(velocity: VelocityField) -> dict[str, Labels | Values]:

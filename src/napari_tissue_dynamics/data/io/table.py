@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.data.io.elements import Store
 
 Source: TypeAlias = "str | Path | AnnData"
 """Where a tissue and its results come from: an .h5ad file, or an AnnData in memory."""
@@ -30,56 +29,8 @@ BLOCK_BYTES = 1 << 25
 """Of a layer that are read at once."""
 
 
-class Table(Protocol):
-    """What reading needs to know of an AnnData; every element is handed over as it is stored."""
-
-    source: str
-    shape: tuple[int, int]
-    store: Store
-
-    def names(self, axis: Axis) -> tuple[str, ...]:
-        """Return the names of the cells or genes."""
-        ...
-
-    def keys(self, group: Group) -> tuple[str, ...]:
-        """Return what the group holds."""
-        ...
-
-    def has_x(self) -> bool:
-        """Return True if there is a main matrix X."""
-        ...
-
-    def matrix(self, key: str) -> Any:
-        """Return X or a layer."""
-        ...
-
-    def stored(self, key: str) -> Any:
-        """Return X or a layer as it is stored; of a file nothing is read yet."""
-        ...
-
-    def columns_of(self, key: str, columns: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return some columns of a layer, (cells, columns) float32 and dense."""
-        ...
-
-    def column(self, name: str, axis: Axis = "obs") -> Any:
-        """Return one column of obs or var."""
-        ...
-
-    def obsm(self, key: str) -> Any:
-        """Return one obsm entry."""
-        ...
-
-    def varm(self, key: str) -> Any:
-        """Return one varm entry."""
-        ...
-
-    def uns(self, *path: str) -> Any:
-        """Return what lies under ``path`` in uns, None if nothing does."""
-        ...
-
-    def uns_keys(self, *path: str) -> tuple[str, ...]:
-        """Return the keys of the mapping under ``path`` in uns, none if there is no mapping."""
-        ...
+Table: TypeAlias = "MemoryTable | FileTable"
+"""What reading needs to know of an AnnData; every element is handed over as it is stored."""
 
 
 def noted(table: Table, what: str) -> str | None:

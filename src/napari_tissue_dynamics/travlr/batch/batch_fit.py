@@ -9,7 +9,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, Throttle, part_of, run_to_end, stopped
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.progress import StopToken
-    from napari_tissue_dynamics.travlr.batch.workers import Outcome, Workers
+    from napari_tissue_dynamics.travlr.batch.dask_workers import DaskWorkers
+    from napari_tissue_dynamics.travlr.batch.workers import Outcome
     from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
     from napari_tissue_dynamics.travlr.shared_inputs import Context
+
+    Workers: TypeAlias = InProcess | LocalProcesses | DaskWorkers
 
 # Shares of the whole: choosing what may regulate each gene, then what genes share.
 CHOICE_SHARE, CONTEXT_SHARE = 0.02, 0.08

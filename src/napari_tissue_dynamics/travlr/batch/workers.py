@@ -7,7 +7,7 @@ import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.errors import DataError, FitError
 
@@ -46,42 +46,6 @@ class Outcome:
     fit: GeneFit | None = None
     reason: str = ""
     again: bool = False
-
-
-class Workers(Protocol):
-    """Somewhere genes are fitted."""
-
-    @property
-    def free(self) -> int:
-        """How many more genes can be handed in now."""
-        ...
-
-    @property
-    def busy(self) -> int:
-        """Genes that are being fitted."""
-        ...
-
-    @property
-    def done(self) -> float:
-        """What is done of them, in genes."""
-        ...
-
-    @property
-    def phase(self) -> str:
-        """Current activity as text; empty if unknown."""
-        ...
-
-    def submit(self, chosen: Modulators) -> None:
-        """Hand a gene in."""
-        ...
-
-    def poll(self, seconds: float) -> list[Outcome]:
-        """Return what is finished, after so many seconds at the latest."""
-        ...
-
-    def close(self) -> None:
-        """End at once; genes that are not finished are lost."""
-        ...
 
 
 def fit_one(chosen: Modulators, context: Context, config: TravlrConfig) -> Outcome:

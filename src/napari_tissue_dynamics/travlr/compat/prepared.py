@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.compat.trained import Trained
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.travlr.design import Modulators
-    from napari_tissue_dynamics.travlr.nets.spatial_maps import MapKind, Maps
+    from napari_tissue_dynamics.travlr.nets.spatial_maps import MapKind
+    from napari_tissue_dynamics.travlr.nets.type_maps import Maps
     from napari_tissue_dynamics.travlr.versions import CompatibilityProfile
 
 # What an estimator shows of its data; built when one of them is first asked for.

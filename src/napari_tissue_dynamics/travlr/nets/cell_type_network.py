@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_tissue_dynamics.travlr.config import TravlrConfig
-    from napari_tissue_dynamics.travlr.nets.spatial_maps import Maps
+    from napari_tissue_dynamics.travlr.nets.type_maps import Maps
 
 Network: TypeAlias = "CellularNicheNetwork | CellularViT"
 BatchNorm = Literal["all_cells", "batch"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +16,6 @@ Floats = NDArray[np.float64]
 MapKind = Literal["position", "masked_distance", "density", "inverse_distance"]
 
 SMALLEST_RANGE = 1e-15
-
-
-class Maps(Protocol):
-    """What a network sees of the cells of one type."""
-
-    @property
-    def channels(self) -> int:
-        """Images per cell."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels along each axis: (y, x), or (y, x, z)."""
-        ...
-
-    def images(self, positions: Floats) -> NDArray[np.float32]:
-        """Return (cells, channels, pixels, pixels[, pixels]) of (cells, 2 or 3) positions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

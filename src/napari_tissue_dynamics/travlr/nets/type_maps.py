@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.travlr.nets.spatial_maps import MapGrid, Maps, scaled_images
+from napari_tissue_dynamics.travlr.nets.spatial_maps import MapGrid, scaled_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,6 +126,10 @@ class Density:
         flat = np.ravel_multi_index((centre, self.codes[neighbor], *pixel), shape)
         counts = np.bincount(flat, minlength=int(np.prod(shape)))
         return counts.reshape(shape).astype(np.float32)
+
+
+Maps: TypeAlias = "MapGrid | MaskedDistance | InverseDistance | Density"
+"""What a network sees of the cells of one type."""
 
 
 def type_maps(
