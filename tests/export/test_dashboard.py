@@ -79,6 +79,14 @@ def test_columns_hold_the_results(page, tissue, result, fates):
     assert likely[5] == len(fates.names)  # not known
 
 
+def test_a_page_of_all_cells_says_nothing_of_a_sample(page, tissue):
+    assert page.data["n_shown"] == tissue.n_cells
+    assert page.data["cells"] == list(tissue.cells)
+    assert f"{tissue.n_cells} cells. " in page.data["summary"]
+    assert "random sample" not in page.data["summary"]
+    assert page.data["start"] == "Velocity:latent time"
+
+
 def test_views_hold_places_and_a_flow_among_the_cells(page, tissue, embedding):
     umap, place = page.data["views"]
     assert (umap["title"], place["title"]) == ("UMAP", "tissue")

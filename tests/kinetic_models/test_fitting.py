@@ -2,11 +2,13 @@
 
 import threading
 from dataclasses import fields, replace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.stats import norm
 
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import gene_cosine, time_agreement
 from napari_tissue_dynamics.data.io.read_results import read_velocity
@@ -14,7 +16,9 @@ from napari_tissue_dynamics.data.io.write import write_h5ad
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit, fit_steps
 from napari_tissue_dynamics.kinetic_models.backend import Backend
-from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, fit_curves_steps
+from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, _likelihood, fit_curves_steps
+from napari_tissue_dynamics.kinetic_models.prepare import choose_counts
+from napari_tissue_dynamics.kinetics.cell_depth import estimate_depth
 from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
@@ -259,3 +263,32 @@ def test_torch_and_numpy_fit_the_same_field(simulated, results, monkeypatch):
     agree = (found.regulation > 0) == (expected.regulation > 0)
     assert agree[:, same].mean() > 0.99
     assert agree.mean() > 0.98
+
+
+def test_the_likelihood_is_the_geometric_mean_of_normal_densities():
+    rng = np.random.default_rng(9)
+    away = rng.normal(size=(5, 80)) * rng.uniform(0.1, 2, (5, 1)) + 0.1
+    found = _likelihood(away**2, np.sign(away))
+    expected = np.exp(norm.logpdf(away, scale=away.std(axis=1, keepdims=True)).mean(axis=1))
+    assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_defaults_lie_in_the_intervals_of_the_settings():
+    config = KineticsConfig()
+    for name, hint in get_type_hints(KineticsConfig, include_extras=True).items():
+        for bound in getattr(hint, "__metadata__", ()):
+            value = getattr(config, name)
+            assert getattr(bound, "ge", None) is None or value >= bound.ge, name
+            assert getattr(bound, "le", None) is None or value <= bound.le, name
+            assert getattr(bound, "lt", None) is None or value < bound.lt, name
+
+
+def test_one_depth_for_both_kinds_of_rna_is_that_of_the_robust_sum(simulated):
+    counts = choose_counts(simulated.tissue, KineticsConfig(depth="common", n_top_genes=60))
+    columns = [simulated.tissue.gene_index(simulated.tissue.genes[index]) for index in counts.genes]
+    s, u = (layer.toarray()[:, columns] for layer in (simulated.tissue.spliced, simulated.tissue.unspliced))
+    depth = estimate_depth(s, u).of(s, u)
+    assert np.std(depth) > 0.05
+    scaled_u, scaled_s = counts.scaled()
+    assert_allclose(scaled_u.toarray(), u / depth[:, None], rtol=1e-4)
+    assert_allclose(scaled_s.toarray(), s / depth[:, None], rtol=1e-4)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from napari_tissue_dynamics.kinetic_models.phase_curve import Shape, curve
-from napari_tissue_dynamics.kinetic_models.portraits import Portraits
+from napari_tissue_dynamics.kinetic_models.portraits import RATIO_STEP, Portraits
 
 G, N = 40, 300
 
@@ -102,3 +102,46 @@ def test_torch_finds_the_same_curves(cells):
     places, tensors = portraits(u, s).place(one), portraits(u, s, xp=torch).place(torch.from_numpy(one))
     assert_array_equal(places.on, tensors.on.numpy())
     assert_allclose(places.tau, tensors.tau.numpy(), atol=1e-3)
+
+
+def test_a_step_solves_for_what_lies_across_the_curve(cells):
+    """Derivatives by differences, the part of them along the curve taken out cell by cell."""
+    u, s, _, true = cells
+    rng = np.random.default_rng(8)
+    u, s = (np.maximum(each[:4, :60] + 0.2 * rng.normal(size=(4, 60)), 0) for each in (u, s))
+    stacked = true[:4].astype(np.float64)
+    block = Portraits(u, s, stacked, 0 * stacked, np.eye(4), np)
+    places = block.place(stacked)
+    matrix, right = block._normal_equations(Shape.of(stacked), places)
+
+    last = (places.on > 0) & (places.tau >= np.exp(stacked[:, 3:]))
+
+    def at(stacked, later=0.0):
+        """Cells at the end of transcription stay at its end."""
+        shape, tau = Shape.of(stacked), np.where(last, np.exp(stacked[:, 3:]), places.tau) + later
+        return np.stack(
+            [top * part for top, part in zip(shape.tops(np), curve(shape, tau, places.on, np), strict=True)]
+        )
+
+    left, by = np.stack([u, s]) - at(stacked), []
+    for k in range(4):
+        small = (np.log1p(RATIO_STEP) if k == 2 else 1e-6) * np.eye(4)[k]
+        by.append((at(stacked + small) - at(stacked)) / small[k])
+    end = np.where(places.on > 0, np.exp(stacked[:, 3:]), Shape.of(stacked).longest(np))
+    turn = (at(stacked, 1e-6) - at(stacked, -1e-6)) / 2e-6
+    turn *= ((places.tau > 0) & (places.tau < end)) / np.linalg.norm(turn, axis=0)
+    across = [each - (each * turn).sum(axis=0) * turn for each in (*by, left)]
+    assert 0 < last.sum() < N
+    for gene in range(4):
+        *x, y = (each[:, gene].ravel() for each in across)
+        x = np.stack(x, axis=1)
+        assert_allclose(matrix[gene], x.T @ x, rtol=1e-3, atol=1e-3)
+        assert_allclose(right[gene], x.T @ y, rtol=1e-3, atol=1e-3)
+
+
+def test_a_silent_gene_has_finite_equations():
+    silent = np.zeros((1, 20), dtype=np.float32)
+    block = portraits(silent, silent)
+    stacked = block._start(2.0)
+    for part in block._normal_equations(Shape.of(stacked), block.place(stacked)):
+        assert np.isfinite(part).all()

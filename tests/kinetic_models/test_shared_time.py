@@ -144,3 +144,26 @@ def test_derivative_along_time_is_that_of_a_line_through_the_neighbors(random):
         near = graph.indices[graph.indptr[cell] : graph.indptr[cell + 1]]
         elapsed, step = time[near] - time[cell], pairs.basis[near] - pairs.basis[cell]
         assert_allclose(found[cell], elapsed @ step / (elapsed @ elapsed), atol=1e-10)
+
+
+def test_times_do_not_depend_on_the_unit_of_the_counts(random):
+    pairs, (u, s), _ = random
+    beta, gamma, weight = np.random.default_rng(1).random((3, G))
+    found = [shared_time._times(unit * u, unit * s, pairs, beta, gamma, weight, None) for unit in (0.05, 1.0, 20.0)]
+    for times in found:
+        assert_allclose(times, found[1], atol=1e-4 * np.ptp(found[1]))
+
+
+def test_below_one_neighborhood_the_number_of_cells_does_not_matter(random):
+    """There is never less than one independent cell."""
+    pairs, (u, s), time = random
+    sums, slope = shared_time._sums(u, s, pairs, time), np.full(G, 0.7)
+    few, none, many = (np.array(shared_time._rates(sums, slope, n)) for n in (shared_time.SMOOTHED, 1, 10**6))
+    assert_allclose(few, none, rtol=1e-12)
+    assert np.abs(few - many).max() > 1e-3
+
+
+def test_a_known_time_is_taken_from_zero_to_one():
+    known = np.array([3.0, np.nan, 7.0, 5.0, 5.0])
+    assert_allclose(shared_time._filled(known), [0, 0.5, 1, 0.5, 0.5])
+    assert_allclose(shared_time._filled(np.array([-4.0, -4.0, np.nan])), 0)

@@ -262,3 +262,10 @@ def test_neighbors_that_lie_equally_well_share_the_places(find, copies):
     later = (time[None] > time[:, None]).sum(1)
     assert torch.equal(aims.number, later.clamp(max=3)[:, None].expand(-1, G).to(aims.number))
     torch.testing.assert_close(velocity_loss(unit(p), aims), naive_velocity_loss(p, cells, time, u, s, graph))
+
+
+def test_neighbors_as_far_apart_as_can_be_have_a_finite_loss(graph):
+    z = torch.full((2, 1), 1e3, dtype=torch.float64)
+    z[1] = -1e3
+    apart = SparseRows.of(sparse.csr_array(np.array([[0, 1], [1, 0]], dtype=np.float32)))
+    assert structure_loss(z, apart).item() == pytest.approx(-np.log(1e-15))

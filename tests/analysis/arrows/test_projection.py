@@ -200,6 +200,15 @@ def test_grid_equals_the_slow_weighted_mean():
     rng = np.random.default_rng(1)
     positions, arrows = rng.uniform(0, 5, (200, 2)), rng.normal(size=(200, 2)).astype(np.float32)
     grid = on_grid(positions, arrows, nodes=6, min_mass=0.0)
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    assert grid.spacing == pytest.approx((high - low).max() / 5)
+    axes = [
+        start + grid.spacing * np.arange(round(extent / grid.spacing) + 1)
+        for start, extent in zip(low, high - low, strict=True)
+    ]
+    every = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    near = np.linalg.norm(every[:, None] - positions, axis=2).min(axis=1) <= 1.5 * grid.spacing
+    np.testing.assert_allclose(grid.positions, every[near], atol=1e-5)
     expected = []
     for node in grid.positions:
         d = np.linalg.norm(positions - node, axis=1)
@@ -208,6 +217,27 @@ def test_grid_equals_the_slow_weighted_mean():
     expected = np.array(expected)
     expected *= grid.spacing / np.linalg.norm(expected, axis=1).max()
     np.testing.assert_allclose(grid.arrows, expected, atol=2e-3)
+
+
+def test_nodes_with_few_cells_are_left_out_by_their_mass():
+    rng = np.random.default_rng(1)
+    positions = np.concatenate([rng.normal(0, 0.3, (300, 2)), rng.uniform(-4, 4, (12, 2))])
+    arrows = np.ones((312, 2), np.float32)
+    every, some = (on_grid(positions, arrows, nodes=12, min_mass=mass) for mass in (0.0, 0.05))
+    away = np.linalg.norm(every.positions[:, None] - positions, axis=2)
+    weight = np.where(away <= 1.5 * every.spacing, np.exp(-0.5 * (away / (0.5 * every.spacing)) ** 2), 0).sum(axis=1)
+    kept = weight >= 0.05 * np.quantile(weight, 0.95)
+    assert 5 < kept.sum() < len(kept) - 5
+    assert weight.min() < 1
+    np.testing.assert_array_equal(some.positions, every.positions[kept])
+
+
+def test_one_node_spans_all_cells():
+    rng = np.random.default_rng(1)
+    positions = rng.uniform([0, 0], [8, 2], (50, 2))
+    grid = on_grid(positions, np.ones((50, 2), np.float32), nodes=1)
+    assert grid.spacing == pytest.approx(np.ptp(positions[:, 0]))
+    assert np.isfinite(grid.arrows).all()
 
 
 def test_spacing_of_cells():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from napari_tissue_dynamics.analysis.arrows import streamlines as streamlines_module
 from napari_tissue_dynamics.analysis.arrows.grid_flow import GridFlow
 from napari_tissue_dynamics.analysis.arrows.particles import particles
 from napari_tissue_dynamics.analysis.arrows.projection import GridField
@@ -77,8 +78,10 @@ def test_lines_in_space_keep_their_plane_and_radius():
         np.testing.assert_allclose(radius, radius[0], atol=1e-3)
 
 
-def test_lines_stay_among_cells_apart_and_evenly_spaced():
+@pytest.mark.parametrize("origin", [(0, 0), (0.33, -7.24)])
+def test_lines_stay_among_cells_apart_and_evenly_spaced(origin):
     grid = grid_of(lambda x: rotation(x) + 0.4 * np.sin(4 * x[:, ::-1]), hole=0.3)
+    grid = GridField(grid.positions + np.float32(origin), grid.arrows, grid.spacing)
     lines = streamlines(grid, StreamlineConfig(separation=1.0))
     points = lines.points.astype(np.float64)
     assert cKDTree(grid.positions).query(points)[0].max() < SPACING
@@ -109,8 +112,30 @@ def test_lines_go_through_the_places_that_are_given(rng):
 
 def test_a_field_of_zeros_has_no_lines():
     lines = streamlines(grid_of(np.zeros_like))
-    assert len(lines) == 0
-    assert list(lines) == []
+    none_long_enough = streamlines(grid_of(rotation), StreamlineConfig(shortest=50, longest=2))
+    for none in (lines, none_long_enough):
+        assert len(none) == 0
+        assert list(none) == []
+        assert none.points.shape == (0, 2)
+        assert none.speed.shape == (0,)
+        assert none.starts.tolist() == [0]
+
+
+def test_no_line_is_longer_than_told_nor_shorter():
+    for longest, step in ((1.0, 0.5), (0.4, 0.2), (3.0, 0.2)):
+        lines = streamlines(grid_of(rotation), StreamlineConfig(shortest=longest / 2, longest=longest, step=step))
+        length = (np.diff(lines.starts) - 1) * step
+        assert length.max() <= longest + 1e-9
+        assert length.max() > 0.9 * longest - step
+        assert length.min() >= longest / 2 - 1e-9
+
+
+def test_of_many_seeds_an_even_share_is_taken_from_the_first_to_the_last(monkeypatch):
+    monkeypatch.setattr(streamlines_module, "MOST_SEEDS", 3)
+    places = np.column_stack([np.linspace(0.2, 0.8, 9), np.zeros(9)])
+    lines = streamlines(grid_of(rotation), seeds=places)
+    radii = sorted(np.linalg.norm(line, axis=1).mean() for line in lines)
+    np.testing.assert_allclose(radii, [0.2, 0.5, 0.8], atol=2e-3)
 
 
 def test_particles_follow_the_field_and_the_film_has_no_beginning():

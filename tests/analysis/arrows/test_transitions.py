@@ -33,6 +33,15 @@ def test_graph_equals_slow_loop_whatever_the_block(cells, block, monkeypatch):
     np.testing.assert_allclose(velocity_graph(*cells).cosines, slow_cosines(*cells), atol=1e-5)
 
 
+def test_progress_is_the_share_of_the_cells(cells, monkeypatch):
+    monkeypatch.setattr(transitions, "BLOCK", 200)
+    reports = []
+    run_to_end(transitions.velocity_graph_steps(*cells), reports.append)
+    assert len(reports) > 3
+    assert [report.fraction for report in reports] == [report.step / 25 for report in reports]
+    assert reports[-1].fraction == 1
+
+
 def test_genes_that_are_not_finite_are_left_out(cells):
     velocity, expression, neighbors = cells
     spoiled = velocity.copy()

@@ -80,6 +80,8 @@ def test_cells_may_be_named_or_counted_or_marked(branching):
     found = [workflow.terminal_states(tissue, cells={"tip": way}).codes for way in ways]
     assert all((codes == found[0]).all() for codes in found)
     np.testing.assert_array_equal(np.flatnonzero(found[0] == 0), [5, 9])
+    ends = workflow.terminal_states(tissue, cells={"tip": np.array([tissue.n_cells - 1, 0])}).codes
+    np.testing.assert_array_equal(np.flatnonzero(ends == 0), [0, tissue.n_cells - 1])
 
 
 def test_states_that_cannot_be_used_are_one_sentence(branching):
@@ -91,6 +93,8 @@ def test_states_that_cannot_be_used_are_one_sentence(branching):
         "has no cell. Choose": {"cells": {"a": np.array([], dtype=int)}},
         "No terminal state is given": {},
         "counted from 0": {"cells": {"a": np.array([10**6])}},
+        f"Cell {tissue.n_cells} was chosen": {"cells": {"a": np.array([3, tissue.n_cells])}},
+        "there are 1000, counted": {"cells": {"a": np.array([-1, 3])}},
     }
     for words, given in cases.items():
         with pytest.raises(DataError, match=words):

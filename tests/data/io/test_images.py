@@ -9,7 +9,8 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 from napari_tissue_dynamics.data.io import ReadOptions, contents, from_anndata, read_h5ad
-from napari_tissue_dynamics.data.io.images import as_image
+from napari_tissue_dynamics.data.io.images import as_image, other_pixel_sizes
+from napari_tissue_dynamics.data.io.table import MemoryTable
 from napari_tissue_dynamics.errors import DataError
 
 ROWS, COLUMNS = 700, 400  # of the full-resolution image
@@ -168,6 +169,30 @@ def test_image_files_that_cannot_be_used(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("message", "reason"),
+    [("the first line.\nthe second line", r"\(the first line\)"), ("", r"\(ValueError\)"), (" \n ", r"\(ValueError\)")],
+)
+def test_of_an_error_of_the_reader_one_line_is_told(message, reason, tmp_path, monkeypatch):
+    (tmp_path / "odd.png").write_bytes(b"")
+
+    def fail(path):
+        raise ValueError(message)
+
+    monkeypatch.setattr("imageio.v3.imread", fail)
+    with pytest.raises(DataError, match=reason):
+        from_anndata(slide({}, {}), ReadOptions(image=tmp_path / "odd.png"))
+
+
+def test_pixel_sizes_that_may_be_right_are_those_of_the_scale_factors():
+    factors = {"tissue_hires_scalef": 0.25, "tissue_lowres_scalef": 0.1, "microns_per_pixel": 0.5}
+    images = {"hires": full_image()}
+    assert_allclose(other_pixel_sizes(MemoryTable(slide(images, factors))), [0.5, 1, 2, 4, 5, 10])
+    for useless in (0.0, -1.0):
+        spoiled = factors | {"tissue_lowres_scalef": useless, "microns_per_pixel": useless}
+        assert_allclose(other_pixel_sizes(MemoryTable(slide(images, spoiled))), [1, 4])
+
+
+@pytest.mark.parametrize(
     ("pixels", "expected"),
     [
         (np.array([[0.0, 0.5, 1.0]]), [[0, 128, 255]]),
@@ -177,6 +202,8 @@ def test_image_files_that_cannot_be_used(tmp_path):
         (np.array([[np.nan, 1.0]]), [[0, 255]]),
         (np.array([[[0, 2**15, 2**16 - 1]]], dtype=np.uint16), [[[0, 128, 255]]]),
         (np.array([[[0, 2**11, 2**12 - 1]]], dtype=np.uint16), [[[0, 128, 255]]]),
+        (np.array([[[0, 2**11, 4000]]], dtype=np.uint16), [[[0, 128, 249]]]),  # 12 bits, not the brightest pixel
+        (np.array([[0, 2000, 4000]], dtype=np.uint16), [[0, 128, 255]]),
     ],
 )
 def test_brightness(pixels, expected):

@@ -8,6 +8,8 @@ from scipy.spatial.distance import pdist
 from napari_tissue_dynamics.analysis.image.alignment import image_check
 from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import ReadOptions, contents, obs_column, read_h5ad, write_h5ad
+from napari_tissue_dynamics.data.io.sections import GAP, side_by_side
+from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
 
 N = 40
@@ -61,6 +63,31 @@ def test_sections_on_each_other_are_put_side_by_side(path, adata):
         for image in tissue.histology:
             if image.name == name:
                 assert_allclose(image.origin, shift[0])
+
+
+@pytest.mark.parametrize("n_sections", [2, 3])
+def test_images_are_laid_out_with_their_sections_and_the_first_stays(n_sections, rng):
+    """Images reach beyond the cells, each on another side; columns of sections begin one step apart."""
+    names = ("a", "b", "c")[:n_sections]
+    sections = Labels("slice", np.repeat(np.arange(n_sections, dtype=np.int32), N), names)
+    corners = {"a": (-100.0, 0.0), "b": (0.0, -30.0), "c": (-50.0, -10.0)}
+    images = tuple(Histology(name, np.zeros((60, 150), np.uint8), 1.0, corners[name]) for name in names)
+    cells = n_sections * N
+    tissue = Tissue(
+        tuple(f"c{i}" for i in range(cells)), ("g",), rng.uniform(0, 20, (cells, 2)), histology=images,
+        expression=np.ones((cells, 1), np.float32),
+    )  # fmt: skip
+    laid = side_by_side(tissue, sections)
+    assert_array_equal(laid.positions[:N], tissue.positions[:N])
+    across = 150 * (1 + GAP)
+    edges = [np.array(image.origin) - image.pixel_size / 2 for image in laid.histology]
+    assert_allclose(edges[1] - edges[0], [across, 0])
+    if n_sections == 3:
+        assert_allclose(edges[2] - edges[0], [0, 60 + GAP * 150])
+    for image, before in zip(laid.histology, images, strict=True):
+        mine = sections.codes == names.index(image.name)
+        shift = np.array(image.origin) - before.origin
+        assert_allclose(laid.positions[mine] - tissue.positions[mine], np.broadcast_to(shift, (N, 2)), atol=1e-9)
 
 
 def test_each_image_is_judged_with_its_own_cells(path):

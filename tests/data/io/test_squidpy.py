@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from napari_tissue_dynamics.data.io import write_h5ad
+from napari_tissue_dynamics.data.io.new_anndata import new_anndata
 from napari_tissue_dynamics.data.tissue import Histology, Tissue
 
 N = 30
@@ -29,6 +32,16 @@ def tissue() -> Tissue:
         histology=(Histology("slide", image, PIXEL, (float(ORIGIN[0]), float(ORIGIN[1]))),),
         unit="um",
     )
+
+
+@pytest.mark.parametrize("start", [-0.5, 0.5, 0.75, -0.75, 3.0])
+def test_places_in_a_file_are_pixels_of_its_image(tissue, start):
+    """Readers multiply places by the scale factor; half a pixel, that of the first center, is not moved."""
+    image = replace(tissue.histology[0], origin=(start * PIXEL, 0.0))
+    adata = new_anndata(tissue.with_(histology=(image,)))
+    scale = adata.uns["spatial"]["slide"]["scalefactors"]["tissue_hires_scalef"]
+    moved = start * PIXEL if abs(start) > 0.5 else 0.0
+    assert_allclose(adata.obsm["spatial"] * scale, (tissue.positions - [moved, 0]) / PIXEL)
 
 
 def test_squidpy_draws_cells_on_their_pixels(tissue, tmp_path):

@@ -408,3 +408,13 @@ def test_in_the_file_positions_times_scale_are_image_pixels(tmp_path):
     assert np.abs(pixel - expected).max() < 1
     assert_array_equal(entry["images"]["hires"], images()[0].image)
     assert entry["scalefactors"]["spot_diameter_fullres"] > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError("the first line\nthe second line"), "the first line"), (OSError(28, "No space left"), "No space left")],
+)
+def test_why_a_file_cannot_be_written_is_one_line(error, reason, tmp_path):
+    with pytest.raises(DataError, match=rf"cannot be written \({reason}\)"), anndata_write.replacing(tmp_path / "t"):
+        raise error
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ from scipy.interpolate import LSQUnivariateSpline
 from scipy.stats import mannwhitneyu, rankdata
 
 from napari_tissue_dynamics.steer.prior.curvature import (
+    _quantile,
     bend,
     cluster_curvature,
     curvature_prior,
@@ -156,3 +157,11 @@ def test_blocks_of_genes_change_nothing(cells, monkeypatch):
     monkeypatch.setattr("napari_tissue_dynamics.steer.prior.curvature.BLOCK_VALUES", 7 * 130)
     for part, expected in zip(cluster_curvature(u, s), whole, strict=True):
         assert_array_equal(part, expected)
+
+
+def test_quantiles_of_values_that_occur_often_are_those_of_numpy():
+    rng = np.random.default_rng(6)
+    values, cells = np.sort(rng.normal(size=(30, 4)), axis=1), rng.integers(1, 40, (30, 4))
+    for q in (0.05, 0.5, 0.95):
+        expected = [np.quantile(np.repeat(*each), q) for each in zip(values, cells, strict=True)]
+        assert_allclose(_quantile(values, np.cumsum(cells, axis=1), q), expected, atol=1e-12)

@@ -19,7 +19,14 @@ from napari_tissue_dynamics.travlr.smooth import hierarchy as smooth_types
 from napari_tissue_dynamics.travlr.smooth import model as smooth_model
 from napari_tissue_dynamics.travlr.smooth import moments as smooth_moments
 from napari_tissue_dynamics.travlr.smooth.basis import MARGIN, SmoothBasis
-from napari_tissue_dynamics.travlr.smooth.fit import SmoothPlace, smooth_gene_steps
+from napari_tissue_dynamics.travlr.smooth.fit import (
+    TYPE_COLUMNS,
+    TYPE_FUNCTIONS,
+    TYPE_WAVES,
+    SmoothPlace,
+    _Scaled,
+    smooth_gene_steps,
+)
 from napari_tissue_dynamics.travlr.smooth.held_out import Fitted, blocked_folds, held_out_steps, random_folds
 from napari_tissue_dynamics.travlr.smooth.model import Layout, learn_steps, posterior, prior_variances, start
 from napari_tissue_dynamics.travlr.smooth.moments import Rows, Sums, moments, products
@@ -145,6 +152,53 @@ def test_moments_are_the_cells_of_a_type_or_sums_over_them():
             assert part.cells == len(cells)
             mean = np.linspace(-1, 1, rows.shape[1])
             assert part.squares_left(mean) == pytest.approx(((y[cells] - rows @ mean) ** 2).sum(), rel=1e-4)
+
+
+def test_sums_over_many_cells_are_taken_in_parts(monkeypatch):
+    z, basis, y, codes, _, data = small_problem()
+    most, width = 300, z.shape[1] * basis.shape[1]
+    sizes = []
+
+    def counted(*given):
+        sizes.append(products(*given).size)
+        return products(*given)
+
+    monkeypatch.setattr(smooth_moments, "CHUNK", most)
+    monkeypatch.setattr(smooth_moments, "products", counted)
+    for part, whole in zip(moments(z, basis, y, codes, 3).types, data.types, strict=True):
+        np.testing.assert_allclose(part.gram, whole.gram, rtol=1e-4, atol=1e-3)
+    assert max(sizes) < most + width
+    assert sum(sizes) == len(z) * width
+
+
+def test_columns_are_centered_in_each_type_and_scaled_by_what_is_left():
+    rng = np.random.default_rng(3)
+    codes = rng.integers(-1, 3, 200).astype(np.int32)
+    x, y = rng.normal(5, 2, (200, 4)).astype(np.float32), rng.normal(size=200).astype(np.float32)
+    x[:, 2] = codes  # the same in all cells of a type
+    found = _Scaled.of(x, y, codes, 3)
+    typed = codes >= 0
+    left = x - np.array([x[codes == c].mean(axis=0) for c in range(3)])[codes]
+    spread = left[typed].std(axis=0)
+    np.testing.assert_allclose(found.spread, np.where(spread > 0, spread, 1), rtol=1e-5)
+    np.testing.assert_allclose(found.z[typed, 1:], left[typed] / found.spread, atol=1e-5)
+    assert (found.z[typed, 0] == 1).all()
+    assert not found.z[~typed].any()
+    assert not found.y[~typed].any()
+
+
+@pytest.mark.parametrize("types", [1, 2, 3, 12])
+@pytest.mark.parametrize("modulators", [3, 80, 400])
+def test_types_have_the_widest_functions_that_are_affordable(types, modulators):
+    positions = np.random.default_rng(0).uniform(size=(300, 2))
+    codes = np.arange(300, dtype=np.int32) % types
+    place = SmoothPlace.of(positions, codes, tuple("abcdefghijkl")[:types], TravlrConfig(waves=6))
+    within = [(place.wave_numbers < waves + 0.5e-6).sum() for waves in range(TYPE_WAVES + 1)]
+    most = min(TYPE_FUNCTIONS, TYPE_COLUMNS / modulators)
+    expected = max([1, *(number for number in within if types * number <= most)]) if types > 1 else 0
+    layout = place.layout(modulators)
+    assert layout.broad == expected
+    assert layout.functions == len(place.wave_numbers)
 
 
 @pytest.mark.parametrize("types", [1, 3])
@@ -382,6 +436,17 @@ def test_the_modulators_that_act_are_chosen_among_many():
     assert set(np.argsort(found.effects)[-3:].tolist()) == {70, 71, 72}
 
 
+@pytest.mark.parametrize("acting", [0, 2])
+def test_a_modulator_that_acts_in_one_type_is_chosen_whichever_type_it_is(acting):
+    rng = np.random.default_rng(1)
+    positions, codes = rng.uniform(size=(900, 2)), rng.integers(3, size=900).astype(np.int32)
+    z = np.column_stack([np.ones(900), rng.normal(size=(900, 40))]).astype(np.float32)
+    y = 2 * z[:, [5, 18, 33]].sum(axis=1) * (codes == acting) + 0.5 * rng.normal(size=900)
+    basis = SmoothBasis.over(positions, 3)
+    chosen = drained(screened_steps(z, basis.values(positions), y, codes, basis.wave_numbers, 4))
+    assert {4, 17, 32} <= set(chosen.tolist())
+
+
 def test_of_modulators_that_are_nearly_the_same_one_is_chosen():
     positions, codes, x, y, _ = tissue(n=1000, modulators=6)
     rng = np.random.default_rng(2)
@@ -409,6 +474,8 @@ def test_odd_tissues_are_fitted():
     constant = fitted(positions, codes, x, np.full_like(y, 2.0), TravlrConfig())
     np.testing.assert_allclose(constant.betas[:, 0], 2.0, rtol=1e-6)
     assert not constant.betas[:, 1:].any()
+    assert constant.effects == (0.0,) * x.shape[1]
+    assert constant.fit_r2 == (0.0,) * 3
     line = positions * [1.0, 0.0]
     assert np.isfinite(fitted(line, codes, x, y).betas).all()
     place, codes, x, y, betas = tissue(n=1500, dimensions=3)
