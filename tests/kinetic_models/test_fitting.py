@@ -2,13 +2,13 @@
 
 import threading
 from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.stats import norm
 
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import gene_cosine, time_agreement
 from napari_tissue_dynamics.data.io.read_results import read_velocity
@@ -16,8 +16,10 @@ from napari_tissue_dynamics.data.io.write import write_h5ad
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit, fit_steps
 from napari_tissue_dynamics.kinetic_models.backend import Backend
-from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, _likelihood, fit_curves_steps
+from napari_tissue_dynamics.kinetic_models.dynamical import CellPlaces, Curves, ExpectedSlope, fit_curves_steps
+from napari_tissue_dynamics.kinetic_models.fitting import _counted, _enough, _of_curves
 from napari_tissue_dynamics.kinetic_models.prepare import choose_counts
+from napari_tissue_dynamics.kinetic_models.shared_time import SharedTime
 from napari_tissue_dynamics.kinetics.cell_depth import estimate_depth
 from napari_tissue_dynamics.kinetics.root_cells import Origin
 from napari_tissue_dynamics.progress import run_to_end
@@ -265,14 +267,6 @@ def test_torch_and_numpy_fit_the_same_field(simulated, results, monkeypatch):
     assert agree.mean() > 0.98
 
 
-def test_the_likelihood_is_the_geometric_mean_of_normal_densities():
-    rng = np.random.default_rng(9)
-    away = rng.normal(size=(5, 80)) * rng.uniform(0.1, 2, (5, 1)) + 0.1
-    found = _likelihood(away**2, np.sign(away))
-    expected = np.exp(norm.logpdf(away, scale=away.std(axis=1, keepdims=True)).mean(axis=1))
-    assert_allclose(found, expected, rtol=1e-6)
-
-
 def test_defaults_lie_in_the_intervals_of_the_settings():
     config = KineticsConfig()
     for name, hint in get_type_hints(KineticsConfig, include_extras=True).items():
@@ -292,3 +286,37 @@ def test_one_depth_for_both_kinds_of_rna_is_that_of_the_robust_sum(simulated):
     scaled_u, scaled_s = counts.scaled()
     assert_allclose(scaled_u.toarray(), u / depth[:, None], rtol=1e-4)
     assert_allclose(scaled_s.toarray(), s / depth[:, None], rtol=1e-4)
+
+
+def test_where_hardly_a_gene_is_good_enough_the_best_fifth_counts():
+    quality = np.random.default_rng(0).permutation(10.0 * np.arange(10))
+    nobody, two = np.zeros(10, dtype=bool), quality < 15
+    assert_array_equal(_enough(nobody, quality), quality >= 80)
+    assert_array_equal(_enough(quality > 85, quality), quality >= 80)
+    assert_array_equal(_enough(two, quality), two)
+
+
+def test_genes_with_little_of_both_kinds_of_rna_count_and_with_one_kind_do_not():
+    seen = SimpleNamespace(spliced=np.array([[0, 0.0, 0], [0.3, 0.0, 4]]), unspliced=np.array([[0.2, 3, 0], [0, 1, 0]]))
+    assert _counted(seen).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("gamma", [0.4, 3.0])
+def test_rates_of_the_shared_time_set_the_pace_of_a_curve(gamma):
+    """Where the shared time says how fast RNA is lost, the curve is gone through at that speed."""
+    cells, one = 6, np.ones(1)
+    rng = np.random.default_rng(0)
+    seen = SimpleNamespace(
+        **{name: rng.uniform(1, 2, (cells, 1)).astype(np.float32) for name in ("spliced", "unspliced")}
+    )
+    curves = Curves(0.5 * one, 2 * one, 0.8 * one, 3 * one, one, one)
+    time = rng.uniform(0, 4, (cells, 1)).astype(np.float32)
+    places = CellPlaces(time, (time < 3).astype(np.float32), one, one)
+    shared = SharedTime(np.linspace(0, 1, cells), 1.7 * one, gamma * one, one, one, 1.0)
+    field = _of_curves(("g",), seen, curves, places, shared, KineticsConfig())
+    pace = gamma / 0.8
+    assert_allclose(field.alpha - field.unspliced, pace * seen.unspliced, rtol=1e-5)
+    assert_allclose(field.alpha, np.where(time < 3, 2 * 0.5 * pace, 0), rtol=1e-5)
+    assert_allclose(field.gene_time, time / pace, rtol=1e-5)
+    assert_allclose(field.gene_table["fit_t_"], 3 / pace, rtol=1e-5)
+    assert_allclose(field.spliced, 1.7 * seen.unspliced - gamma * seen.spliced, rtol=1e-4)

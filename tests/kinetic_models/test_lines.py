@@ -140,3 +140,11 @@ def test_slopes_that_second_moments_cannot_give_stay():
     assert_allclose(kept.slope, [0.4, 0.6, 0.7])
     assert_allclose(kept.offset, [0.0, 0.2, 0.3])
     assert_allclose(kept.r2, [0.5, 0.8, 0.9])
+
+
+@pytest.mark.parametrize("block", [1, N, 5 * N + 3, 10**7])
+def test_every_gene_is_in_one_block_whatever_its_size(block, monkeypatch):
+    monkeypatch.setattr(steady_state, "BLOCK", block)
+    genes = [gene for part in steady_state.gene_blocks((N, G)) for gene in range(G)[part]]
+    assert genes == list(range(G))
+    assert all(N * len(range(G)[part]) <= max(block, N) for part in steady_state.gene_blocks((N, G)))

@@ -146,10 +146,12 @@ def test_derivative_along_time_is_that_of_a_line_through_the_neighbors(random):
         assert_allclose(found[cell], elapsed @ step / (elapsed @ elapsed), atol=1e-10)
 
 
-def test_times_do_not_depend_on_the_unit_of_the_counts(random):
-    pairs, (u, s), _ = random
+@pytest.mark.parametrize("told", [False, True])
+def test_times_do_not_depend_on_the_unit_of_the_counts(random, told):
+    pairs, (u, s), time = random
     beta, gamma, weight = np.random.default_rng(1).random((3, G))
-    found = [shared_time._times(unit * u, unit * s, pairs, beta, gamma, weight, None) for unit in (0.05, 1.0, 20.0)]
+    known = np.where(time > 0.2, time, np.nan) if told else None
+    found = [shared_time._times(unit * u, unit * s, pairs, beta, gamma, weight, known) for unit in (0.05, 1.0, 20.0)]
     for times in found:
         assert_allclose(times, found[1], atol=1e-4 * np.ptp(found[1]))
 

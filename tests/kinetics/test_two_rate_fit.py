@@ -58,3 +58,4 @@ def test_the_pull_is_noise_over_the_information_of_a_normal_prior(steps):
     assert inside.sum() > G / 2
     assert_allclose(pull[inside], expected[inside])
     assert_allclose(pull_to_slope(sums, slope, beta, np.ones(G), 1e12), 1e-3 * sums.ss)
+    assert_allclose(pull_to_slope(sums, slope, beta, 0 * beta, 1e-12), 1e4 * sums.ss)

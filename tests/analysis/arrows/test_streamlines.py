@@ -1,5 +1,7 @@
 """Streamlines and particles against fields whose curves are known."""
 
+from typing import get_type_hints
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -167,3 +169,11 @@ def test_particles_need_a_place_and_frames():
         particles(grid_of(rotation), 10, 1)
     with pytest.raises(DataError, match="No grid node"):
         particles(grid_of(rotation, radius=-1.0), 10, 10)
+
+
+def test_defaults_lie_in_the_intervals_of_the_settings():
+    for name, hint in get_type_hints(StreamlineConfig, include_extras=True).items():
+        (bound,), value = hint.__metadata__, getattr(StreamlineConfig(), name)
+        assert bound.ge is None or value >= bound.ge, name
+        assert bound.gt is None or value > bound.gt, name
+        assert value <= bound.le, name

@@ -75,6 +75,13 @@ def test_weights_equal_the_formula(cells):
         np.testing.assert_allclose(weights[i], np.array(row) / total, rtol=1e-4)
 
 
+def test_a_cell_alone_agrees_with_nobody():
+    neighbors = np.array([[1, 2], [1, 1], [0, 2]], dtype=np.int32)
+    graph = VelocityGraph(neighbors, np.array([[0.2, -0.3], [0, 0], [-0.4, 0]], dtype=np.float32))
+    np.testing.assert_allclose(graph.best, [0.2, -1, -0.4])
+    np.testing.assert_allclose(graph.bound, np.quantile([0.2, -1, -0.4], 0.98))
+
+
 def test_weights_have_the_sign_of_the_cosine_and_sum_to_at_most_one():
     cosines = np.array([[0.9, -0.5, 0.0], [0.1, 0.2, 0.3]], dtype=np.float32)
     weights = transition_weights(VelocityGraph(np.zeros((2, 3), np.int32), cosines))

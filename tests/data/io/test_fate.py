@@ -3,9 +3,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import pearsonr
 
 from napari_tissue_dynamics.data.fate_result import FateDrivers, FateResult
 from napari_tissue_dynamics.data.io import read_fate, write_h5ad
+from napari_tissue_dynamics.data.io.fate import _drivers_table
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
 from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -145,3 +147,15 @@ def test_neighbors_are_replaced_with_the_velocity_but_those_of_others_stay(tissu
     adata.write_h5ad(tmp_path / "c.h5ad")
     write_h5ad(tmp_path / "d.h5ad", tissue, source=tmp_path / "c.h5ad", velocity=velocity(rng), checks=graph(rng))
     np.testing.assert_array_equal(anndata.read_h5ad(tmp_path / "d.h5ad").obsp["distances"].toarray(), second)
+
+
+def test_bounds_of_a_correlation_are_those_of_scipy(rng):
+    x = rng.normal(size=(40, 3))
+    x[:, 1:] += x[:, :1]
+    found = [pearsonr(x[:, 0], x[:, k]) for k in (1, 2)]
+    r, p = (np.array([[getattr(each, name) for each in found]]) for name in ("statistic", "pvalue"))
+    table = _drivers_table(FateDrivers(("A", "B"), ("g1",), r.astype(np.float32), p, p, 40), ("g0", "g1"))
+    assert np.isnan(table.loc["g0"]).all()
+    for each, name in zip(found, "AB", strict=True):
+        bounds = each.confidence_interval(0.95)
+        np.testing.assert_allclose(table.loc["g1", [f"{name}_ci_low", f"{name}_ci_high"]], [*bounds], rtol=1e-5)

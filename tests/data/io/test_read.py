@@ -225,6 +225,12 @@ def test_pixel_size_makes_micrometres(tmp_path):
         assert_allclose(tissue.positions, PLACES / 2)
 
 
+@pytest.mark.parametrize("size", [0.0, -1.0, np.inf, np.nan])
+def test_an_impossible_pixel_size_is_refused(size):
+    with pytest.raises(DataError, match="The pixel size is"):
+        from_anndata(table(), ReadOptions(pixel_size_um=size))
+
+
 # -- cell types and words ---------------------------------------------------------------------------------------
 
 

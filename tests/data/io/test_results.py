@@ -1,5 +1,7 @@
 """Checks of a velocity in the file, under the keys that scVelo reads, and back."""
 
+from dataclasses import replace
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -90,6 +92,25 @@ def test_checks_come_back(written, checks):
     assert set(found.tables) == {"summary", "genes"}
     for name, table in found.tables.items():
         pd.testing.assert_frame_equal(table, checks.tables[name], check_index_type=False, check_names=False)
+
+
+@pytest.mark.parametrize("place", [-1, N])
+def test_neighbors_that_are_no_cells_are_not_believed(written, checks, place):
+    adata = anndata.read_h5ad(written)
+    adata.obsm["similar_cells"][0, 0] = place
+    adata.write_h5ad(written)
+    found = read_checks(written)
+    assert found.neighbors.min() >= 0
+    assert found.neighbors.max() < N
+
+
+def test_the_order_of_the_neighbors_comes_back_even_where_the_first_cell_is_nobodys(tissue, checks, tmp_path, rng):
+    neighbors = np.array([rng.permutation(np.delete(np.arange(1, N), max(i - 1, 0)))[:K] for i in range(N)], np.int32)
+    cosines = rng.uniform(0.1, 1, (N, K)).astype(np.float32)
+    write_h5ad(tmp_path / "t.h5ad", tissue, checks=replace(checks, neighbors=neighbors, cosines=cosines))
+    found = read_checks(tmp_path / "t.h5ad")
+    np.testing.assert_array_equal(found.neighbors, neighbors)
+    np.testing.assert_array_equal(found.cosines, cosines)
 
 
 def test_arrows_come_back(written):

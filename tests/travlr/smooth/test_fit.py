@@ -495,3 +495,44 @@ def test_same_seed_same_betas_and_a_stop_leaves_nothing():
     stop.set()
     place = SmoothPlace.of(positions, codes, ("a", "b", "c"), OPEN)
     assert run_to_end(smooth_gene_steps("T", design_of(x, y), place, OPEN, stop)) is None
+
+
+def test_first_variances_fall_off_with_the_wave_number():
+    *_, layout, data = small_problem()
+    first = start(data, layout)
+    assert first.spectrum[0] == 0
+    assert first.spectrum.sum() == pytest.approx(1)
+    order = np.argsort(layout.wave_numbers[1:], kind="stable")
+    assert (np.diff(first.spectrum[1:][order]) <= 1e-12).all()
+    assert first.spectrum[1:].max() < 20 * first.spectrum[1:].min()
+    assert (start(data, replace(layout, broad=0)).groups[:, 2:] == 0).all()
+
+
+def test_a_strength_of_which_nothing_is_known_changes_by_the_most_that_is_allowed():
+    found = smooth_model._ratio(np.array([0.0, 1.0, 1e-9, 3.0]), np.array([0.0, 0.0, 1.0, 2.0]), 5.0)
+    np.testing.assert_allclose(found, [0.2, 5.0, 0.2, 1.5])
+
+
+def test_shares_of_the_work_rise_to_the_whole():
+    positions, codes, x, y, _ = tissue(n=300, modulators=12)
+    basis = SmoothBasis.over(positions, 2)
+    z = np.column_stack([np.ones(300), (x - x.mean(axis=0)) / x.std(axis=0)]).astype(np.float32)
+    steps = screened_steps(z, basis.values(positions), (y - y.mean()).astype(float), codes, basis.wave_numbers, 4)
+    shares = list(steps)
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.2
+    assert 0.6 < shares[-1] <= 1
+
+
+def test_the_order_of_the_modulators_does_not_matter_to_the_choice():
+    """What varies over the tissue by itself, a map of the intercept, is no reason to choose."""
+    rng = np.random.default_rng(2)
+    positions, codes = rng.uniform(size=(900, 2)), rng.integers(2, size=900).astype(np.int32)
+    x = rng.normal(size=(900, 40)).astype(np.float32)
+    y = x[:, [4, 17, 32]].sum(axis=1) + 4 * np.cos(np.pi * positions[:, 0]) + rng.normal(size=900)
+    basis = SmoothBasis.over(positions, 3)
+    values = basis.values(positions)
+    for order in (np.arange(40), np.roll(np.arange(40), -4), rng.permutation(40)):
+        z = np.column_stack([np.ones(900), x[:, order]]).astype(np.float32)
+        chosen = drained(screened_steps(z, values, y, codes, basis.wave_numbers, 3))
+        assert set(order[chosen].tolist()) == {4, 17, 32}
