@@ -225,6 +225,16 @@ def test_the_keys_that_other_packages_read(source, tmp_path):
     assert json.loads(adata.uns["tissue_dynamics"])["regulation"]["genes"][1]["target"] == "H2/K%1"
 
 
+def test_genes_outside_a_velocity_have_no_moments_where_there_are_no_counts(tmp_path):
+    """scVelo takes means over these layers: they are finite everywhere, and 0 where nothing is known."""
+    write_h5ad(tmp_path / "out.h5ad", make_tissue(spliced=None, unspliced=None), velocity=make_velocity())
+    adata = anndata.read_h5ad(tmp_path / "out.h5ad")
+    outside = [i for i in range(G) if i not in MODELLED]
+    for key in ("Ms", "Mu"):
+        assert not adata.layers[key][:, outside].any()
+    assert np.isnan(adata.layers["velocity"][:, outside]).all()
+
+
 def test_nothing_of_the_source_is_lost(source, tmp_path):
     before = everything(source)
     content = source.read_bytes()

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from napari_tissue_dynamics import progress
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.betas import BetaSettings, simulate_betas
 from napari_tissue_dynamics.travlr.config import TravlrConfig
@@ -536,3 +537,16 @@ def test_the_order_of_the_modulators_does_not_matter_to_the_choice():
         z = np.column_stack([np.ones(900), x[:, order]]).astype(np.float32)
         chosen = drained(screened_steps(z, values, y, codes, basis.wave_numbers, 3))
         assert set(order[chosen].tolist()) == {4, 17, 32}
+
+
+def test_progress_of_a_gene_rises_to_the_whole(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.0)
+    positions, codes, x, y, _ = tissue(n=200, modulators=5)
+    config = TravlrConfig(score_threshold=-100, max_modulators=3)
+    place, reports = SmoothPlace.of(positions, codes, ("a", "b", "c"), config), []
+    run_to_end(smooth_gene_steps("T", design_of(x, y), place, config), reports.append)
+    fractions = [report.fraction for report in reports]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < 0.1
+    assert fractions[-1] == pytest.approx(1)
+    assert len({report.phase for report in reports}) == 4
