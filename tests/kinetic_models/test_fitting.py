@@ -18,7 +18,7 @@ from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit, fit_steps
 from napari_tissue_dynamics.kinetic_models.backend import Backend
 from napari_tissue_dynamics.kinetic_models.dynamical import CellPlaces, Curves, ExpectedSlope, fit_curves_steps
 from napari_tissue_dynamics.kinetic_models.fitting import _counted, _enough, _of_curves
-from napari_tissue_dynamics.kinetic_models.prepare import choose_counts
+from napari_tissue_dynamics.kinetic_models.prepare import choose_counts, see
 from napari_tissue_dynamics.kinetic_models.shared_time import SharedTime
 from napari_tissue_dynamics.kinetics.cell_depth import estimate_depth
 from napari_tissue_dynamics.kinetics.root_cells import Origin
@@ -320,3 +320,11 @@ def test_rates_of_the_shared_time_set_the_pace_of_a_curve(gamma):
     assert_allclose(field.gene_time, time / pace, rtol=1e-5)
     assert_allclose(field.gene_table["fit_t_"], 3 / pace, rtol=1e-5)
     assert_allclose(field.spliced, 1.7 * seen.unspliced - gamma * seen.spliced, rtol=1e-4)
+
+
+def test_fewer_cells_than_neighbors_are_not_all_joined():
+    """Where every cell is joined to every other no function of the cells is slower than another."""
+    small = simulate_branching(50, 10, seed=5, n_states=2, n_branch_points=0).tissue.select_cells(np.arange(20))
+    config = KineticsConfig(min_shared_counts=0, n_neighbors=30)
+    graph = see(choose_counts(small, config), config).graph
+    assert 20 * 15 < graph.nnz < 20 * 20
