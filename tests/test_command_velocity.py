@@ -63,8 +63,9 @@ def test_command_line_and_python_agree(file, tmp_path, capsys, model, columns):
     assert record["provenance"]["settings"]["KineticsConfig"] == dataclasses.asdict(config)
 
 
-def test_steer_is_that_of_its_own_command(file, monkeypatch):
+def test_steer_is_that_of_its_own_command(file, monkeypatch, tmp_path):
     """Both commands ask the workflow for the same fit."""
+    monkeypatch.chdir(tmp_path)
     asked = []
 
     def velocity(tissue, config, **options):

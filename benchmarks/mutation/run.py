@@ -60,7 +60,7 @@ def main() -> None:
     kept = json.loads(options.again.read_text())["survivors"] if options.again else None
     if kept is not None:
         mutants = [(each["file"], each["operator"], each["occurrence"]) for each in kept]
-    for path in {tuple(tests_of(path)): path for path, *_ in mutants}.values():
+    for path in {part_of(path): path for path, *_ in mutants}.values():
         if tested(path, (SOURCE / path).read_text(), tests_of(path), options.limit) != "survived":
             sys.exit(f"The tests of {path} fail without any change; nothing can be learned from them.")
     killed, survivors = 0, []
@@ -118,11 +118,15 @@ def mutated(path: str, operator: str, occurrence: int) -> tuple[str, int, str]:
     return code, line, text.strip()
 
 
+def part_of(path: str) -> str:
+    """Return the part of the core that a file belongs to."""
+    return next(part for part in CORE if path == part or path.startswith(f"{part}/"))
+
+
 def tests_of(path: str) -> list[str]:
     """Return the tests nearest to a file: of its own name where there are any, else those of its part."""
-    tests = next(tests for part, tests in CORE.items() if path == part or path.startswith(f"{part}/"))
     own = ROOT / "tests" / Path(path).parent / f"test_{Path(path).name}"
-    rest = [each for each in tests if (ROOT / each).exists()]
+    rest = [each for each in CORE[part_of(path)] if (ROOT / each).exists()]
     return ([str(own)] if own.exists() else []) + [str(ROOT / each) for each in rest]
 
 

@@ -75,16 +75,16 @@ def run_demo(
     out
         Folder for ``result.h5ad``, one screenshot per layer group and ``steps.txt``.
     tissue, source
-        A tissue and the file it was read from; a simulated tissue when left out.
+        A tissue and the file it was read from; a simulated tissue if omitted.
     targets, network
-        Genes to fit and what may regulate them; nothing is fitted without them, but the simulated
-        tissue brings its own.
+        Target genes and their candidate regulators; regulation is not fitted without them. The simulated tissue has
+        its own.
     small_types
-        What to do about cell types of a single cell.
+        See :class:`.TravlrConfig`.
     window
         Keep the viewer open at the end when there is a screen.
     report
-        What shows the progress of the fits.
+        Shows the progress of the fits.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def run_demo(
     screen = has_display()
     with nullcontext() if screen else virtual_display():
         _show(tissue, source, (velocity, steer), (regulation, travlr), out, steps, keep_open=window and screen)
-    steps.say(f"everything is in {out}")
+    steps.say(f"all output is in {out}")
 
 
 def _simulated(out: Path) -> tuple[Tissue, Path, tuple[str, ...], RegulatoryNetwork]:
@@ -133,7 +133,7 @@ def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResu
     from napari_tissue_dynamics.workflow import velocity
 
     if tissue.spliced is None or tissue.unspliced is None:
-        steps.say("STEER left out: the file has no spliced and unspliced counts")
+        steps.say("STEER skipped: the file has no spliced and unspliced counts")
         return None
     if tissue.counts_meaning:
         steps.say(f"note on the counts: {tissue.counts_meaning}")
@@ -151,7 +151,7 @@ def _regulation(
     from napari_tissue_dynamics.travlr import fit
 
     if network is None or not targets:
-        steps.say("SpaceTravLR left out: no target genes were named (--targets, --regulators or --links)")
+        steps.say("SpaceTravLR skipped: no target genes were given (--targets, --regulators or --links)")
         return None
     with steps.step(f"fit SpaceTravLR ({', '.join(targets)})"):
         return fit(tissue, targets, network, config, steps.report)
@@ -211,12 +211,14 @@ class Picture:
         regulation: tuple[RegulationField | None, TravlrConfig],
     ) -> None:
         """Show a tissue and its results, each with its settings, as the docks do."""
+        from napari_tissue_dynamics.analysis.image.alignment import image_check
         from napari_tissue_dynamics.data.io.file_contents import contents
         from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
         from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
 
         found = None if source is None else contents(source)
-        show_tissue(self.viewer, self.load.workspace, OpenedTissue(tissue, source, found))
+        opened = OpenedTissue(tissue, source, found, image_check(tissue, source))
+        show_tissue(self.viewer, self.load.workspace, opened)
         (result, steer), (field, travlr) = velocity, regulation
         self.steer.form.set_value(steer)
         self.travlr.form.set_value(travlr)
