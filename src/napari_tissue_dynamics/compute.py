@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_tissue_dynamics.errors import FitError
-from napari_tissue_dynamics.progress import Progress, stopped, told
+from napari_tissue_dynamics.progress import Progress, converted, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -133,7 +133,7 @@ def _threadpools() -> ThreadpoolController:
 def wait_for(
     phase: str, call: Callable[[], Result], fraction: float, stop: StopToken | None, message: str
 ) -> Generator[Progress, None, Result]:
-    """Do one long call in a thread of its own and report while it runs; its result is given up when told to stop.
+    """Do one long call in a thread of its own and report while it runs; its result is discarded on a stop request.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def wait_for(
             raise FitError(message)
         return Progress(phase, 0, 1, fraction)
 
-    return (yield from told(in_background(call), waiting))
+    return (yield from converted(in_background(call), waiting))
 
 
 def load_torch() -> None:

@@ -48,7 +48,7 @@ def devices() -> tuple[Device, ...]:
 
 
 def free_memory() -> int | None:
-    """Return the bytes of memory that a program can still have, None where the system does not say.
+    """Return the bytes of memory that a program can still have, None where the system does not report it.
 
     What the system only uses to remember files counts as free; in a container its limit counts.
     """

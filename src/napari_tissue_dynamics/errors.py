@@ -6,8 +6,8 @@ class TissueDynamicsError(Exception):
 
 
 class DataError(TissueDynamicsError, ValueError):
-    """The input cannot be used; the message says what was found, what was expected and what to do."""
+    """The input cannot be used; the message states what was found, what was expected and what to do."""
 
 
 class FitError(TissueDynamicsError):
-    """A fit stopped for a reason other than the input; the message says why and what to try."""
+    """A fit stopped for a reason other than the input; the message states why and what to try."""

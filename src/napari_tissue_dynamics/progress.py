@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 Report = TypeVar("Report")
-Said = TypeVar("Said")
+Converted = TypeVar("Converted")
 
 SECONDS_BETWEEN_REPORTS = 0.125
 LEAST_SHARE, LEAST_SECONDS = 0.02, 1.0
@@ -17,7 +17,7 @@ LEAST_SHARE, LEAST_SECONDS = 0.02, 1.0
 
 
 class StopToken(Protocol):
-    """Anything that can say that the person wants the fit to end (``threading.Event`` is one)."""
+    """Anything that can signal that the user wants the fit to end (``threading.Event`` is one)."""
 
     def is_set(self) -> bool:
         """Return True once the fit should end."""
@@ -39,7 +39,7 @@ class Progress:
     loss
         Value that is being minimized, if there is one.
     snapshot
-        A part of the result that is already final, to be drawn at once (a fitted gene, say).
+        A part of the result that is already final, to be drawn at once (for example, a fitted gene).
     """
 
     phase: str
@@ -61,7 +61,7 @@ def stopped(stop: StopToken | None) -> bool:
 
 @dataclass(slots=True)
 class Throttle:
-    """Says when the next report is due, eight times a second."""
+    """Decides when the next report is due, eight times a second."""
 
     last: float = field(default_factory=time.monotonic)
 
@@ -85,7 +85,7 @@ class TimeLeft:
         self._first: float | None = None
 
     def waited(self, seconds: float) -> None:
-        """Leave a pause of so many seconds out of the rate."""
+        """Exclude a pause of this many seconds from the rate."""
         self._start += seconds
 
     def after(self, fraction: float) -> float | None:
@@ -135,22 +135,24 @@ def drained(steps: Generator[object, None, Result]) -> Result:
 
 def part_of(steps: Generator[Progress, None, Result], start: float, end: float) -> Generator[Progress, None, Result]:
     """Pass on the reports of one part of a longer work, whose share of the whole lies between ``start`` and ``end``."""
-    return (yield from told(steps, lambda made: replace(made, fraction=start + (end - start) * made.fraction)))
+    return (yield from converted(steps, lambda made: replace(made, fraction=start + (end - start) * made.fraction)))
 
 
-def told(steps: Generator[Report, None, Result], say: Callable[[Report], Said]) -> Generator[Said, None, Result]:
-    """Pass on what ``say`` makes of each report, and return the result."""
+def converted(
+    steps: Generator[Report, None, Result], convert: Callable[[Report], Converted]
+) -> Generator[Converted, None, Result]:
+    """Yield ``convert`` of each report, and return the result."""
     while True:
         try:
             report = next(steps)
         except StopIteration as end:
             return end.value
-        yield say(report)
+        yield convert(report)
 
 
 def share_of(steps: Generator[float, None, Result], part: int, parts: int) -> Generator[float, None, Result]:
     """Pass on shares of one of several equal parts as shares of the whole."""
-    return (yield from told(steps, lambda done: (part + done) / parts))
+    return (yield from converted(steps, lambda done: (part + done) / parts))
 
 
 def timed(

@@ -45,7 +45,7 @@ class TerminalProgress:
         self._stream = stream or sys.stderr
         self._style = ("bar" if self._stream.isatty() else "quiet") if style == "auto" else style
         self._bar: tqdm[None] | None = None
-        self._said: tuple[str, float] = ("", -1.0)
+        self._written: tuple[str, float] = ("", -1.0)
         self._left = TimeLeft()
 
     def __call__(self, progress: Progress) -> None:
@@ -71,7 +71,7 @@ class TerminalProgress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        self._said, self._left = ("", -1.0), TimeLeft()
+        self._written, self._left = ("", -1.0), TimeLeft()
 
     def _show_bar(self, progress: Progress, left: str) -> None:
         first = self._bar is None
@@ -94,10 +94,10 @@ class TerminalProgress:
         self._bar.update(max(0.0, progress.fraction - self._bar.n))
 
     def _write_line(self, progress: Progress, left: str) -> None:
-        phase, fraction = self._said
+        phase, fraction = self._written
         if progress.phase == phase and progress.fraction < fraction + STEP - 1e-9:
             return
-        self._said = progress.phase, progress.fraction
+        self._written = progress.phase, progress.fraction
         self._stream.write(f"{progress.fraction:4.0%} {progress.phase}{left}\n")
         self._stream.flush()
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from napari_tissue_dynamics.data.io.file_contents import contents, obs_column
-from napari_tissue_dynamics.data.known_order import cells_named, cells_of_type, says_order, stage_of
+from napari_tissue_dynamics.data.known_order import cells_named, cells_of_type, defines_order, stage_of
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
@@ -77,7 +77,7 @@ def test_ordered_categories_are_stages_in_their_order(tmp_path):
     ],
 )
 def test_columns_that_can_be_stages(values, answer):
-    assert says_order(values) is answer
+    assert defines_order(values) is answer
 
 
 def test_a_simulated_file_holds_the_truth(tmp_path, simulated):

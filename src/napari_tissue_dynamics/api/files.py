@@ -35,7 +35,7 @@ def read(path: str | os.PathLike[str], **options: Any) -> AnnData:
     An AnnData with all that the file holds of these cells; counts are in ``layers["spliced"]`` and ``["unspliced"]``,
     coordinates in ``obsm["spatial"]`` and images in ``uns["spatial"]``, wherever the file has them. What cannot be
     seen from that, the column of the cell types for instance, is noted in ``uns["tissue_dynamics_read"]``, so that
-    the other functions and the docks know it.
+    the other functions and the docks recognize it.
 
     Raises
     ------

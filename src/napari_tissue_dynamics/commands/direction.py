@@ -1,4 +1,4 @@
-"""``tissue-dynamics direction``: whether the velocity of a file runs along an order that a person knows."""
+"""``tissue-dynamics direction``: whether the velocity of a file runs along a known order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_direction(options: argparse.Namespace) -> None:
     Raises
     ------
     DataError
-        If the file holds no velocity, or the order says nothing about its cells.
+        If the file holds no velocity, or the order does not apply to its cells.
     """
     from napari_tissue_dynamics import workflow
     from napari_tissue_dynamics.data.io import read_velocity

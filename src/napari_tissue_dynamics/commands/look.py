@@ -37,7 +37,7 @@ def look(options: argparse.Namespace) -> None:
 
 
 def _alignments(path: Path, options: ReadOptions) -> tuple[Alignment, ...]:
-    """Return the verdicts; a file that cannot be opened has none, and its report says why."""
+    """Return the verdicts; a file that cannot be opened has none, and its report states why."""
     from napari_tissue_dynamics.analysis.image.alignment import image_check
     from napari_tissue_dynamics.data.io import read_h5ad
 

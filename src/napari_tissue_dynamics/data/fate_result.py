@@ -67,7 +67,7 @@ class FateDrivers:
         fate
             The only fate; default: all.
         most
-            At most so many genes of every fate.
+            Maximum number of genes of each fate.
         """
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What tells one tissue, and one installation, from another."""
+"""What identifies a tissue and an installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person knows of the order of cells: some by name, some by type, or a stage for all."""
+"""The known order of cells: root cells by name or by type, or a stage for all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
 
 NAMED = 8
-"""So many names are listed in an error."""
+"""Maximum number of names listed in an error."""
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -67,7 +67,7 @@ def stage_of(name: str, values: Labels | NDArray[np.floating]) -> NDArray[np.flo
     Raises
     ------
     DataError
-        If the categories say no order.
+        If the categories define no order.
     """
     if not isinstance(values, Labels):
         return np.asarray(values, dtype=np.float64)
@@ -82,8 +82,8 @@ def stage_of(name: str, values: Labels | NDArray[np.floating]) -> NDArray[np.flo
     return np.array([*numbers, np.nan])[values.codes]
 
 
-def says_order(values: Any) -> bool:
-    """Return whether a stored obs column can be the stage of cells: numbers, or categories as :func:`stage_of` says."""
+def defines_order(values: Any) -> bool:
+    """Return whether a stored obs column can be the stage of cells: numbers, or categories as in :func:`stage_of`."""
     categories = getattr(values.dtype, "categories", None)
     if categories is None:
         return getattr(values.dtype, "kind", "O") in "iuf"

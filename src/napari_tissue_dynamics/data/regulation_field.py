@@ -43,7 +43,7 @@ class GeneFit:
         Standard deviation over cells of what each modulator adds to the prediction, in the unit of the target's
         expression; coefficients alone cannot be compared, as their columns differ in scale. Empty when not known.
     held_out_r2, blocked_r2
-        R² of cells that the fit did not see, drawn at random and as whole pieces of tissue, one per cluster; empty
+        R² of held-out cells, drawn at random and as whole regions of the tissue, one per cluster; empty
         when not known.
     deviations
         Standard deviation of each coefficient in each cluster given the data, (clusters, 1 + modulators) float32:
@@ -100,8 +100,8 @@ class GeneFit:
             return "beta0"
         sizes = np.asarray(self.effects) if self.effects else np.abs(self.betas[:, 1:]).mean(axis=0)
         if self.false_discovery is not None:
-            told = (self.false_discovery <= FALSE_DISCOVERY_RATE).any(axis=0)
-            sizes = np.where(told, sizes, -1.0) if told.any() else sizes
+            significant = (self.false_discovery <= FALSE_DISCOVERY_RATE).any(axis=0)
+            sizes = np.where(significant, sizes, -1.0) if significant.any() else sizes
         return self.modulators[int(sizes.argmax())]
 
     def beta(self, modulator: str) -> NDArray[np.float32]:

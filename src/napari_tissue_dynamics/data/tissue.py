@@ -138,7 +138,7 @@ class Tissue:
         Name of the embedding (``"umap"``, ``"pca"``) when the unit is ``"embedding"``.
     counts_meaning
         What the two count layers are when they are not spliced and unspliced RNA
-        (nuclear and cytoplasmic counts, say); empty otherwise.
+        (for example, nuclear and cytoplasmic counts); empty otherwise.
     source
         Where the tissue came from, for messages and names.
     sections

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VelocityField:
-    """One velocity per cell and gene, and what else the model knows.
+    """One velocity per cell and gene, and what else the model estimates.
 
     Parameters
     ----------

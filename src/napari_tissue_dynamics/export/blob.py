@@ -18,7 +18,7 @@ MISSING = {"u1": 255, "u2": 65535}
 
 
 class Blob:
-    """Collects arrays; what :meth:`add` returns says a page where to find one."""
+    """Collects arrays; :meth:`add` returns where a page finds the array."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

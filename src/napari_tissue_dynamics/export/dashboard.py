@@ -192,11 +192,11 @@ def _selection(n_cells: int, config: ExportConfig) -> NDArray[np.intp]:
 def _assembled(data: dict[str, Any], blob: Blob) -> str:
     """Return the page with style, script and data in their places."""
     folder = resources.files("napari_tissue_dynamics.export") / "page"
-    said = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    filled = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {
         "/*STYLE*/": (folder / "dashboard.css").read_text(encoding="utf-8"),
         # Names of genes and cells are anybody's: no "<" may end the element that the data stand in.
-        "/*DATA*/": said.replace("<", "\\u003c"),
+        "/*DATA*/": filled.replace("<", "\\u003c"),
         "/*ARRAYS*/": blob.text(),
         "/*SCRIPT*/": "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }

@@ -128,13 +128,13 @@ def _of_experts(shown: Shown) -> Iterator[dict[str, Any]]:
 
 
 def _stored(column: dict[str, Any], cells: NDArray[np.intp], blob: Blob) -> dict[str, Any]:
-    said = {"group": column["group"], "title": column["title"], "note": column.get("note", "")}
+    about = {"group": column["group"], "title": column["title"], "note": column.get("note", "")}
     if "blend" in column:
         kinds: Labels = column["blend"]
         colors = category_colors(kinds.categories, kinds.colors)
         keys = [f"Fates:fate {name}" for name in kinds.categories[:MOST_FATES]]
         return {
-            **said,
+            **about,
             "blend": keys,
             "categories": list(kinds.categories),
             "colors": [colors[n][:7] for n in kinds.categories],
@@ -145,7 +145,7 @@ def _stored(column: dict[str, Any], cells: NDArray[np.intp], blob: Blob) -> dict
         missing = len(labels.categories)
         codes = np.where(labels.codes < 0, missing, labels.codes)[cells]
         return {
-            **said,
+            **about,
             "categories": list(labels.categories),
             "colors": [colors[name][:7] for name in labels.categories],
             "codes": blob.add(codes, "u2"),
@@ -153,7 +153,7 @@ def _stored(column: dict[str, Any], cells: NDArray[np.intp], blob: Blob) -> dict
     values = np.asarray(column["values"])[cells]
     scale: ColorScale = column.get("scale") or sequential_scale(values)
     return {
-        **said,
+        **about,
         "low": scale.low,
         "high": scale.high,
         "map": scale.colormap,

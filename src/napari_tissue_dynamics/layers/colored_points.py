@@ -27,9 +27,9 @@ def colored_points(
     Parameters
     ----------
     shown
-        (cells,) which of them can be seen; all when left out.
+        (cells,) which of them are visible; all if omitted.
     size
-        Diameter of a point in the unit of the positions; measured when left out.
+        Diameter of a point in the unit of the positions; measured if omitted.
     """
     data, options = bare_points(tissue, size)
     changing = colored_values(coloring, shown)

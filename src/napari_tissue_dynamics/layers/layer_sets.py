@@ -30,7 +30,7 @@ def velocity_layers(
     grid: GridField,
     agreement: NDArray[np.float32] | None = None,
 ) -> list[LayerData]:
-    """Return experts, latent time and arrows of a velocity; what the model does not have is left out.
+    """Return experts, latent time and arrows of a velocity; what the model does not provide is omitted.
 
     With the (cells,) ``agreement`` of the directions over samples of the genes, low-confidence arrows are faint.
     """

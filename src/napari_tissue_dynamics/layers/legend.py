@@ -58,7 +58,7 @@ class ArrowKey:
     Parameters
     ----------
     faint, opaque
-        What a faint and what an opaque arrow is. Where all are alike, the second is empty and the first says of all.
+        What a faint and what an opaque arrow is. Where all are alike, the second is empty and the first describes all.
     least
         Opacity of the faintest.
     length

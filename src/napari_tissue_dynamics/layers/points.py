@@ -99,7 +99,7 @@ def value_points(
     kind
         What the layer is, for its metadata.
     scale
-        Colors of the values; robust percentiles when left out.
+        Colors of the values; robust percentiles if omitted.
     note
         A sentence for the color bar.
     """

@@ -31,7 +31,7 @@ def live_layers(
     expert_probability: NDArray[np.float32] | None,
     arrows: NDArray[np.float32],
 ) -> list[LayerData]:
-    """Return the layers of a first picture, bottom first; :func:`live_values` says how they change.
+    """Return the layers of a first picture, bottom first; :func:`live_values` describes how they change.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ MARK_COLORS = ("#FF5500", "#CC00AA")
 def sender_vectors(tissue: Tissue, senders: Senders, spacing: float) -> LayerData:
     """Return an arrow from every sender to the receiving cell, colored and opaque by its share of the signal.
 
-    The metadata hold the ``cells`` that the arrows start from and a ``note`` on what is left out. A receiver that
-    sends to itself has no arrow; the note says how much of the signal is its own.
+    The metadata hold the ``cells`` that the arrows start from and a ``note`` on what is omitted. A receiver that
+    sends to itself has no arrow; the note gives the share of the signal that is its own.
     """
     cells, shares = senders.strongest(DRAWN_SHARE, MOST_EDGES)
     own = float(senders.shares[senders.cells == senders.receiver].sum())
@@ -96,7 +96,7 @@ def cell_rings(positions: NDArray[np.float64], cells: Sequence[int], spacing: fl
 
 
 def in_words(senders: Senders, drawn: int, own: float) -> str:
-    """Return what the edges leave out and how much of the signal a cell gets from itself, in words."""
+    """Describe what the edges omit and how much of the signal a cell receives from itself."""
     if senders.received <= 0:
         return "no cell sends this ligand"
     parts = [f"the {drawn} strongest of {len(senders.cells)} senders shown"]

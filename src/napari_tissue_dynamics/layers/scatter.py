@@ -58,7 +58,7 @@ def stamped(
     Parameters
     ----------
     x, y
-        (points,) positions in pixels, y down; points that are not finite or lie outside are left out.
+        (points,) positions in pixels, y down; points that are not finite or lie outside are omitted.
     colors
         (points, 4) red, green, blue and opacity, 0 to 1; opacity is not mixed: a disc covers what lies below.
     size

@@ -38,7 +38,7 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
     Parameters
     ----------
     lines
-        The lines. Of more than 10 000 pieces every second, third, ... point is left out.
+        The lines. Of more than 10 000 pieces every second, third, ... point is dropped.
     unit
         Unit of the positions.
     """

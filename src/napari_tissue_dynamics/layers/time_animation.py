@@ -65,7 +65,7 @@ def film_points(
     now: float,
     legend: Legend | None = None,
 ) -> LayerData:
-    """Return the cells at a time of the film with the legend of their colors; :func:`lit_colors` says what changes."""
+    """Return the cells at a time of the film with the legend of their colors; :func:`lit_colors` changes them."""
     cells = value_points(tissue, np.asarray(time), name=FILM, title="latent time")
     return painted(cells, lit_colors(base, time, now), metadata=about("film", legend=legend))
 

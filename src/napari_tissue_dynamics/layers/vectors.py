@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.analysis.arrows.projection import GridField
     from napari_tissue_dynamics.layers.points import LayerData
 
-# napari draws heads on so many arrows fluently, and so many lines at all.
+# napari draws this many arrows with heads smoothly, and this many lines at most.
 MOST_WITH_HEADS = 20_000
 MOST_ARROWS = 50_000
 # White stands out on the black canvas and on dark images; the vermilion of the grid also on a white slide and on every
@@ -45,7 +45,7 @@ def velocity_vectors(
     Arrows with a more confident direction are more opaque: faint where samples of the genes agree no better on it than
     they do for random velocities, opaque where all agree. Cells whose arrow is zero or not finite have none; of more
     than 50 000 arrows an even selection is drawn.
-    The metadata hold the ``cells`` that the arrows belong to and a ``note`` when arrows were left out.
+    The metadata hold the ``cells`` that the arrows belong to and a ``note`` if arrows were omitted.
 
     Parameters
     ----------

@@ -227,7 +227,7 @@ def build_design(
     *,
     keep_constant: bool = False,
 ) -> Design:
-    """Make the columns of one target and leave out pairs that vary in no cell type.
+    """Make the columns of one target, without pairs that vary in no cell type.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from napari_tissue_dynamics.compute import in_background
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.graph.components import principal_components
 from napari_tissue_dynamics.graph.neighbors import knn
-from napari_tissue_dynamics.progress import told
+from napari_tissue_dynamics.progress import converted
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -146,7 +146,7 @@ def _average_of(
             return None
         return average_of_similar(components, smoothing)
 
-    return (yield from told(in_background(find), lambda _: share))
+    return (yield from converted(in_background(find), lambda _: share))
 
 
 def _dense(expression: Counts, wanted: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ class CompatibilityProfile:
     scale_used
         False where the version never passes ``scale_factor`` on.
     filter_receptors
-        Leave out pairs whose receptor is expressed nowhere, see ``receptor_thresh``.
+        Drop pairs whose receptor is expressed nowhere, see ``receptor_thresh``.
     seed_gate
         R² that a seed needs, None for ``score_threshold``.
     below_gate

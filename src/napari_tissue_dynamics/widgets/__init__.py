@@ -1,1 +1,1 @@
-"""The docks: the only part of the package that knows napari and Qt."""
+"""The docks: the only part of the package that uses napari and Qt."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.velocity_field import VelocityField
     from napari_tissue_dynamics.progress import StopToken
 
-# States of larger tissues are looked for in so many of their cells.
+# States of larger tissues are searched for in this many of their cells.
 SKETCH = 3000
 # Share of the time that preparing takes.
 PREPARED = 0.2
@@ -181,21 +181,21 @@ def fate_in_words(result: FateResult) -> str:
     """Return in a few sentences what was found."""
     counts = [int((result.fate == each).sum()) for each in range(len(result.names))]
     ends = ", ".join(f"{name} ({count} cells)" for name, count in zip(result.names, counts, strict=True))
-    said = [f"{len(result.names)} terminal state{'' if len(result.names) == 1 else 's'}: {ends}."]
+    sentences = [f"{len(result.names)} terminal state{'' if len(result.names) == 1 else 's'}: {ends}."]
     if result.initial is not None and result.initial.categories:
-        said.append(f"Cells come from {', '.join(result.initial.categories)}.")
+        sentences.append(f"Cells come from {', '.join(result.initial.categories)}.")
     if result.n_unreachable:
-        said.append(f"{result.n_unreachable} of {result.n_cells} cells reach no terminal state and have no fate.")
+        sentences.append(f"{result.n_unreachable} of {result.n_cells} cells reach no terminal state and have no fate.")
     if result.drivers is not None:
         best = (f"{name}: {', '.join(result.drivers.table(name, 3)['gene'])}" for name in result.names[:NAMED])
-        said.append(f"Genes correlated with them: {'; '.join(best)}.")
-    return " ".join(said)
+        sentences.append(f"Genes correlated with them: {'; '.join(best)}.")
+    return " ".join(sentences)
 
 
 def fate_neighborhoods(tissue: Tissue, result: FateResult, *, seed: int = 0) -> pd.DataFrame:
     """Return the neighborhood enrichment of the most probable fates in the tissue, a z-score for each pair of fates.
 
-    Cells without a fate are left out.
+    Cells without a fate are omitted.
 
     Raises
     ------

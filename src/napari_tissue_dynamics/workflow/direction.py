@@ -1,4 +1,4 @@
-"""Compare a velocity with an order that a person knows."""
+"""Compare a velocity with a known order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def named_order(tissue: Tissue, *, types: str = "", stage: str = "", source: Source | None = None) -> NamedOrder:
-    """Return an order of the cells from what a person says.
+    """Return an order of the cells from a user's description.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Save results, and say them in words."""
+"""Save results, and summarize them in words."""
 
 from __future__ import annotations
 

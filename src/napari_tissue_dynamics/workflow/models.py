@@ -1,4 +1,4 @@
-"""The velocity models, one row each: what forms, docks, commands, logs and Python need to know about them.
+"""The velocity models, one row each: what forms, docks, commands, logs and Python need of them.
 
 A new model is a package with ``fit_steps`` and settings, one row here, and its name in the Preferences of the manifest.
 """
@@ -66,9 +66,9 @@ class VelocityModel:
     uses_torch
         Whether a fit with these settings computes with torch.
     cost
-        Time and memory of a fit with these settings on so many cells, genes and bytes of counts; None if not measured.
+        Time and memory of a fit with these settings, by numbers of cells, genes and bytes of counts; None if unknown.
     smaller
-        Settings that reduce the memory of a fit on so many cells, with values to try, by the labels of a form.
+        Settings that reduce the memory of a fit, by the number of cells, with values to try, by the labels of a form.
     """
 
     name: str

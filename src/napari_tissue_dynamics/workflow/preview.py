@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from napari_tissue_dynamics.data.velocity_field import VelocityField
-from napari_tissue_dynamics.progress import told
+from napari_tissue_dynamics.progress import converted
 from napari_tissue_dynamics.workflow.results import VelocityPreview
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# A preview has arrows on at most so many cells, of so many candidates, and takes at most this share of the time.
+# Maximum number of cells with arrows in a preview, of candidates for them, and share of the time that it takes.
 PREVIEW_CELLS = 10_000
 PREVIEW_CANDIDATES = 15
 PREVIEW_SHARE = 0.1
@@ -74,4 +74,4 @@ def with_previews(
         field = progress.snapshot
         return replace(progress, snapshot=previews.of(field)) if isinstance(field, VelocityField) else progress
 
-    return (yield from told(steps, seen))
+    return (yield from converted(steps, seen))

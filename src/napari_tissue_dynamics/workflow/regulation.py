@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.config import TravlrConfig
     from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 
-# So many modulators are named where one is not found.
+# Number of modulators listed where one is not found.
 NAMED = 30
 
 

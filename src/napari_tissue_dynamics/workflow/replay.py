@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def replay_steps(
     actions: Sequence[Action], out: Path, stop: StopToken | None = None, *, source: Path | None = None
 ) -> Generator[Progress, None, Path]:
-    """Load, fit and save as a log says; with the same file and machine the results are the same.
+    """Load, fit and save as in a log; with the same file and machine the results are the same.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The cell at a place that a person points at."""
+"""The cell under the pointer."""
 
 from __future__ import annotations
 

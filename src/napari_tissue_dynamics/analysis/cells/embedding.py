@@ -91,7 +91,7 @@ def embedding_steps(
 
     Returns
     -------
-    The embedding; its note says how it was made.
+    The embedding; its note describes how it was made.
 
     Raises
     ------

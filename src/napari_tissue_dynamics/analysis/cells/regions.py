@@ -2,7 +2,7 @@
 
 Cells that lie near each other are alike and are not independent draws, so all p-values are too small: take them as a
 ranking, not as evidence. Betas vary smoothly by construction; for them the difference in standard deviations of the
-fit says how sure it is.
+fit states its uncertainty.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STOPPED = "The search for states was stopped; earlier results are unchanged."
 # Eigenvectors are looked for in a space of this many dimensions more than states.
 SPARE = 10
-# The space is multiplied so often between two looks at it, and so many looks at most.
+# Multiplications between two checks of convergence, and the maximum number of checks.
 POWER, MOST_LOOKS = 5, 60
 # Of the largest eigenvectors what is not in the space, of a length of one.
 TOLERANCE = 1e-5
@@ -127,7 +127,7 @@ def macrostates(space: SlowSpace, number: int) -> Macrostates:
     simplex whose corners are the sets; the inner simplex algorithm takes the farthest cells as corners (Weber and
     Kube 2005; Reuter et al. 2018, J Chem Theory Comput 14:3579 for invariant spaces of chains without detailed
     balance). With the memberships :math:`\chi`, those densities :math:`\mu` of the left invariant space with
-    :math:`\mu^T \chi = 1` say where the chain stays within each set, and :math:`\mu^T P \chi` is the chain of the
+    :math:`\mu^T \chi = 1` describe how the chain stays within each set, and :math:`\mu^T P \chi` is the chain of the
     sets. Densities of a set in which the chain stays for long are above zero nearly everywhere.
 
     Parameters

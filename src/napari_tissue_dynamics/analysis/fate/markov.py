@@ -88,7 +88,7 @@ def fate_chain(
     .. math:: P = (1 - \lambda)\,T + \lambda\,T_\text{connectivities}
 
     with :func:`velocity_chain` and :func:`diffusion_chain` (Lange et al. 2022, Nat Methods 19:159): a little of the
-    random walk lets cells go on where noise makes a velocity point nowhere.
+    random walk keeps cells moving where noise makes a velocity point nowhere.
 
     Parameters
     ----------

@@ -120,17 +120,17 @@ def named_states(
 
     Returns
     -------
-    The states. States of the same type are told apart by numbers, and have its color.
+    The states. States of the same type are distinguished by numbers, and have its color.
     """
     number = int(codes.max(initial=-1)) + 1
     main = [_main_type(types, codes == state) for state in range(number)]
     names = [f"{unnamed} {state + 1}" if types is None or each < 0 else types.categories[each]
              for state, each in enumerate(main)]  # fmt: skip
-    told = [_numbered(names, state) for state in range(number)]
+    labels = [_numbered(names, state) for state in range(number)]
     own = None if types is None else types.colors
     colors = [COLORS[state % len(COLORS)] if own is None or each < 0 or names.count(names[state]) > 1 else own[each]
               for state, each in enumerate(main)]  # fmt: skip
-    return Labels(key, codes.astype(np.int32), tuple(told), tuple(colors))
+    return Labels(key, codes.astype(np.int32), tuple(labels), tuple(colors))
 
 
 def _core(density: NDArray[np.float64], n_cells: int) -> NDArray[np.intp]:

@@ -175,7 +175,7 @@ class ExpertStatistics:
 
 
 def _contrast_of(table: pd.DataFrame, genes: tuple[str, ...], n_experts: int) -> GeneContrast:
-    """Return what the rows of one quantity in a table of genes say."""
+    """Return the values in the rows of one quantity of a gene table."""
     index = {gene: place for place, gene in enumerate(genes)}
     at = table["expert"].to_numpy().astype(np.intp), np.array([index[gene] for gene in table["gene"]], dtype=np.intp)
     columns = {}

@@ -21,20 +21,20 @@ def gene_rates(field: VelocityField) -> dict[str, NDArray[np.floating]]:
     r"""Return the rates of transcription, splicing and degradation of every gene.
 
     Models with one curve per gene give the rates of the curve. Models with rates per cell give their median over
-    the cells. The steady-state and the stochastic model know no transcription; what holds the extreme cells where they
-    are is given for it, :math:`\alpha_g = \beta_g \operatorname{mean} u_{ig}` over the 5 % of the cells with most
+    the cells. The steady-state and the stochastic model estimate no transcription; the rate that keeps extreme cells
+    in place is given, :math:`\alpha_g = \beta_g \operatorname{mean} u_{ig}` over the 5 % of the cells with most
     spliced RNA, which the model takes to be stationary.
 
     Returns
     -------
-    ``alpha``, ``beta``, ``gamma``, (G,) float64 each; NaN where the model says nothing. The unit is one over the unit
-    of time of the model, for alpha times that of the moments.
+    ``alpha``, ``beta``, ``gamma``, (G,) float64 each; NaN where the model has no estimate. The unit is one over
+    the unit of time of the model, for alpha times that of the moments.
     """
     return {name: _rate(field, name) for name in RATES}
 
 
 def gene_columns(field: VelocityField) -> dict[str, NDArray[np.generic]]:
-    """Return all there is to say about the genes: their rates, whether they count, and the table of the model.
+    """Return what is estimated for the genes: their rates, whether they count, and the table of the model.
 
     Columns are (G,): ``gene``, ``alpha``, ``beta``, ``gamma``, ``velocity_gene``, the weight in the arrows, and what
     the table of the field holds beside the rates themselves.

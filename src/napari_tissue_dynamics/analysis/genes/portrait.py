@@ -1,4 +1,4 @@
-"""The phase portrait of one gene: unspliced over spliced RNA of every cell, and what a model says of it."""
+"""The phase portrait of one gene: unspliced over spliced RNA of every cell, and the model's fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEFT = 0.01
 # Windows of cells along latent time over which their course is the mean, and the fewest cells that have a course.
 WINDOWS, FEWEST = 60, 40
 QUALITIES = {"fit_r2": "R²", "velocity_r2": "R²", "fit_likelihood": "likelihood"}
-"""Columns of the gene table that say how well a gene is fitted, and their names."""
+"""Columns of the gene table with the quality of a gene's fit, and their names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,15 +221,15 @@ def _steady(field: VelocityField, index: int, s: NDArray[np.float32]) -> Course 
 
 
 def _quality(field: VelocityField, index: int) -> str:
-    said = []
+    words = []
     for key, name in QUALITIES.items():
         if key in field.gene_table and np.isfinite(field.gene_table[key][index]):
-            said.append(f"{name} {float(field.gene_table[key][index]):.2f}")
-    if not said and field.gene_weight is not None:
-        said.append(f"weight {float(field.gene_weight[index]):.2f}")
+            words.append(f"{name} {float(field.gene_table[key][index]):.2f}")
+    if not words and field.gene_weight is not None:
+        words.append(f"weight {float(field.gene_weight[index]):.2f}")
     if field.velocity_genes is not None and not field.velocity_genes[index]:
-        said.append("not a velocity gene")
-    return ", ".join(said)
+        words.append("not a velocity gene")
+    return ", ".join(words)
 
 
 def _correlation(field: VelocityField) -> NDArray[np.float64]:

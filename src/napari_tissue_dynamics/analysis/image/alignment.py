@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Histology, Tissue
 
 MOST_CELLS = 20_000
-"""So many cells, evenly taken, are tried in the other places."""
+"""Number of cells, evenly sampled, for which other placements are tried."""
 
 CLEARLY = 0.05
 """A move is proposed when it puts this much more of the cells where they belong."""
 
 ALIKE = 0.02
-"""Moves that lose less than this fit as well: the outline of the tissue cannot tell."""
+"""Moves that lose less than this fit equally well: the outline of the tissue cannot decide."""
 
 GOOD = 0.9
 FULL = 0.9
@@ -71,7 +71,7 @@ class Alignment:
     better_on_tissue
         Share of cells on tissue after it.
     alike
-        Moves without enlargement that would fit as well as the present place; the outline cannot tell them apart.
+        Moves without scaling that would fit as well as the current placement; the outline cannot distinguish them.
     """
 
     library: str
@@ -85,7 +85,7 @@ class Alignment:
 
     @property
     def known(self) -> bool:
-        """Whether the picture can tell at all: it shows both tissue and glass."""
+        """Whether the image is informative: it shows both tissue and glass."""
         return 0 < self.tissue_share < FULL
 
     @property
@@ -97,19 +97,19 @@ class Alignment:
         name = self.library
         if self.tissue_share == 0:
             return f"{name}: the image has no contrast between tissue and background; compare cells and image by eye."
-        said = f"{name}: {self.on_tissue:.0%} of {self.n_cells:,} cells are on tissue"
+        text = f"{name}: {self.on_tissue:.0%} of {self.n_cells:,} cells are on tissue"
         if self.in_image < 1 - ALIKE:
-            said += f", {1 - self.in_image:.0%} outside the image"
+            text += f", {1 - self.in_image:.0%} outside the image"
         if not self.known:
-            return f"{said}; tissue fills the image, so this is not informative. Compare cells and image by eye."
+            return f"{text}; tissue fills the image, so this is not informative. Compare cells and image by eye."
         if self.better is not None:
-            return f"{said}. With the image moved ({self.better}) it would be {self.better_on_tissue:.0%}."
+            return f"{text}. With the image moved ({self.better}) it would be {self.better_on_tissue:.0%}."
         if self.alike:
             others = "; ".join(map(str, self.alike))
-            return f"{said}. Other placements fit equally well ({others}): compare a landmark by eye."
+            return f"{text}. Other placements fit equally well ({others}): compare a landmark by eye."
         if self.good:
-            return f"{said}. No flip, swap or scale is better."
-        return f"{said}. No flip, swap or scale tried is better: image and cells may be from different sections."
+            return f"{text}. No flip, swap or scale is better."
+        return f"{text}. No flip, swap or scale tried is better: image and cells may be from different sections."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +121,7 @@ class ImageCheck:
     outlines
         Where each image shows tissue.
     expected
-        (cells,) which cells should lie on tissue, None when the file does not say.
+        (cells,) which cells should lie on tissue, None if the file does not state it.
     pixel_sizes
         Other sides of a pixel that the file could have meant.
     """
@@ -199,7 +199,7 @@ def alignment(
     outline
         From :func:`outline_of`.
     expected
-        (cells,) which cells should lie on tissue, as a column ``in_tissue`` says; all when None. When some should
+        (cells,) which cells should lie on tissue, as in a column ``in_tissue``; all if None. When some should
         not, off-tissue cells count as much as those on tissue.
     pixel_sizes
         Other sides of a pixel that the file could have meant, in the unit of the positions.

@@ -41,7 +41,7 @@ def tissue_mask(image: NDArray[np.generic]) -> NDArray[np.bool_]:
     Returns
     -------
     (rows', columns') truth values: the picture reduced by one whole factor, :func:`reduction`. All False where the
-    picture has no contrast that could tell tissue from glass.
+    picture has no contrast between tissue and glass.
     """
     small = _reduced(image, reduction(image.shape))
     contrasts = [_from_glass(small.mean(axis=2))]

@@ -69,7 +69,7 @@ class MatrixFacts:
 
     @property
     def words(self) -> str:
-        """The kind of the values, as a person says it."""
+        """The kind of the values in words."""
         return WORDS[self.kind].format(highest=self.highest)
 
     @property

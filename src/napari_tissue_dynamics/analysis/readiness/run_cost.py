@@ -16,7 +16,7 @@ STEER_START, STEER_PER_CELL, STEER_PER_VALUE = 20.0, 0.010, 7.3e-5
 3 000 and 500, 67 s for 225 and 2 000."""
 
 STEER_MOST_GENES = 2000
-"""STEER takes the most variable genes, so many by default."""
+"""STEER takes the most variable genes; this is the default number."""
 
 STEER_MEMORY, STEER_BYTES_PER_VALUE = 0.9 * GIB, 52
 """Programs and libraries, and what grows: 10.5 GiB for 100 000 cells and 2 000 genes, 0.98 GB for 3 000 and 500."""
@@ -75,12 +75,12 @@ def travlr_cost(n_cells: int, n_bytes: int = 0) -> Cost:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as a person says it."""
+    """Return a duration in words."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def size(n_bytes: float) -> str:
-    """Return an amount of memory as a person says it."""
+    """Return an amount of memory in words."""
     return f"{n_bytes / GIB:.1f} GB" if n_bytes >= 0.95 * GIB else f"{round(n_bytes / 2**20)} MB"

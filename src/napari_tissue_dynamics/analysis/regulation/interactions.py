@@ -55,7 +55,7 @@ def modulator_table(fit: GeneFit, tissue: Tissue) -> pd.DataFrame:
     One row per modulator and cell type: ``modulator``, ``kind``, ``cell_type``, ``mean`` and ``sd`` of its coefficients
     over the cells of the type, ``effect`` (spread over all cells of what it adds to the prediction, in the unit of the
     target's expression), ``deviation`` (standard deviation of a coefficient given the data) and ``fdr`` (false
-    discovery rate). What the fit does not know is NaN.
+    discovery rate). What the fit does not estimate is NaN.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from napari_tissue_dynamics.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Two cells are always in perfect order, the right one or the wrong one: they say nothing about a clock.
+# Two cells are always in perfect order, the right one or the wrong one, so they are not informative about a clock.
 FEWEST_CELLS_OF_A_GROUP = 3
 
 
@@ -144,7 +144,7 @@ def check_finite(values: NDArray[np.floating], name: str) -> None:
 
 
 def check_cells(n_cells: int, **arrays: NDArray[np.integer]) -> None:
-    """Raise a :class:`.DataError` unless every array is of so many cells."""
+    """Raise a :class:`.DataError` unless every array has this number of cells."""
     for name, array in arrays.items():
         if len(array) != n_cells:
             raise DataError(f"The {name} are of {len(array)} cells; {n_cells} were expected.")

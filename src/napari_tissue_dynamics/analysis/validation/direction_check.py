@@ -1,4 +1,4 @@
-"""Whether velocities run along an order of the cells that a person knows, or against it."""
+"""Whether velocities run along a known order of the cells, or against it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def direction_check_steps(
     seed: int = 0,
     stop: StopToken | None = None,
 ) -> Generator[Progress, None, DirectionCheck]:
-    r"""Compare a velocity with an order of the cells that a person names.
+    r"""Compare a velocity with a given order of the cells.
 
     For every edge :math:`A \to B` of the order the score is the cross-boundary direction correctness
 

@@ -1,4 +1,4 @@
-"""An order of groups of cells that a person names: stages that follow each other, or types with arrows between them."""
+"""A given order of groups of cells: successive stages, or types with arrows between them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class NamedOrder:
 
 
 def order_of_stages(name: str, values: Labels | NDArray[np.floating]) -> NamedOrder:
-    """Return the order that a column of stages says; many different numbers are cut into six bins of like size.
+    """Return the order that a column of stages defines; many different numbers are cut into six bins of like size.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def order_of_stages(name: str, values: Labels | NDArray[np.floating]) -> NamedOr
 
 
 def order_of_types(types: Labels, text: str) -> NamedOrder:
-    """Return the order of cell types that a person wrote.
+    """Return the order of cell types in a user's text.
 
     Parameters
     ----------

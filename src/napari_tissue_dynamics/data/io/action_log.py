@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 LOAD, IMAGE, VELOCITY, ARROWS, REGULATION, SAVE = "load", "image", "velocity", "arrows", "regulation", "save"
-"""Actions whose results can be made again; others are told only."""
+"""Actions whose results can be reproduced; others are only listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _lines_of_h5ad(path: Path) -> Sequence[str]:
 def _action(line: str) -> Action:
     values = json.loads(line)
     if not isinstance(values, dict) or not isinstance(values.get("action"), str):
-        raise ValueError("a line is not an action")  # told to the person as one kind of damage
+        raise ValueError("a line is not an action")  # reported to the user as a damaged log
     return Action(values.pop("action"), values, str(values.pop("at", "")))
 
 

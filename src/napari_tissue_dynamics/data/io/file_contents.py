@@ -13,7 +13,7 @@ from napari_tissue_dynamics.data.io.labels import Kind, column_of, guess_type_co
 from napari_tissue_dynamics.data.io.read import as_counts
 from napari_tissue_dynamics.data.io.sections import sample_columns, subsets_of
 from napari_tissue_dynamics.data.io.table import FileTable, X, open_table, reading
-from napari_tissue_dynamics.data.known_order import says_order
+from napari_tissue_dynamics.data.known_order import defines_order
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
 
@@ -91,7 +91,7 @@ def contents(source: Source) -> Contents:
         for name in table.keys("obs"):
             values = table.column(name)
             obs[name] = kind_of(values)
-            stages += [name] if says_order(values) else []
+            stages += [name] if defines_order(values) else []
         return Contents(
             *table.shape,
             layers=(*([X] if table.has_x() else []), *table.keys("layers")),

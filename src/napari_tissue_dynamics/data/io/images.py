@@ -78,7 +78,7 @@ def embedded_images(table: Table, library: str | None = None) -> tuple[Histology
 
 
 def microns_per_pixel(table: Table, library: str | None = None) -> float | None:
-    """Return the side of a full-resolution pixel in µm if the scale factors tell one value, else None."""
+    """Return the side of a full-resolution pixel in µm if the scale factors give a single value, else None."""
     found = {
         float(value)
         for name in chosen_libraries(table, library)
@@ -90,8 +90,8 @@ def microns_per_pixel(table: Table, library: str | None = None) -> float | None:
 def other_pixel_sizes(table: Table) -> tuple[float, ...]:
     """Return sides of an image pixel that may be right when the images of a file do not fit the positions.
 
-    Positions are stored in pixels of the reduced image, in pixels of the full one, or in µm, and the scale factors say
-    how these are related.
+    Positions are stored in pixels of the reduced image, in pixels of the full one, or in µm, and the scale factors
+    state how these are related.
     """
     sizes = {1.0}
     for name in libraries_of(table):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEIGHBORS, DISTANCES, CONNECTIVITIES = "neighbors", "distances", "connectivities"
 METHOD = "tissue_dynamics"
-"""What says that the neighbors are ours."""
+"""Marks the neighbors as ours."""
 # Cells × neighbors × genes held at once.
 BLOCK = 4_000_000
 

@@ -34,7 +34,7 @@ class Places:
     positions
         (cells, 2 or 3).
     unit
-        ``"um"`` if the file says so, ``"embedding"`` for an embedding, else ``"pixel"``.
+        ``"um"`` if the file states it, ``"embedding"`` for an embedding, else ``"pixel"``.
     embedding
         Name of the embedding, empty for places in a tissue.
     """

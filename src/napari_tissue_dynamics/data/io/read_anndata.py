@@ -44,7 +44,7 @@ def read_anndata(path: str | os.PathLike[str], options: ReadOptions = ReadOption
     import anndata
 
     path = Path(path)
-    with open_table(path) as table:  # says in a sentence what is wrong with a file
+    with open_table(path) as table:  # raises one sentence on what is wrong with a file
         name = table.source
     with reading(name, "The AnnData"):
         adata = anndata.read_h5ad(path)

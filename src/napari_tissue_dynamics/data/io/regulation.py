@@ -58,7 +58,7 @@ def drop_regulation(store: Store) -> None:
 
 
 def add_regulation(store: Store, tissue: Tissue, field: RegulationField) -> dict[str, object]:
-    """Add the betas gene by gene and return what the record says of them."""
+    """Add the betas gene by gene and return their entry in the record."""
     import pandas as pd
 
     index = pd.Index(tissue.cells, dtype=object)
@@ -118,7 +118,7 @@ class TableInFile:
     columns
         Keys of its columns.
     made
-        What the record says of the gene, and the state of the file when it did.
+        The entry of the gene in the record, and the state of the file at that time.
     """
 
     file: Path
@@ -225,7 +225,7 @@ class _Reader:
 
 
 def _parts_of(fit: GeneFit) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return everything about a gene but its coefficients: what the record says, and arrays."""
+    """Return everything about a gene but its coefficients: its entry in the record, and arrays."""
     record: dict[str, Any] = {
         "target": fit.target,
         "key": betas_key(fit.target),

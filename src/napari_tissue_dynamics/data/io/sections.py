@@ -32,7 +32,7 @@ SAMPLE_COLUMNS = (
 """Obs columns that name the section of a cell, the likeliest first."""
 
 IN_TISSUE = "in_tissue"
-"""Obs column of Space Ranger and others that says which spots lie under tissue."""
+"""Obs column of Space Ranger and others that marks the spots under tissue."""
 
 TRUE = ("1", "1.0", "true", "yes")
 MOST_SECTIONS = 60
@@ -49,7 +49,7 @@ def is_tissue(column: str, value: str) -> bool:
 
 
 def subsets_of(table: Table) -> tuple[tuple[str, str], ...]:
-    """Return parts of the cells that a person may want by themselves: column and value."""
+    """Return subsets of the cells that may be read on their own: column and value."""
     names = [name for name in (IN_TISSUE, *sample_columns(table)) if name in table.keys("obs")]
     found = []
     for name in names:

@@ -30,7 +30,7 @@ BLOCK_BYTES = 1 << 25
 
 
 Table: TypeAlias = "MemoryTable | FileTable"
-"""What reading needs to know of an AnnData; every element is handed over as it is stored."""
+"""What reading needs of an AnnData; every element is passed on as it is stored."""
 
 
 def noted(table: Table, what: str) -> str | None:
@@ -227,7 +227,7 @@ def open_table(source: Source) -> Iterator[Table]:
 
 @contextmanager
 def open_file(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; what goes wrong is said in a sentence."""
+    """Open an HDF5 file for reading; errors are raised as one sentence."""
     import h5py
 
     if not path.exists():

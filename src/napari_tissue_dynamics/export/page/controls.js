@@ -113,9 +113,9 @@ function setTheme(name) { document.documentElement.dataset.theme = name; draw();
 let ready = false;
 function remember() {
   if (!ready) return;
-  const said = new URLSearchParams({ color: state.color, gene: state.gene, flow: state.flow });
-  if (state.cell >= 0) said.set("cell", names[state.cell]);
-  try { history.replaceState(null, "", `#${said}`); } catch { /* some viewers of files allow no change of the address */ }
+  const params = new URLSearchParams({ color: state.color, gene: state.gene, flow: state.flow });
+  if (state.cell >= 0) params.set("cell", names[state.cell]);
+  try { history.replaceState(null, "", `#${params}`); } catch { /* some viewers of files allow no change of the address */ }
 }
 const groups = new Map();
 const option = (group, value, text) => {
@@ -155,14 +155,14 @@ const resized = new ResizeObserver(draw);
 document.querySelectorAll("canvas").forEach((canvas) => resized.observe(canvas));
 addEventListener("resize", draw);
 
-const said = new URLSearchParams(location.hash.slice(1));
-const start = said.get("color");
-setTheme(said.get("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
-if (["lines", "grid", "none"].includes(said.get("flow"))) $("flow").value = state.flow = said.get("flow");
-state.gene = genes.has(said.get("gene")) ? said.get("gene") : data.genes[0]?.name ?? "";
+const params = new URLSearchParams(location.hash.slice(1));
+const start = params.get("color");
+setTheme(params.get("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+if (["lines", "grid", "none"].includes(params.get("flow"))) $("flow").value = state.flow = params.get("flow");
+state.gene = genes.has(params.get("gene")) ? params.get("gene") : data.genes[0]?.name ?? "";
 setColor(columns.has(start) || (PARTS[start] && genes.size) ? start : data.start);
 tableHead(); tableBody();
 setGene(state.gene);
-pick(names.indexOf(said.get("cell")));
+pick(names.indexOf(params.get("cell")));
 ready = true;
 document.documentElement.dataset.ready = "yes";

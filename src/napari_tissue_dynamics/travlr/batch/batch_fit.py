@@ -244,8 +244,8 @@ class _Clock:
         done = self._total - pending
         share = 1 - (pending - part) / self._at_start
         self._furthest = max(self._furthest, CONTEXT_SHARE + (1 - CONTEXT_SHARE) * share)
-        said = f"{done} of {self._total} genes{self._left(share)}" + (f": {phase}" if phase else "")
-        return Progress(said, done, self._total, min(1.0, self._furthest), snapshot=fit)
+        phase_text = f"{done} of {self._total} genes{self._left(share)}" + (f": {phase}" if phase else "")
+        return Progress(phase_text, done, self._total, min(1.0, self._furthest), snapshot=fit)
 
     def _left(self, share: float) -> str:
         if not 0.01 < share < 1:
@@ -254,7 +254,7 @@ class _Clock:
 
 
 def in_words(seconds: float) -> str:
-    """Return a length of time as a person says it: ``40 s``, ``12 min``, ``3 h 5 min``."""
+    """Return a duration in words: ``40 s``, ``12 min``, ``3 h 5 min``."""
     if seconds < 90:
         return f"{round(seconds)} s"
     minutes = round(seconds / 60)

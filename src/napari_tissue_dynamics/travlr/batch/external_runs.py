@@ -9,7 +9,7 @@ file                      rows                                                  
 ========================  ==================================================================  ====================
 
 Columns are ``beta0``, ``beta_TF``, ``beta_L$R`` and ``beta_L#TF``; columns of zeros are omitted. Cells are found by
-their names, never by their order; what ``CellID`` says is a name also where it looks like a number.
+their names, never by their order; values of ``CellID`` are names even if they look like numbers.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def _name(value: object) -> str:
 
 
 def _key(schema: pa.Schema, file: Path) -> str:
-    """Return the column that says which cell or cell type a row is."""
+    """Return the column that identifies the cell or cell type of a row."""
     for name in (CELL, CLUSTER):
         if name in schema.names:
             return name

@@ -86,12 +86,12 @@ class Keep:
         return self.claims is None or self.claims.take(target)
 
     def release(self, target: str) -> None:
-        """Say that this run does not fit a gene any more."""
+        """Signal that this run no longer fits a gene."""
         if self.claims is not None:
             self.claims.release(target)
 
     def touch(self) -> None:
-        """Say that this run is alive."""
+        """Signal that this run is alive."""
         if self.claims is not None:
             self.claims.touch()
 

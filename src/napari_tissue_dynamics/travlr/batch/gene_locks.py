@@ -57,7 +57,7 @@ class Claims:
         return True
 
     def touch(self) -> None:
-        """Say that this run is alive; does something every few seconds only."""
+        """Signal that this run is alive; has an effect every few seconds only."""
         if time.monotonic() - self._touched < TOUCH_SECONDS:
             return
         self._touched = time.monotonic()
@@ -65,7 +65,7 @@ class Claims:
             path.touch()
 
     def release(self, target: str) -> None:
-        """Give a gene up, or say that it is done."""
+        """Give up a gene, or mark it as done."""
         path = self._mine.pop(target, None)
         if path is None:
             return

@@ -42,7 +42,7 @@ class RunRecord:
     data
         A hash of each part of the input.
     about
-        What people want to know: reach of the signals, layer, cell types, time and version of the program.
+        For readers: range of the signals, layer, cell types, time and version of the program.
     """
 
     settings: Mapping[str, Any]

@@ -27,7 +27,7 @@ Rows: TypeAlias = "NDArray[Any] | Sequence[NDArray[Any]]"
 
 TYPES = {"F32": np.float32, "F64": np.float64, "I32": np.int32, "I64": np.int64, "I8": np.int8, "BOOL": np.bool_}
 NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
-# The first eight bytes say how long the description of the tensors is; more than this is no such file.
+# The first eight bytes hold the length of the description of the tensors; more than this is no such file.
 LENGTH_BYTES = 8
 LONGEST_DESCRIPTION = 100_000_000
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.design import Modulators
     from napari_tissue_dynamics.travlr.shared_inputs import Context
 
-# So many deaths per process, with no gene fitted, mean that processes cannot work here at all.
+# This many deaths per process, with no gene fitted, mean that processes cannot work here at all.
 DEATHS_IN_A_ROW = 2
 SECONDS_TO_END = 0.5
 
@@ -98,7 +98,7 @@ class InProcess:
 
     @property
     def phase(self) -> str:
-        """What the fit of the current gene says."""
+        """The latest report of the fit of the current gene."""
         return "" if self._latest is None else self._latest.phase
 
     def submit(self, chosen: Modulators) -> None:
@@ -187,7 +187,7 @@ class LocalProcesses:
         try:
             one.connection.send(chosen)
         except OSError:
-            return  # it has died; the next poll says so
+            return  # it has died; the next poll reports it
 
     def poll(self, seconds: float) -> list[Outcome]:
         """Collect finished genes, and replace processes that have died.

@@ -1,4 +1,4 @@
-"""What a person can set wrong at the estimator, in sentences."""
+"""Checks of the estimator's settings, with one sentence for each mistake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALLEST_MAP = 8
 def check_settings(
     profile: CompatibilityProfile, spatial_dim: int, radius: float, contact_distance: float, species: str | None
 ) -> None:
-    """Check what the constructor was told.
+    """Check the arguments of the constructor.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_settings(
 
 
 def check_fit(config: TravlrConfig, dimensions: int) -> None:
-    """Check what :meth:`fit` was told.
+    """Check the arguments of :meth:`fit`.
 
     Raises
     ------

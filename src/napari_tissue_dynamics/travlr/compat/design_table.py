@@ -37,7 +37,7 @@ Signal: TypeAlias = "tuple[str, bool, bool]"
 def build_features(
     source: Source, modulators: Modulators, config: TravlrConfig, *, keep_constant_pairs: bool
 ) -> tuple[Modulators, pd.DataFrame]:
-    """Make the columns of one target and store them in the AnnData as SpaceTravLR's API page says.
+    """Make the columns of one target and store them in the AnnData as on SpaceTravLR's API page.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class SpatialCellularProgramsEstimator:
     ----------
     adata
         Anything with the parts of an AnnData: ``obsm["spatial"]`` of 2 or 3 columns, the layer, the column of cell
-        types. :meth:`init_data` stores in it what the API page says.
+        types. :meth:`init_data` stores in it what the API page lists.
     target_gene
         The gene to model.
     spatial_dim
@@ -112,8 +112,8 @@ class SpatialCellularProgramsEstimator:
     regulators, ligands, receptors, lr_pairs, tfl_ligands, tfl_regulators, tfl_pairs, modulators, modulators_genes
         What explains the target, in the order of the beta columns.
     models, scores, seed_scores, held_out_scores, loss_dict
-        By cell type after :meth:`fit`: network, R² on the training cells, R² of the seed there and on pieces of tissue
-        it has not seen, and the mean squared error of every batch.
+        By cell type after :meth:`fit`: network, R² on the training cells, R² of the seed there and on held-out
+        regions of the tissue, and the mean squared error of every batch.
 
     Raises
     ------
@@ -313,7 +313,7 @@ class SpatialCellularProgramsEstimator:
         score_threshold
             A cell type whose seed or network stays below this R² keeps its mean as ``beta0`` and nothing else.
         skip_clusters
-            Cell types to leave out; their betas are zeros.
+            Cell types to skip; their betas are zeros.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """The file of a fitted estimator: settings and numbers, nothing that could run.
 
 A zip without compression of ``header.json``, ``tensors.safetensors`` and ``checksum``, the hash of the two. It carries
-no cells. It has the name that SpaceTravLR gives to its pickles, and is told from one by its first bytes.
+no cells. It has the name that SpaceTravLR gives to its pickles, and differs from them in its first bytes.
 """
 
 from __future__ import annotations

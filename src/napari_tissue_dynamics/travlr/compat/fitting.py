@@ -40,7 +40,7 @@ class Bar(Protocol):
 
 
 def fit_config(profile: CompatibilityProfile, scale_factor: float, **chosen: Any) -> TravlrConfig:
-    """Return the settings of a fit: what was chosen, and what the profile says.
+    """Return the settings of a fit: what was chosen, else those of the profile.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def fit_types(
     allowed
         (modulators,) which may act, for the types where not all may.
     skip
-        Types to leave out; the bar advances all the same.
+        Types to skip; the bar advances all the same.
     bar
         Advanced by every batch, ``config.epochs`` times the number of cells in all; None makes one where the package
         enlighten is installed.

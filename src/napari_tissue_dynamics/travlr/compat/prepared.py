@@ -111,7 +111,7 @@ def build_data(
     config: TravlrConfig,
     trained: Trained | None = None,
 ) -> Data:
-    """Build columns, maps and counts of neighbors and store them in the AnnData as SpaceTravLR's API page says.
+    """Build columns, maps and counts of neighbors and store them in the AnnData as on SpaceTravLR's API page.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def draw_words(figure: Figure, words: Sequence[Word], title: str, seed: int) -> 
 def draw_gene_kinds(
     kinds: Mapping[str, Sequence[str]], weights: Mapping[str, float], title: str, seed: int, *, show: bool
 ) -> Figure | None:
-    """Draw genes whose color map says what they are; a gene of several kinds takes the first.
+    """Draw genes in the color map of their kind; a gene of several kinds takes the first.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.progress import told
+from napari_tissue_dynamics.progress import converted
 from napari_tissue_dynamics.travlr.nets.cell_type_network import Step, betas_steps, new_network, training_steps
 from napari_tissue_dynamics.travlr.nets.initial_coefficients import mean_only, r_squared, seed_steps
 from napari_tissue_dynamics.travlr.versions import DOC
@@ -85,7 +85,7 @@ def type_steps(
     kept = np.arange(x.shape[1]) if allowed is None else np.flatnonzero(allowed)
     seeding = seed_steps(x[:, kept].astype(np.float64), wide, groups[kept], config, profile.group_scaling)
     anchors = np.zeros(1 + x.shape[1])
-    anchors[[0, *(1 + kept)]] = yield from told(seeding, lambda done: Step(SEED_SHARE * done))
+    anchors[[0, *(1 + kept)]] = yield from converted(seeding, lambda done: Step(SEED_SHARE * done))
     seed_r2 = r_squared(wide, anchors[0] + x @ anchors[1:])
     gate = config.score_threshold if profile.seed_gate is None else profile.seed_gate
     if not seed_r2 >= gate:
@@ -125,7 +125,7 @@ def _trained(
             losses.append(step.loss)
         return step._replace(done=SEED_SHARE + (1 - SEED_SHARE) * step.done)
 
-    network = yield from told(training, noted)
+    network = yield from converted(training, noted)
     return network, tuple(losses)
 
 

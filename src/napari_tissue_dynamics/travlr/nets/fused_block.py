@@ -41,7 +41,7 @@ def fused(image: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d, moments: 
     norm
         Uses the statistics of these cells while it trains, and moves its running ones; else the running ones.
     moments
-        What :func:`cell_moments` says of images of one channel, where that is known.
+        Result of :func:`cell_moments` for images of one channel, if available.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def _convolved(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _pieces(image: Tensor, channels: int) -> Iterator[Tensor]:
-    """Yield some cells at a time, whose output of so many channels fits."""
+    """Yield batches of cells whose output of this many channels fits into memory."""
     one = channels * image.shape[2] * image.shape[3] * image.element_size()
     return iter(image.split(max(1, PIECE // one)))
 

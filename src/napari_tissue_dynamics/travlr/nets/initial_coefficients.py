@@ -33,7 +33,7 @@ def seed_steps(
     groups
         (modulators,) group of each column.
     config
-        Says which estimator: the sparse group lasso, or scikit-learn's ``BayesianRidge`` or
+        Selects the estimator: the sparse group lasso, or scikit-learn's ``BayesianRidge`` or
         ``ARDRegression`` with their own defaults; the strength of the lasso never reaches ARD, whose threshold is a
         precision above which a coefficient counts as zero.
     scaling

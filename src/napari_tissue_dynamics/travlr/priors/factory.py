@@ -27,7 +27,7 @@ PEAK_COLUMNS = ("peak_id", "gene_short_name")
 
 
 class Regulators(Protocol):
-    """Anything that knows the regulators of a gene."""
+    """Anything that provides the regulators of a gene."""
 
     def get_regulators(self, adata: AnnData, target_gene: str) -> Sequence[str]:
         """Return the transcription factors of a gene."""
@@ -129,7 +129,7 @@ class RegulatoryFactory:
     def get_training_genes(
         self, links: Mapping[Any, pd.DataFrame] | pd.DataFrame | None, kos: Iterable[str], n_propagation: int = 3
     ) -> NDArray[np.str_]:
-        """Return all genes that a change of the genes ``kos`` reaches within so many links, themselves included.
+        """Return all genes that a change of the genes ``kos`` reaches within this many links, themselves included.
 
         Parameters
         ----------

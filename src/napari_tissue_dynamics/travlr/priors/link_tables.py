@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.travlr.priors.cluster_labels import Label
 
 PICKLES = (".pkl", ".pickle", ".celloracle")
-# Columns that tell to which cell type a link belongs, and the type of links that say none.
+# Columns that assign a link to a cell type, and the type of links without one.
 CLUSTER_COLUMNS = ("cluster", "cell_type")
 EVERYWHERE = "all"
 # What a pickled dictionary of tables needs; anything else is not called.

@@ -97,8 +97,8 @@ def pairs_in(table: pd.DataFrame, name: str) -> tuple[LigandReceptor, ...]:
 def bundled_pairs(species: Species) -> tuple[LigandReceptor, ...]:
     """Return the consensus pairs that the installed ``liana`` package ships, without importing it.
 
-    The table (``consensus`` for human, ``mouseconsensus`` for mouse) does not say how a signal travels,
-    so every pair counts as secreted; give a table with a ``signaling`` column to tell contact signals
+    The table (``consensus`` for human, ``mouseconsensus`` for mouse) does not state how a signal travels,
+    so every pair counts as secreted; give a table with a ``signaling`` column to distinguish contact signals
     apart.
 
     Raises
@@ -122,7 +122,7 @@ def bundled_pairs(species: Species) -> tuple[LigandReceptor, ...]:
 
 
 def species_of(genes: Iterable[str]) -> Species:
-    """Tell mouse from human by how all gene names are written (``Sox2`` or ``SOX2``); ties are human."""
+    """Distinguish mouse and human by the case of the gene names (``Sox2`` or ``SOX2``); ties are human."""
     mouse = human = 0
     for gene in genes:
         upper = sum(letter.isupper() for letter in gene)

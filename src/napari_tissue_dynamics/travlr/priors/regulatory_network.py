@@ -52,7 +52,7 @@ class RegulatoryNetwork:
     tf_ligands
         Ligand-target scores, or None.
     exclude_loops
-        Leave out ligand-TF pairs whose ligand is regulated by the target or the TF.
+        Drop ligand-TF pairs whose ligand is regulated by the target or the TF.
     """
 
     regulators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def build_network(
     Parameters
     ----------
     genes
-        All genes that were measured; they tell the species.
+        All genes that were measured, from which the species is inferred.
     regulators
         Transcription factors of all targets, or those of each target. When given, ``links`` are not used.
     links

@@ -1,4 +1,4 @@
-"""Read a table of names that a person made: CSV, TSV, parquet or feather."""
+"""Read a user's table of names: CSV, TSV, parquet or feather."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class TfLigand(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TfLigandScores:
-    """How strongly each ligand is expected to act on each gene (NicheNet's regulatory potential, say).
+    """How strongly each ligand is expected to act on each gene (for example, NicheNet's regulatory potential).
 
     Parameters
     ----------

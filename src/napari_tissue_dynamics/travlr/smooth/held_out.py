@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FOLDS = 5
-# Pieces of tissue along each side that are held out as a whole.
+# Regions along each side of the tissue that are held out as a whole.
 TILES = 5
 # Cells of a fold, per column, up to which its residuals are had without another fit.
 FEW = 1.5
@@ -72,7 +72,7 @@ class Fitted:
     z, basis, y, codes
         As for :func:`~napari_tissue_dynamics.travlr.smooth.moments.moments`.
     data, layout, found
-        What the cells say, the arrangement of the columns, and what was found.
+        Moments of the cells, layout of the columns, and the fit.
     """
 
     z: NDArray[np.float32]

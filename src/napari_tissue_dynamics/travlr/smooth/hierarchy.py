@@ -1,8 +1,8 @@
 r"""The deviation of one cell type, eliminated from the equations of the coefficients that all types have in common.
 
 All is whitened: coefficients by their deviations before the data, cells by the noise. With the columns Z of a type, the
-broad ones D of its deviation, :math:`T = 1 + D^\top D` and :math:`K = 1 + D D^\top`, what the type says of the common
-part is
+broad ones D of its deviation, :math:`T = 1 + D^\top D` and :math:`K = 1 + D D^\top`, the information of the type on the
+common part is
 
 .. math:: Z^\top Z - Z^\top D\, T^{-1} D^\top Z = Z^\top K^{-1} Z.
 
@@ -92,7 +92,7 @@ class Influence:
 class SumsBlock:
     """A type of many cells: with T = L L', half = L⁻¹ D'Z and own = L⁻¹ D'y.
 
-    ``left`` and ``right`` are what the type says of the common part.
+    ``left`` and ``right`` are the information of the type on the common part.
     """
 
     prior: Prior
@@ -172,7 +172,7 @@ class RowsBlock:
 
     @property
     def left(self) -> Floats:
-        """What the type says of the common part."""
+        """Information of the type on the common part."""
         return np.asarray(self.columns.T @ self.columns)
 
     @property

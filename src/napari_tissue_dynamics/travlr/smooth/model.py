@@ -38,7 +38,7 @@ NOTHING = 1e-5
 # Largest change of a modulator's strength, and of the shares, in one step.
 FASTEST, FASTEST_SHARE = 1e3, 5.0
 SMALLEST = 1e-300
-# Fall-off of the variances with the wave number, before the data have had their say: (1 + (w / BROAD)²)^-STEEP.
+# Fall-off of the variances with the wave number, before the data are taken into account: (1 + (w / BROAD)²)^-STEEP.
 BROAD, STEEP = 1.3, 2.5
 CONSTANT, FIELD, TYPE_CONSTANT, TYPE_FIELD = range(4)
 

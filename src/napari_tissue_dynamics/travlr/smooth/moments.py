@@ -1,4 +1,4 @@
-"""What the cells say about smooth coefficients: of each type sums over its cells, or the cells themselves."""
+"""Moments of the cells for smooth coefficients: sums over the cells of each type, or the cells themselves."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ TypeMoments: TypeAlias = "Sums | Rows"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """What the data say.
+    """Moments of the data.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def moments(
     types: int,
     broad: int = 0,
 ) -> Moments:
-    """Return what (cells, modulators) ``z``, (cells, functions) ``basis`` and (cells,) ``y`` say of each type.
+    """Return the moments of (cells, modulators) ``z``, (cells, functions) ``basis`` and (cells,) ``y`` in each type.
 
     A type with few cells against its modulators times ``broad`` functions of its own is kept cell by cell.
     """

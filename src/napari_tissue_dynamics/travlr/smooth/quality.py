@@ -115,7 +115,7 @@ def null_probabilities(
     Parameters
     ----------
     part, layout, found
-        What the cells of the type say, the arrangement of the columns, and what was found.
+        Moments of the cells of the type, layout of the columns, and the fit.
     sample
         The cells of the type, their columns in the order of ``found.columns``.
 

@@ -64,7 +64,7 @@ class CellPicker:
         Parameters
         ----------
         position
-            World coordinates as a mouse event has them, ([plane, ]row, column); more leading axes are left out.
+            World coordinates as a mouse event has them, ([plane, ]row, column); further leading axes are ignored.
         view_direction
             In which one looks in a view with three axes, in the same axes; None in a flat view.
         displayed

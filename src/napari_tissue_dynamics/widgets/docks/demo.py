@@ -45,9 +45,9 @@ class Steps:
         """Time what happens inside."""
         start = time.perf_counter()
         yield
-        self.say(f"{name:<44}{time.perf_counter() - start:8.1f} s")
+        self.write(f"{name:<44}{time.perf_counter() - start:8.1f} s")
 
-    def say(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """Print a line and write all lines so far."""
         if self.report is not None:
             self.report.end()
@@ -112,7 +112,7 @@ def run_demo(
     screen = has_display()
     with nullcontext() if screen else virtual_display():
         _show(tissue, source, (velocity, steer), (regulation, travlr), out, steps, keep_open=window and screen)
-    steps.say(f"all output is in {out}")
+    steps.write(f"all output is in {out}")
 
 
 def _simulated(out: Path) -> tuple[Tissue, Path, tuple[str, ...], RegulatoryNetwork]:
@@ -133,10 +133,10 @@ def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResu
     from napari_tissue_dynamics.workflow import velocity
 
     if tissue.spliced is None or tissue.unspliced is None:
-        steps.say("STEER skipped: the file has no spliced and unspliced counts")
+        steps.write("STEER skipped: the file has no spliced and unspliced counts")
         return None
     if tissue.counts_meaning:
-        steps.say(f"note on the counts: {tissue.counts_meaning}")
+        steps.write(f"note on the counts: {tissue.counts_meaning}")
     with steps.step(f"train STEER ({tissue.n_cells} cells)"):
         return velocity(tissue, config, steps.report)
 
@@ -151,7 +151,7 @@ def _regulation(
     from napari_tissue_dynamics.travlr import fit
 
     if network is None or not targets:
-        steps.say("SpaceTravLR skipped: no target genes were given (--targets, --regulators or --links)")
+        steps.write("SpaceTravLR skipped: no target genes were given (--targets, --regulators or --links)")
         return None
     with steps.step(f"fit SpaceTravLR ({', '.join(targets)})"):
         return fit(tissue, targets, network, config, steps.report)

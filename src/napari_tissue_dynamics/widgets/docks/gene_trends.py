@@ -87,7 +87,9 @@ class GeneTrendsDock(Dock):
         trends = None if self._trends is None else self._trends.top(self.number.value())
         self.map.show_trends(trends)
         if trends is None or self._trends is None:
-            self.words.setText("Genes in the order in which they peak along latent time. Click one to see it in place.")
+            self.words.setText(
+                "Genes in the order in which they peak along latent time. Click one to color cells by it."
+            )
             return
         self.words.setText(
             f"The {len(trends.genes)} of {len(self._trends.genes)} genes that time explains best, by the time of their "

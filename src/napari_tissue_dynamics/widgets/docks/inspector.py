@@ -374,5 +374,5 @@ def senders_in_words(senders: Senders, types: dict[str, float]) -> str:
     if senders.received <= 0:
         return f"No cell sends {ligand} to this cell."
     sent = ", ".join(f"{name} {share:.0%}" for name, share in list(types.items())[:TYPES_TOLD])
-    told = f" It comes from {sent}." if sent else ""
-    return f"This cell receives {senders.received:.3g} of {ligand}; its range (ring) is {senders.radius:.3g}.{told}"
+    origin = f" It comes from {sent}." if sent else ""
+    return f"This cell receives {senders.received:.3g} of {ligand}; its range (ring) is {senders.radius:.3g}.{origin}"

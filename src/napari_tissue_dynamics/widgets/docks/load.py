@@ -134,7 +134,7 @@ class LoadDock(Dock):
 
         def done(saved: Path) -> None:
             log.add(SAVE, path=saved)
-            self.tell(f"Saved to {saved}")
+            self.announce(f"Saved to {saved}")
 
         self.run("Saving", single_step(f"Writing {path.name}", save), done, panel=self.panel)
 

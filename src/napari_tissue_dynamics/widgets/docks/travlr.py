@@ -301,7 +301,7 @@ class TravlrDock(Dock):
             self.show_error(str(error))
             return
         self._run_shown = folder
-        self.tell(f"The settings of the run in {folder.name} were restored; fitting resumes where it ended.")
+        self.announce(f"The settings of the run in {folder.name} were restored; fitting resumes where it ended.")
 
     def _estimate(self, *_: object) -> None:
         tissue, config = self.workspace.tissue, self.form.value()

@@ -41,7 +41,7 @@ class ColorBox(QComboBox):
         self.clearEditText()
 
     def _typed(self) -> None:
-        """Tell also names that are in no list, so that the answer can say what is wrong."""
+        """Signal also names that are in no list, so that the answer can explain what is wrong."""
         text = self.currentText().strip()
         if text and self.findText(text) < 0:
             self.chosen.emit(text)

@@ -21,7 +21,7 @@ TITLES = {"auto": "Auto", "cpu": "CPU", "cuda": "NVIDIA graphics card", "mps": "
 
 
 class DeviceChoice(QObject):
-    """Gives the items of a combo of devices words, and says of each what memory is free, in brackets.
+    """Labels the items of a combo of devices, each with its free memory in brackets.
 
     They are looked up in a thread when the combo is first seen and whenever the user opens it: nothing is asked
     when a dock is made, and torch is not loaded. What this machine lacks cannot be chosen.

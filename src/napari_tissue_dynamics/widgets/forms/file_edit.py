@@ -49,7 +49,7 @@ class FileEdit(QWidget):
         return Path(text).expanduser() if text else None
 
     def set_path(self, path: Path) -> None:
-        """Show ``path`` and tell that it was chosen."""
+        """Show ``path`` and signal that it was chosen."""
         self.line.setText(str(path))
         self.chosen.emit()
 

@@ -138,8 +138,8 @@ class OriginForm(QWidget):
             self._fields.setRowVisible(combo, kind == shown)
         self.use_selected.setVisible(kind == CELLS)
         n = len(self._roots)
-        told = self.toolTip()
-        if kind == CELLS and not told:
-            told = f"Root cells: {n} selected cell{'' if n == 1 else 's'}." if n else "No root cells selected."
-        self.words.setText(told)
-        self.words.setVisible(bool(told))
+        text = self.toolTip()
+        if kind == CELLS and not text:
+            text = f"Root cells: {n} selected cell{'' if n == 1 else 's'}." if n else "No root cells selected."
+        self.words.setText(text)
+        self.words.setVisible(bool(text))

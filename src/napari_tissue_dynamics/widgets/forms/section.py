@@ -14,7 +14,7 @@ TALLEST = 2**24 - 1
 
 
 class Section(QCollapsible):
-    """A title that shows and hides what stands below it; hidden fields are left out of the Tab order.
+    """A title that shows and hides what is below it; hidden fields are not in the Tab order.
 
     Parameters
     ----------

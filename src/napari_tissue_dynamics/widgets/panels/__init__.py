@@ -1,1 +1,1 @@
-"""Parts of docks that know the workspace."""
+"""Parts of docks that use the workspace."""

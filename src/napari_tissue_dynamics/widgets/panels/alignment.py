@@ -70,7 +70,7 @@ class AlignmentPanel(QWidget):
 
     @property
     def needed(self) -> bool:
-        """Whether an image does not lie as it should, as far as the pictures tell."""
+        """Whether an image is misaligned, as far as the outlines show."""
         return any(verdict.known and not verdict.good for verdict in self._verdicts)
 
     def move_images(self, move: Placement, library: str = "") -> None:

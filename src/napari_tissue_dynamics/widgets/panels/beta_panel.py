@@ -118,7 +118,7 @@ class BetaPanel(QWidget):
         self.words.setText(in_words(report, pinned))
 
     def show_senders(self, words: str, legend: Legend | None) -> None:
-        """Say who sends the signal and what the colors of the edges mean; no words take both away."""
+        """State who sends the signal and what the colors of the edges mean; no words remove both."""
         self.senders_words.setText(words)
         self.senders_words.setVisible(bool(words))
         self.legend.show_legend(legend)

@@ -116,5 +116,5 @@ def _tried(turn: int, key: str, make: Callable[[], Any]) -> tuple[int, str, Any]
     """Return what ``make`` returns or the error it ends with, as a worker reports no RuntimeError."""
     try:
         return turn, key, make()
-    except Exception as error:  # noqa: BLE001  # told by the dock in a sentence
+    except Exception as error:  # noqa: BLE001  # the dock reports it in a sentence
         return turn, key, error

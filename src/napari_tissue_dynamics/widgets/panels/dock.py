@@ -69,7 +69,7 @@ class Dock(QWidget):
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.copy_report = push_button("Copy report", "Copy the technical details of the error to the clipboard.")
         self.copy_report.clicked.connect(self._copy_details)
-        self.take_shown = push_button("Use the shown tissue", "Use the file dropped on the viewer, or the sample.")
+        self.take_shown = push_button("Use the open tissue", "Use the file dropped on the viewer, or the sample.")
         self.take_shown.clicked.connect(self.use_shown)
         layout = stacked(self)
         above = QVBoxLayout()
@@ -174,7 +174,7 @@ class Dock(QWidget):
         self.message.hide()
         self.copy_report.hide()
 
-    def tell(self, sentence: str) -> None:
+    def announce(self, sentence: str) -> None:
         """Show good news for a moment."""
         show_info(sentence)
 
@@ -191,24 +191,24 @@ class Dock(QWidget):
             show_coloring(self.viewer, self.workspace, coloring_of(name, values))
 
     def ask_where(self, title: str, name: str, pattern: str) -> Path | None:
-        """Ask where to write a result, beside the tissue at first; None if nowhere."""
+        """Ask where to write a result, initially next to the tissue; None if nowhere."""
         chosen, _ = QFileDialog.getSaveFileName(self, title, beside(self.workspace.path, name), pattern)
         if chosen:
             keep_result(Path(chosen))
         return Path(chosen) if chosen else None
 
     def write(self, path: Path, write: Callable[[Path], object]) -> None:
-        """Let ``write`` make a file, and say where it is or why it is not."""
+        """Let ``write`` make a file, and report its path or the error."""
         self.clear_error()
         try:
             write(path)
         except TissueDynamicsError as error:
             self.show_error(str(error))
         else:
-            self.tell(f"Saved to {path}")
+            self.announce(f"Saved to {path}")
 
     def write_text(self, path: Path, text: str) -> None:
-        """Write a text to a file, and say where it is or why it is not."""
+        """Write a text to a file, and report its path or the error."""
 
         def write(target: Path) -> None:
             with replacing(target) as temporary:

@@ -89,13 +89,13 @@ class PortraitPanel(QWidget):
         colors, legend = self._colors(tissue, field)
         self.canvas.show_portrait(portrait, colors, tissue.cells)
         self._show_legend(legend)
-        said = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
-        told = "" if portrait.curves else " No rates were estimated for this gene."
+        parts = [f"{portrait.gene}, {portrait.model} model", *([portrait.quality] if portrait.quality else [])]
+        note = "" if portrait.curves else " No rates were estimated for this gene."
         if portrait.steady is not None:
-            told = " Above the dashed line spliced RNA increases, below it decreases."
+            note = " Above the dashed line spliced RNA increases, below it decreases."
         if len(portrait.curves) > 1:
-            told += " The lines are the means of the cells of each expert along latent time."
-        self.words.setText(f"{'; '.join(said)}.{told}")
+            note += " The lines are the means of the cells of each expert along latent time."
+        self.words.setText(f"{'; '.join(parts)}.{note}")
         self.gene_changed.emit(portrait.gene)
 
     def _arrange(self) -> None:

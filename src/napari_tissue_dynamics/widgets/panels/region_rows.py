@@ -110,7 +110,7 @@ def in_words(found: RegionComparison) -> str:
     if found.shared:
         text += f" {found.shared} cells are in both and are excluded."
     counts = [(part, word) for part, word in ((found.genes, "genes"), (found.betas, "betas")) if part is not None]
-    told = [f"{int((part.fdr <= LEVEL).sum())} of {len(part.names)} {word}" for part, word in counts]
-    if told:
-        text += f" {' and '.join(told)} differ at a false discovery rate of 5 %."
+    differing = [f"{int((part.fdr <= LEVEL).sum())} of {len(part.names)} {word}" for part, word in counts]
+    if differing:
+        text += f" {' and '.join(differing)} differ at a false discovery rate of 5 %."
     return f"{text} {CAUTION}"

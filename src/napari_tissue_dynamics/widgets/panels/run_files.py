@@ -82,7 +82,7 @@ class RunFiles(QWidget):
             if target.resolve() != model.resolve():
                 shutil.copyfile(model, target)
         except OSError as error:
-            raise DataError(f"{target} cannot be written ({error.strerror}). Choose another place.") from error
+            raise DataError(f"{target} cannot be written ({error.strerror}). Choose another location.") from error
 
     def _possible(self) -> Path | None:
         source = self._workspace.path
@@ -109,5 +109,5 @@ class RunFiles(QWidget):
 
 def _why_not(source: Path | None) -> str:
     if source is None:
-        return "There is no file beside which the state of a run could be kept."
+        return "The tissue has no file next to which the state of a run could be kept."
     return f"Nothing can be written to {source.parent}; the state of a run is not kept."

@@ -1,1 +1,1 @@
-"""Plots and tables that know no workspace."""
+"""Plots and tables that are independent of the workspace."""

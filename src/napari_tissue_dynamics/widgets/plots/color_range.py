@@ -101,7 +101,7 @@ class ColorRange(QWidget):
             self._held = self._near(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Move the limit that is held, or say that one can be held here."""
+        """Move the limit that is dragged, or show that one can be dragged here."""
         x = event.position().x()
         if self._held:
             self._move(self._held, self._value(x))

@@ -33,9 +33,9 @@ NAMES: dict[Method, str] = {
     "entropy": "entropy elbow",
 }
 TIP = (
-    "Experts are groups of cells with kinetics of their own. Stability: do the same groups come back when a fifth of "
-    "the cells is left out? 1 means always. Entropy: how doubtful it is which group cells belong to; the number is "
-    "read where the curve bends. BIC and ICL: how well so many groups describe the cells; the higher the better, but "
+    "Experts are groups of cells with distinct kinetics. Stability: are the same groups found again when a fifth of "
+    "the cells is held out? 1 means always. Entropy: how uncertain the assignment of cells to groups is; the number is "
+    "read where the curve bends. BIC and ICL: how well this many groups describe the cells; higher is better, but "
     "bent groups are cut to pieces. Click a number, or choose it with Left and Right and press Enter, to use it."
 )
 

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 HEIGHT, MARGIN = 56, 4
 MOST = 400
-"""Points of the curve; of longer runs every second one is left out, again and again."""
+"""Points of the curve; of longer runs every second one is dropped, repeatedly."""
 
 
 class LossCurve(QWidget):

@@ -68,7 +68,7 @@ class PortraitCanvas(QWidget):
         portrait
             From :func:`.analysis.genes.portrait.portrait_of`.
         colors
-            (cells, 4) red, green, blue and opacity, 0 to 1; gray when left out.
+            (cells, 4) red, green, blue and opacity, 0 to 1; gray if omitted.
         names
             Names of the cells, for the tooltip.
         """
@@ -77,8 +77,8 @@ class PortraitCanvas(QWidget):
         self._colors = np.full((n_cells, 4), 0.6, np.float32) if colors is None else colors
         self._picture = None
         self.setAccessibleName("Phase portrait" if portrait is None else f"Phase portrait of {portrait.gene}")
-        said = "" if portrait is None else f"{n_cells} cells, {portrait.model} model, {portrait.quality}"
-        self.setAccessibleDescription(said)
+        text = "" if portrait is None else f"{n_cells} cells, {portrait.model} model, {portrait.quality}"
+        self.setAccessibleDescription(text)
         self.update()
 
     def mark(self, cells: Sequence[int]) -> None:
@@ -245,8 +245,8 @@ class PortraitCanvas(QWidget):
             return
         name = self._names[cell] if cell < len(self._names) else f"cell {cell}"
         values = ((portrait.spliced, "s"), (portrait.unspliced, "u"), (portrait.velocity, "velocity"))
-        said = ", ".join(f"{letter} {number(float(each[cell]))}" for each, letter in values)
-        QToolTip.showText(event.globalPos(), f"{name}: {said}", self)
+        text = ", ".join(f"{letter} {number(float(each[cell]))}" for each, letter in values)
+        QToolTip.showText(event.globalPos(), f"{name}: {text}", self)
 
     def _ink(self) -> QColor:
         return QColor(self.palette().windowText().color())

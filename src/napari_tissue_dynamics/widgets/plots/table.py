@@ -176,7 +176,7 @@ class ValueTable(QTableView):
             self.go_to(before[0])
 
     def show_only(self, kept: Callable[[tuple[Any, ...]], bool]) -> None:
-        """Leave out the rows that ``kept`` is False of."""
+        """Hide the rows for which ``kept`` is False."""
         self.filter.kept = kept
         self.filter.invalidate()
 
@@ -240,7 +240,7 @@ class ValueTable(QTableView):
 
 
 def as_csv(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return titles and rows as comma-separated values; a number that is not known is left out."""
+    """Return titles and rows as comma-separated values; an unknown number is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(titles)

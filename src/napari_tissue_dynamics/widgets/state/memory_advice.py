@@ -25,7 +25,7 @@ _WANTED = re.compile(r"(?:allocate|tried to allocate) ([\d.]+) ?([KMGTPE]iB|[MG]
 
 
 def is_short(error: BaseException) -> bool:
-    """Return whether an error says that there was not enough memory, in any of the words for it."""
+    """Return whether an error is about a lack of memory, in any of its wordings."""
     return isinstance(error, MemoryError) or bool(_SAID.search(str(error)))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings")
 
 OWN_DEVICE = "default"
-"""Each model computes where its own default says."""
+"""Each model uses its own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ SECTIONS = {
 
 
 def preferences() -> Preferences:
-    """Return the preferences; the defaults where the plugin is not registered with napari (in a script, say)."""
+    """Return the preferences; the defaults where the plugin is not registered with napari (as in a script)."""
     try:
         kept = get_plugin_settings(PLUGIN)
     except KeyError:

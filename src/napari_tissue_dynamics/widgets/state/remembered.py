@@ -41,7 +41,7 @@ def last(key: str, default: Any = None) -> Any:
 
 
 def keep(key: str, value: Any) -> None:
-    """Keep something that JSON can say; a disk that is full or locked is no reason to interrupt the user."""
+    """Keep something that JSON can represent; a disk that is full or locked is no reason to interrupt the user."""
     file = place()
     if file is None:
         return
@@ -69,7 +69,7 @@ def keep_folder(key: str, folder: Path) -> None:
 def beside(source: Path | None, name: str) -> str:
     """Return what a dialog first offers as the place of a result.
 
-    Beside the tissue if that can be, else where the last result went.
+    Next to the tissue if possible, else where the last result went.
     """
     if source is not None and os.access(source.parent, os.W_OK):
         return str(source.with_name(f"{source.stem}_{name}"))
@@ -83,7 +83,7 @@ def keep_result(path: Path) -> None:
 
 
 def last_settings(settings: Settings, other_than: Collection[str] = ()) -> Settings:
-    """Return settings with the values of the last run of their kind; values that are no longer possible are left out.
+    """Return settings with the values of the last run of their kind; values that are no longer valid are skipped.
 
     Parameters
     ----------

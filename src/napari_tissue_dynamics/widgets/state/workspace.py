@@ -56,7 +56,7 @@ Key: TypeAlias = "str | LayerKey"
 class Workspace:
     """The tissue, the results and the running fit of one viewer.
 
-    Everything in it is immutable and replaced as a whole; the signals say what was replaced.
+    Everything in it is immutable and replaced as a whole; the signals announce what was replaced.
 
     Attributes
     ----------
