@@ -18,6 +18,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -124,10 +125,11 @@ def part_of(path: str) -> str:
 
 
 def tests_of(path: str) -> list[str]:
-    """Return the tests nearest to a file: of its own name where there are any, else those of its part."""
-    own = ROOT / "tests" / Path(path).parent / f"test_{Path(path).name}"
-    rest = [each for each in CORE[part_of(path)] if (ROOT / each).exists()]
-    return ([str(own)] if own.exists() else []) + [str(ROOT / each) for each in rest]
+    """Return the tests nearest to a file: those that import it by name, then those of its part."""
+    module = re.escape(".".join((PACKAGE, *Path(path).with_suffix("").parts)))
+    imported = re.compile(rf"^(from|import) {module}\b", re.MULTILINE)
+    own = [str(test) for test in sorted((ROOT / "tests").rglob("test_*.py")) if imported.search(test.read_text())]
+    return own + [str(ROOT / each) for each in CORE[part_of(path)] if (ROOT / each).exists()]
 
 
 def tested(path: str, code: str, tests: list[str], limit: float) -> str:

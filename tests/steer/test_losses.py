@@ -11,6 +11,7 @@ from napari_tissue_dynamics.steer import velocity_loss as module
 from napari_tissue_dynamics.steer.attention import SparseRows
 from napari_tissue_dynamics.steer.exact_knn import nearest
 from napari_tissue_dynamics.steer.losses import (
+    Problem,
     Trends,
     min_cut_loss,
     min_cut_terms,
@@ -269,3 +270,10 @@ def test_neighbors_as_far_apart_as_can_be_have_a_finite_loss(graph):
     z[1] = -1e3
     apart = SparseRows.of(sparse.csr_array(np.array([[0, 1], [1, 0]], dtype=np.float32)))
     assert structure_loss(z, apart).item() == pytest.approx(-np.log(1e-15))
+
+
+def test_moments_of_both_kinds_are_the_halves_of_x():
+    x = randn(N, 2 * G)
+    problem = Problem(x, None, None, None, 3)
+    assert torch.equal(problem.u, x[:, :G])
+    assert torch.equal(problem.s, x[:, G:])

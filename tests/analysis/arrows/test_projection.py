@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows import projection, transitions
-from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs, comparable
+from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs, comparable, expression_space
 from napari_tissue_dynamics.analysis.arrows.projection import (
-    ARROW_REACH,
     REACH_WITHIN,
     candidates,
     cell_spacing,
@@ -84,7 +83,7 @@ def test_arrows_equal_the_slow_sum(flow):
         weights /= abs(weights).sum() + np.expm1(10 * stay[i])
         for place, j in enumerate(near[i]):
             expected[i] += (weights[place] - weights.mean()) * (positions[j] - positions[i]) / distances[i, j]
-    expected *= ARROW_REACH * cell_spacing(positions) / np.quantile(np.linalg.norm(expected, axis=1), 0.95)
+    expected *= 3 * cell_spacing(positions) / np.quantile(np.linalg.norm(expected, axis=1), 0.95)
     np.testing.assert_allclose(arrows, expected, rtol=2e-3, atol=1e-4)
 
 
@@ -188,7 +187,8 @@ def test_grid_keeps_a_constant_field_and_lies_among_cells():
     rng = np.random.default_rng(0)
     positions = rng.uniform([0, 0], [30, 12], (800, 2))
     positions = positions[~((positions[:, 0] > 10) & (positions[:, 0] < 20) & (positions[:, 1] > 6))]
-    grid = on_grid(positions, np.tile(np.float32([3, 1]), (len(positions), 1)), nodes=31)
+    grid = on_grid(positions, np.tile(np.float32([3, 1]), (len(positions), 1)))
+    assert grid.spacing == pytest.approx(np.ptp(positions[:, 0]) / 29)  # 30 nodes along the longest side
     np.testing.assert_allclose(grid.arrows[:, 0], 3 * grid.arrows[:, 1], rtol=1e-4)
     assert np.linalg.norm(grid.arrows, axis=1).max() == pytest.approx(grid.spacing, rel=1e-5)
     in_hole = (abs(grid.positions[:, 0] - 15) < 3) & (grid.positions[:, 1] > 9)
@@ -263,3 +263,19 @@ def test_similar_cells_are_spread_over_the_most_similar_ones():
         np.fill_diagonal(away, np.inf)
         expected = np.sort(away, axis=1)[:, every - 1 : 30 * every : every]
         np.testing.assert_allclose(np.take_along_axis(away, found, axis=1), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("n_cells", "components"), [(80, 14), (9, 8)])
+def test_expression_space_keeps_the_distances_of_scaled_moments(n_cells, components):
+    """With few genes or cells all principal components are kept but one, which is the smallest or empty."""
+    rng = np.random.default_rng(0)
+    spliced = rng.gamma(2.0, size=(n_cells, 8)).astype(np.float32)
+    unspliced = rng.gamma(2.0, size=(n_cells, 7)).astype(np.float32)
+    both = np.hstack([spliced, unspliced, np.zeros((n_cells, 1), np.float32)]).astype(np.float64)
+    genes = tuple("abcdefgh")
+    unspliced = np.hstack([unspliced, np.zeros((n_cells, 1), np.float32)])
+    space = expression_space(VelocityField(genes, spliced, unspliced, spliced, unspliced))
+    scaled = both / np.maximum(both.max(axis=0), 1e-30)
+    values = np.linalg.svd(scaled - scaled.mean(axis=0), compute_uv=False)
+    assert space.shape == (n_cells, min(n_cells, 16) - 1)
+    np.testing.assert_allclose(np.linalg.norm(space, axis=0)[:components], values[:components], rtol=1e-4)

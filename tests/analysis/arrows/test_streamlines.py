@@ -52,6 +52,9 @@ def test_lines_of_a_rotation_are_circles_that_close():
             np.testing.assert_allclose(radius, radius[0], rtol=2e-4)
         turn = line[:-1, 0] * line[1:, 1] - line[:-1, 1] * line[1:, 0]
         assert (turn > 0).all()  # with the flow, against the clock
+        angle = np.unwrap(np.arctan2(line[:, 1], line[:, 0]).astype(np.float64))
+        # It ends in the box of the grid in which it began, and a line near the center turns much within one box.
+        assert angle[-1] - angle[0] < 2 * np.pi + 2 * SPACING / radius.min()
     length = np.diff(lines.starts) * 0.2 * SPACING
     assert length.max() > 2 * np.pi * 0.7
     assert length.max() < 2 * np.pi  # a closed line is not gone through twice
@@ -167,6 +170,9 @@ def test_particles_that_leave_the_cells_are_not_seen():
 def test_particles_need_a_place_and_frames():
     with pytest.raises(DataError, match="at least 1 particle and 2 frames"):
         particles(grid_of(rotation), 10, 1)
+    with pytest.raises(DataError, match="0 particles in 2 frames"):
+        particles(grid_of(rotation), 0, 2)
+    assert particles(grid_of(rotation), 1, 2).positions.shape == (2, 1, 2)
     with pytest.raises(DataError, match="No grid node"):
         particles(grid_of(rotation, radius=-1.0), 10, 10)
 

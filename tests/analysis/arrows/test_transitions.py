@@ -105,3 +105,18 @@ def test_confidence_equals_slow_loop(cells):
 def test_confidence_of_equal_velocities_is_one(cells):
     velocity, _, neighbors = cells
     np.testing.assert_allclose(confidence(np.tile(velocity[0], (25, 1)), neighbors), 1, atol=1e-5)
+
+
+def test_weak_cosines_are_divided_by_their_own_sum():
+    cosines = np.array([[0.02, -0.01], [0.02, 0.02]], dtype=np.float32)
+    graph = VelocityGraph(np.array([[1, 1], [0, 0]], np.int32), cosines)
+    assert (graph.self_transition == 0).all()
+    np.testing.assert_allclose(np.abs(transition_weights(graph)).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_genes_of_weight_zero_do_not_count(cells):
+    velocity, expression, _ = cells
+    weight = np.array([1, 0, 0.5, 1, 0, 2, 1, 1, 1])
+    assert transitions.usable_genes(velocity, expression, weight).tolist() == [0, 2, 3, 5, 6, 7, 8]
+    with pytest.raises(DataError, match="and a weight above zero"):
+        transitions.usable_genes(velocity, expression, np.zeros(9))

@@ -84,6 +84,11 @@ def test_hdf5_but_something_else(tmp_path, reader):
         file["measurements"] = [1, 2]
     with pytest.raises(DataError, match="not an AnnData: it holds measurements"):
         reader(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "x.h5ad", "a") as file:
+        for name in "fbgdeca":
+            file[name] = [1, 2]
+    with pytest.raises(DataError, match="it holds a, b, c, d, e, and 'obs' and 'var' were expected"):
+        reader(tmp_path / "x.h5ad")
 
 
 def test_a_loom_file(tmp_path, reader):

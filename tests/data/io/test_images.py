@@ -9,7 +9,7 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 from napari_tissue_dynamics.data.io import ReadOptions, contents, from_anndata, read_h5ad
-from napari_tissue_dynamics.data.io.images import as_image, other_pixel_sizes
+from napari_tissue_dynamics.data.io.images import as_image, image_file, other_pixel_sizes
 from napari_tissue_dynamics.data.io.table import MemoryTable
 from napari_tissue_dynamics.errors import DataError
 
@@ -124,6 +124,8 @@ def test_an_image_file_beside_the_data(suffix, tmp_path):
     assert read_h5ad(tmp_path / "slide.h5ad").histology == ()
     imageio.v3.imwrite(tmp_path / f"slide{suffix}", full_image())
     tissue = read_h5ad(tmp_path / "slide.h5ad")
+    alone = image_file(tmp_path / f"slide{suffix}")
+    assert (alone.pixel_size, alone.origin) == (1.0, tissue.histology[0].origin)
     assert_array_equal(tissue.histology[0].image, full_image())
     assert_array_equal(brightest(tissue.histology[0]), SPOT)
 
@@ -221,6 +223,8 @@ def test_brightness(pixels, expected):
         ((6, 5, 3), (6, 5, 3)),
         ((6, 5, 4), (6, 5, 4)),
         ((3, 6, 5), (6, 5, 3)),
+        ((4, 6, 5), (6, 5, 4)),
+        ((2, 6, 5), (6, 5)),
         ((6, 5, 1, 3), (6, 5, 3)),
     ],
 )

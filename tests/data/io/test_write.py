@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from napari_tissue_dynamics.data.io import (
     ReadOptions,
@@ -417,7 +418,8 @@ def test_in_the_file_positions_times_scale_are_image_pixels(tmp_path):
     expected = (tissue.positions - images()[0].origin) / images()[0].pixel_size
     assert np.abs(pixel - expected).max() < 1
     assert_array_equal(entry["images"]["hires"], images()[0].image)
-    assert entry["scalefactors"]["spot_diameter_fullres"] > 0
+    nearest = np.median(cKDTree(tissue.positions).query(tissue.positions, k=2)[0][:, 1])
+    assert entry["scalefactors"]["spot_diameter_fullres"] == pytest.approx(0.8 * nearest)
 
 
 @pytest.mark.parametrize(

@@ -550,3 +550,52 @@ def test_progress_of_a_gene_rises_to_the_whole(monkeypatch):
     assert 0 <= fractions[0] < 0.1
     assert fractions[-1] == pytest.approx(1)
     assert len({report.phase for report in reports}) == 4
+
+
+def test_what_is_learned_does_not_depend_on_the_unit_of_the_target(side):
+    z, values, target, codes, layout, _ = small_problem()
+    learned = []
+    for unit in (1.0, 300.0, 1 / 300):
+        data = moments(z, values, unit * target, codes, 3, layout.broad)
+        first = start(data, layout)
+        first.groups[2] = 1e-12 * data.mean_square  # next to nothing, which is taken for nothing
+        learned.append(drained(learn_steps(data, layout, first)).variances)
+    assert (learned[0].groups[2] == 0).all()
+    for unit, found in zip((300.0, 1 / 300), learned[1:], strict=True):
+        np.testing.assert_allclose(found.groups, unit**2 * learned[0].groups, rtol=1e-4)
+        np.testing.assert_allclose(found.noise, unit**2 * learned[0].noise, rtol=1e-4)
+        np.testing.assert_allclose(found.spectrum, learned[0].spectrum, rtol=1e-4)
+
+
+def test_spectrum_follows_the_sizes_of_the_coefficients_of_like_fineness():
+    """Of each shell: the summed squares over what is expected, one more of both, and at most fivefold at once."""
+    *_, layout, data = small_problem()
+    old = start(data, layout)
+    old.groups[2, :2] = 1e-9, 0  # a modulator without a field
+    solved = smooth_model._solve(data, layout, old)
+    ratio = np.array([[1.0, 0.5, 1, 1], [1.0, 2.0, 1, 1], [1.0, 7.0, 1, 1]])
+    size, expected = np.ones(layout.shells.max() + 1), np.ones(layout.shells.max() + 1)
+    for column, one, free in zip(solved.columns, solved.common_size, solved.common_freed, strict=True):
+        modulator, function = divmod(int(column), layout.functions)
+        if function:
+            size[layout.shells[function]] += one
+            expected[layout.shells[function]] += ratio[modulator, smooth_model.FIELD] * free
+    shifted = old.spectrum * np.clip(size / expected, 0.2, 5)[layout.shells]
+    found = smooth_model._spectrum(layout, old, solved, ratio, solved.columns % layout.functions)
+    np.testing.assert_allclose(found, shifted / shifted.sum())
+
+
+def test_shares_of_learning_leave_the_last_for_the_coefficients():
+    *_, layout, data = small_problem()
+    assert list(learn_steps(data, layout, steps=3)) == pytest.approx([0.25, 0.5, 0.75])
+
+
+def test_a_weak_modulator_of_one_type_is_chosen_once_the_strong_one_is_explained():
+    rng = np.random.default_rng(4)
+    positions, codes = rng.uniform(size=(900, 2)), np.repeat([0, 1], [300, 600]).astype(np.int32)
+    x = rng.normal(size=(900, 60)).astype(np.float32)
+    y = np.where(codes == 1, 3 * x[:, 7] + 0.6 * x[:, 20], 0) + 0.5 * rng.normal(size=900)
+    basis = SmoothBasis.over(positions, 2)
+    z = np.column_stack([np.ones(900), x]).astype(np.float32)
+    chosen = drained(screened_steps(z, basis.values(positions), y, codes, basis.wave_numbers, 2))
+    assert chosen.tolist() == [7, 20]
