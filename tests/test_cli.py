@@ -10,6 +10,7 @@ from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.io import read_h5ad, read_provenance
 from napari_tissue_dynamics.descriptions import parameter_texts, setting_types, with_settings
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.simulators.telegraph import TelegraphSettings, simulate_telegraph
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 from napari_tissue_dynamics.simulators.velocity import Noise, simulate_bilinear, simulate_multiradial
 from napari_tissue_dynamics.steer import SteerConfig, fit
@@ -276,6 +277,17 @@ def test_benchmarks_are_simulated(tmp_path, kind):
     np.testing.assert_array_equal(adata.layers["spliced"].toarray(), expected.tissue.spliced.toarray())
     np.testing.assert_array_equal(adata.obs["true_time"], expected.truth.time)
     assert set(adata.obs["true_regime"]) == set(expected.truth.regime.categories)
+
+
+def test_a_tissue_with_bursts_is_simulated(tmp_path):
+    path, size = tmp_path / "in.h5ad", ["--cells", "120", "--genes", "15", "--seed", "5"]
+    options = ["--layout", "branches", "--regimes", "3", "--static", "0.25", "--compartments"]
+    assert main(["simulate", str(path), "--kind", "telegraph", *options, *size]) == 0
+    settings = TelegraphSettings(layout="branches", n_regimes=3, static=0.25, compartments=True)
+    adata, expected = anndata.read_h5ad(path), simulate_telegraph(120, 15, 5, settings)
+    np.testing.assert_array_equal(adata.layers["spliced"].toarray(), expected.tissue.spliced.toarray())
+    np.testing.assert_array_equal(adata.obs["true_static"], expected.truth.static)
+    assert "nuclear" in str(adata.uns["layer_meaning"])
 
 
 def test_options_of_the_benchmarks_are_not_for_two_arms(tmp_path, capsys):

@@ -380,7 +380,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         td.read(tmp_path / "text.h5ad")
 
 
-@pytest.mark.parametrize("kind", ["two_arms", "bilinear", "multiradial", "branching"])
+@pytest.mark.parametrize("kind", ["two_arms", "bilinear", "multiradial", "branching", "telegraph"])
 def test_every_kind_is_simulated_with_its_truth(kind):
     adata = td.simulate(200, 40, seed=3, kind=kind)
     assert adata.shape == (200, 40)

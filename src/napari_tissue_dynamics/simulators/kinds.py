@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.simulators.noise import Noise
 
-TWO_ARMS, BRANCHING = "two_arms", "branching"
+TWO_ARMS, BRANCHING, TELEGRAPH = "two_arms", "branching", "telegraph"
 BENCHMARKS = ("bilinear", "multiradial")
-KINDS = (TWO_ARMS, *BENCHMARKS, BRANCHING)
+KINDS = (TWO_ARMS, *BENCHMARKS, BRANCHING, TELEGRAPH)
 # Settings that only some kinds have, and what the tissues without them are.
 OWN_SETTINGS = {"kinetics": BENCHMARKS, "noise": (*BENCHMARKS, BRANCHING), "states": (BRANCHING,)}
 OWN_SETTINGS["branch_points"] = (BRANCHING,)
+OF_BURSTS = (
+    *("layout", "n_regimes", "multi_kinetic", "late_boost", "depth", "capture", "depth_spread", "ambient"),
+    *("static", "dying", "empty", "compartments", "export_rate"),
+)
+OWN_SETTINGS |= dict.fromkeys(OF_BURSTS, (TELEGRAPH,))
 REASONS = {
     TWO_ARMS: "The tissue with two arms supports only one kind of kinetics and noise.",
     BRANCHING: "Rates in a lineage tree differ from gene to gene.",
+    TELEGRAPH: "A tissue with transcriptional bursts has kinetics and noise of its own.",
 }
 
 
@@ -50,7 +56,8 @@ def simulate(kind: str, **settings: Any) -> Simulated:
         One of :data:`KINDS`.
     settings
         ``n_cells``, ``n_genes`` and ``seed``; ``kinetics`` and ``noise`` of the benchmarks; ``states``,
-        ``branch_points`` and ``noise`` of the lineage tree. None is the value of the kind.
+        ``branch_points`` and ``noise`` of the lineage tree; those of
+        :class:`.simulators.telegraph.TelegraphSettings` of the tissue with bursts. None is the value of the kind.
 
     Raises
     ------
@@ -70,6 +77,12 @@ def simulate(kind: str, **settings: Any) -> Simulated:
         given = {f"n_{name}" if name in ("states", "branch_points") else name: value for name, value in given.items()}
         made = simulate_branching(**{**given, "noise": _noise_of_a_tree(given.get("noise"))})
         return Simulated(made.tissue, made.truth, dict(zip(made.state.categories[1:], made.fate.T, strict=True)))
+    if kind == TELEGRAPH:
+        from napari_tissue_dynamics.simulators.telegraph import TelegraphSettings, simulate_telegraph
+
+        own = {name: given.pop(name) for name in OF_BURSTS if name in given}
+        made = simulate_telegraph(**given, settings=TelegraphSettings(**own))
+        return Simulated(made.tissue, made.truth, None)
     from napari_tissue_dynamics.simulators import velocity as benchmark
 
     chosen = benchmark.simulate_bilinear if kind == "bilinear" else benchmark.simulate_multiradial
@@ -87,7 +100,8 @@ def _check(kind: str, given: Mapping[str, Any]) -> None:
     for name, kinds in OWN_SETTINGS.items():
         if name in given and kind not in kinds:
             reason = REASONS.get(kind) if name in ("kinetics", "noise") else None
-            reason = reason or f"The setting {name!r} belongs to a lineage tree."
+            owner = "a tissue with transcriptional bursts" if name in OF_BURSTS else "a lineage tree"
+            reason = reason or f"The setting {name!r} belongs to {owner}."
             raise DataError(f"{reason} Choose another kind: {', '.join(kinds)}.")
     choices = {"kinetics": ("friendly", "mixed"), "noise": ("published", "real", "none")}
     for name in choices.keys() & given.keys():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 from napari_tissue_dynamics.errors import DataError
 
+Layout: TypeAlias = Literal["opposite", "sources", "cycle", "branches", "mosaic"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+"""How the cells of the tissue with transcriptional bursts may lie."""
 FEWEST_CELLS, FEWEST_GENES = 50, 10
 
 

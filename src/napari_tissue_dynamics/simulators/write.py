@@ -29,7 +29,8 @@ def simulated_anndata(
 
     The truth is in ``obs`` (``true_time``, ``true_regime``), in ``layers`` (``true_velocity``, ``true_alpha``,
     ``true_beta``, ``true_gamma``) and, for tissues that grow, in ``obsm["true_spatial_velocity"]``; for lineage trees
-    the probability of every end is in ``obs`` (``true_fate_<end>``). Where the regulation of genes is known, their
+    the probability of every end is in ``obs`` (``true_fate_<end>``), for tissues with bursts which cells are in steady
+    state, dying or empty (``true_static``, ``true_dying``, ``true_empty``). Where the regulation of genes is known, the
     coefficients are in ``obsm["true_betas_<target>"]``, in columns ``beta0`` and ``beta_<modulator>``, and what a
     model is offered is in ``uns["true_regulators"]`` (by target) and ``uns["true_pairs"]`` (a table).
 
@@ -47,6 +48,9 @@ def simulated_anndata(
     adata = new_anndata(tissue).copy()  # the arrays of a tissue are frozen
     adata.obs["true_time"] = np.array(truth.time)
     names = list(truth.regime.categories)
+    for name in ("static", "dying", "empty"):
+        if hasattr(truth, name):
+            adata.obs[f"true_{name}"] = np.array(getattr(truth, name))
     adata.obs["true_regime"] = pd.Categorical.from_codes(truth.regime.codes, pd.Index(names))
     for name in ("velocity", "alpha", "beta", "gamma"):
         adata.layers[f"true_{name}"] = np.array(getattr(truth, name), dtype=np.float32)
