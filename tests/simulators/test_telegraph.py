@@ -119,6 +119,14 @@ def test_static_cells_lie_together_and_do_not_change():
     assert not everywhere.velocity.any()
 
 
+def test_the_tissue_moves_as_its_layout_does():
+    """Cells of a source, followed back for their time, meet at its center."""
+    made = simulated(layout="sources", n_regimes=1)
+    start = made.tissue.positions - made.truth.spatial_velocity * made.truth.time[:, None]
+    assert len(np.unique(np.round(start, 6), axis=0)) == 3
+    assert simulated(layout="mosaic").truth.spatial_velocity is None
+
+
 def test_dying_cells_lose_both_kinds_alike_and_empty_ones_have_none():
     plain, made = simulated(2000, 40), simulated(2000, 40, dying=0.3, empty=0.1)
     truth = made.truth
