@@ -99,7 +99,7 @@ def test_what_belongs_to_something_else_is_computed(tissue, tmp_path, change, mo
     elif change == "places":
         now = now.with_(positions=now.positions * 2)
     elif change == "older":
-        del adata.obs["velocity_null_limit"]
+        del adata.obs["velocity_confidence"]
     else:
         names = [f"other {name}" for name in tissue.cells]
         now = now.with_(cells=tuple(names))

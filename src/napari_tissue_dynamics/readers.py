@@ -68,6 +68,7 @@ def _layers_of(path: Path) -> list[LayerData]:
 
 def _arrows(path: Path, tissue: Tissue) -> list[LayerData]:
     from napari_tissue_dynamics.data import keys
+    from napari_tissue_dynamics.data.io.read_results import read_evidence
     from napari_tissue_dynamics.data.io.table import open_table
     from napari_tissue_dynamics.layers.images import on_light
     from napari_tissue_dynamics.layers.vectors import velocity_vectors
@@ -75,9 +76,11 @@ def _arrows(path: Path, tissue: Tissue) -> list[LayerData]:
     key = keys.VELOCITY_BASIS.format(basis=tissue.basis)
     with open_table(path) as table:
         arrows = table.obsm(key) if key in table.keys("obsm") else None
+        evidence = read_evidence(table)
     if arrows is None or getattr(arrows, "shape", ()) != tissue.positions.shape:
         return []
-    return [velocity_vectors(tissue.positions, arrows, unit=tissue.unit, on_light=on_light(tissue))]
+    light = on_light(tissue)
+    return [velocity_vectors(tissue.positions, arrows, unit=tissue.unit, evidence=evidence, on_light=light)]
 
 
 def _as_paths(path: str | Sequence[str]) -> list[Path]:

@@ -28,14 +28,14 @@ def simulated_tissue() -> list[LayerData]:
     """
     from napari_tissue_dynamics.layers.images import on_light
     from napari_tissue_dynamics.layers.layer_sets import tissue_layers
-    from napari_tissue_dynamics.layers.vectors import velocity_vectors
+    from napari_tissue_dynamics.layers.vectors import cell_arrows
     from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
     simulated = simulate_tissue()
     tissue = simulated.tissue.with_(source=SAMPLE)
     movement, dark = simulated.truth.spatial_velocity, on_light(tissue)
-    arrows, options, kind = velocity_vectors(tissue.positions, movement, unit=tissue.unit, on_light=dark)
-    truth = (arrows, options | {"name": "true movement", "visible": False}, kind)
+    truth = cell_arrows(tissue.positions, movement, unit=tissue.unit, name="true movement", on_light=dark)
+    truth[1]["visible"] = False
     layers = [*tissue_layers(tissue), truth]
     for _, options, _ in layers:
         options["metadata"][PLUGIN] |= {"key": options["name"], "source": SAMPLE}

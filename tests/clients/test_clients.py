@@ -54,7 +54,7 @@ def test_transitions_are_those_of_scvelo(clients, graph):
 
 
 def test_confidence_is_that_of_scvelo(clients, file):
-    ours = read_checks(file).confidence
+    ours = read_checks(file).neighbor_correlation
     np.testing.assert_allclose(np.clip(ours, 0, None), clients["scvelo_confidence"], atol=1e-5)
 
 

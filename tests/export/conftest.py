@@ -16,9 +16,11 @@ import pytest
 from napari_tissue_dynamics.data.fate_result import FateResult
 from napari_tissue_dynamics.data.io.embeddings import Embedding
 from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.kinetic_models import KineticsConfig
+from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
-from napari_tissue_dynamics.workflow import velocity
+from napari_tissue_dynamics.workflow import picture_steps, velocity
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +30,9 @@ def simulated():
 
 @pytest.fixture(scope="session")
 def result(simulated):
-    return velocity(simulated.tissue, KineticsConfig(model="dynamical", min_shared_counts=0))
+    fitted = velocity(simulated.tissue, KineticsConfig(model="dynamical", min_shared_counts=0))
+    evidence = VelocityEvidence("supported", 8.0, 4.0)
+    return run_to_end(picture_steps(simulated.tissue, replace(fitted.field, evidence=evidence)))
 
 
 @pytest.fixture(scope="session")

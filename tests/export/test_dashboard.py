@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows.projection import on_grid
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.errors import FitError
 from napari_tissue_dynamics.export import ExportConfig, export, export_steps
 from napari_tissue_dynamics.export.blob import Blob
+from napari_tissue_dynamics.layers.evidence import FAINT
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.workflow.results import VelocityResult
 
@@ -112,6 +114,20 @@ def test_portraits_are_those_of_the_best_genes(page, result):
     np.testing.assert_allclose(kinetics["gamma"], result.field.gene_table["fit_gamma"], rtol=1e-3)
 
 
+def test_the_first_line_says_whether_the_counts_support_the_flow(page, tmp_path, tissue, result, embedding):
+    assert page.data["evidence"] == result.evidence.sentence
+    assert page.data["flow"] == {"opacity": 1.0, "called": "direction supported"}
+    assert result.evidence.sentence not in page.data["summary"]
+    noise = VelocityEvidence("none", 0.4, 1.0, samples={"</script><b>day 3": "weak"})
+    without = replace(result, field=replace(result.field, evidence=noise), confidence=None)
+    (path,) = export(tmp_path, tissue, without, PAGE, embedding=embedding)
+    found = Page(path)
+    assert found.data["evidence"] == noise.sentence
+    assert "</script><b>day 3" not in found.text, "names are data, not markup"
+    assert found.data["flow"] == {"opacity": FAINT, "called": "direction not supported"}
+    assert not [column for column in found.data["columns"] if column["title"] == "confidence"]
+
+
 def test_many_cells_are_thinned_and_the_page_says_so(tmp_path, tissue, result, embedding):
     (path,) = export(tmp_path, tissue, result, replace(PAGE, most_cells=100), embedding=embedding)
     page = Page(path)
@@ -155,11 +171,11 @@ def test_a_stopped_export_leaves_the_old_page(tmp_path, tissue, result, embeddin
 
 def test_what_was_not_found_out_is_left_out(tmp_path, tissue, result, embedding):
     bare = VelocityResult(replace(result.field, time=None, gene_time=None), result.arrows, result.grid,
-                          result.confidence)  # fmt: skip
+                          result.neighbor_correlation)  # fmt: skip
     (path,) = export(tmp_path, replace(tissue, cell_types=None), bare, PAGE, embedding=embedding)
     page = Page(path)
-    assert [column["title"] for column in page.data["columns"]] == ["confidence", "velocity length"]
-    assert page.data["start"] == "Velocity:confidence"
+    assert [column["title"] for column in page.data["columns"]] == ["velocity length"]
+    assert page.data["start"] == "Velocity:velocity length"
 
 
 def test_the_page_loads_nothing_and_names_cannot_break_out(page, tissue):

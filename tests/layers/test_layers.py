@@ -9,10 +9,12 @@ from napari.layers import Layer
 from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 from napari_tissue_dynamics.data.regulation_field import GeneFit, LayerKey, RegulationField
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
+from napari_tissue_dynamics.data.velocity_evidence import VERDICTS, VelocityEvidence, direction_in_words
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers import points, vectors
 from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.evidence import FAINT, HALF
 from napari_tissue_dynamics.layers.layer_sets import tissue_layers, velocity_layers
 
 N = 50
@@ -119,26 +121,33 @@ def test_too_many_arrows_are_thinned_evenly_and_it_is_said(monkeypatch, tissue):
 def test_unsure_arrows_are_faint_and_it_is_said(tissue):
     arrows = np.ones((N, 2), dtype=np.float32)
     arrows[0] = 0  # no arrow: colors must stay with their cells
-    agreement = np.linspace(0, 1, N)
-    agreement[1] = np.nan
-    layer = Layer.create(*vectors.velocity_vectors(tissue.positions, arrows, unit="um", agreement=agreement))
+    sure = np.linspace(-1, 1, N)
+    sure[1] = np.nan
+    drawn = vectors.velocity_vectors(
+        tissue.positions, arrows, unit="um", evidence=VelocityEvidence("supported", 9.0, 5.0), confidence=sure
+    )
+    layer = Layer.create(*drawn)
     opacity = layer.edge_color[:, 3]
     np.testing.assert_array_equal(layer.edge_color[:, :3], 1)
     assert opacity[0] == pytest.approx(vectors.LEAST_OPACITY)
     assert opacity[-1] == pytest.approx(1)
-    halfway = np.interp((1 + vectors.RANDOM_AGREEMENT) / 2, agreement[2:], opacity[1:])
-    assert halfway == pytest.approx((1 + vectors.LEAST_OPACITY) / 2, abs=0.01)
+    assert np.interp(0.5, sure[2:], opacity[1:]) == pytest.approx((1 + vectors.LEAST_OPACITY) / 2, abs=0.01)
     assert (np.diff(opacity[1:]) >= 0).all()
-    assert "faint" in layer.metadata[PLUGIN]["note"]
+    key = layer.metadata[PLUGIN]["arrow_key"]
+    assert (key.faint, key.least, key.most) == ("low confidence", vectors.LEAST_OPACITY, 1)
 
 
-def test_arrows_are_faint_in_the_stack_too(tissue, field):
+@pytest.mark.parametrize("verdict", [*VERDICTS, None])
+def test_arrows_of_the_stack_are_as_opaque_as_their_direction_is_supported(tissue, field, verdict):
     arrows = np.ones((N, 2), dtype=np.float32)
+    evidence = verdict and VelocityEvidence(verdict, 1.0, 1.0)
     grid = on_grid(tissue.positions, arrows, nodes=8)
-    *_, sure = velocity_layers(tissue, field, arrows, grid, np.ones(N, np.float32))
-    *_, plain = velocity_layers(tissue, field, arrows, grid)
-    assert (sure[1]["edge_color"] == 1).all()
-    assert plain[1]["edge_color"] == vectors.CELL_ARROW_COLOR
+    *_, coarse, fine = velocity_layers(tissue, replace(field, evidence=evidence), arrows, grid)
+    expected = {"supported": 1.0, "weak": HALF, None: HALF, "none": FAINT, "contradicted": FAINT}[verdict]
+    for data in (coarse, fine):
+        assert (data[1]["edge_color"][:, 3] == np.float32(expected)).all()
+        assert data[1]["metadata"][PLUGIN]["arrow_key"].most == expected
+        assert direction_in_words(evidence) in data[1]["metadata"][PLUGIN]["arrow_key"].meaning
 
 
 def test_legend_counts_every_cell(tissue):

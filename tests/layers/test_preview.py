@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.colors import color_table, hex_to_rgba
 from napari_tissue_dynamics.layers.preview import live_layers, live_values
@@ -62,9 +63,11 @@ def test_what_the_model_lacks_is_left_out(tissue):
 def test_arrows_with_an_opacity_have_a_key(tissue):
     *_, arrows = state(0)
     plain = velocity_vectors(tissue.positions, arrows, unit="um")
-    assert "arrow_key" not in plain[1]["metadata"][PLUGIN]
-    shaded = velocity_vectors(tissue.positions, arrows, unit="um", agreement=np.linspace(0, 1, N))
+    key = plain[1]["metadata"][PLUGIN]["arrow_key"]
+    assert (key.faint, key.opaque) == ("direction not tested", "")
+    sure, evidence = np.linspace(0, 1, N), VelocityEvidence("supported", 9.0, 5.0)
+    shaded = velocity_vectors(tissue.positions, arrows, unit="um", evidence=evidence, confidence=sure)
     key = shaded[1]["metadata"][PLUGIN]["arrow_key"]
     assert (key.title, key.faint, key.opaque) == ("velocity", "low confidence", "high confidence")
     assert key.least == LEAST_OPACITY
-    assert "arrows are shorter than" in key.length
+    assert "arrows are shorter than" in key.meaning

@@ -7,6 +7,8 @@ from napari.layers import Layer
 from napari_tissue_dynamics.analysis.arrows.particles import particles
 from napari_tissue_dynamics.analysis.arrows.projection import GridField
 from napari_tissue_dynamics.analysis.arrows.streamlines import StreamlineConfig, Streamlines, streamlines
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
+from napari_tissue_dynamics.layers.evidence import HALF
 from napari_tissue_dynamics.layers.streams import (
     MOST_SEGMENTS,
     particle_frame,
@@ -55,6 +57,8 @@ def test_particles_fade_and_frames_repeat():
     film = particles(grid(2), 50, 20)
     data, options, kind = particle_points(film, 3, unit="um", size=0.5)
     layer = Layer.create(data, options, kind)
-    np.testing.assert_allclose(layer.face_color[:, 3], film.opacity[3])
+    np.testing.assert_allclose(layer.face_color[:, 3], HALF * film.opacity[3], rtol=1e-6)
+    sure, _ = particle_frame(film, 3, evidence=VelocityEvidence("supported", 9.0, 5.0))
+    np.testing.assert_array_equal(sure, data)
     np.testing.assert_array_equal(layer.data[:, ::-1], film.positions[3])
     np.testing.assert_array_equal(particle_frame(film, 23)[0], data)

@@ -30,7 +30,8 @@ def drawn(viewer, workspace, tissue):
         _viewer.show(viewer, workspace, data)
     arrows = np.ones_like(tissue.positions)
     sure = np.linspace(0.6, 1, tissue.n_cells)
-    return _viewer.show(viewer, workspace, velocity_vectors(tissue.positions, arrows, unit=tissue.unit, agreement=sure))
+    layer = velocity_vectors(tissue.positions, arrows, unit=tissue.unit, confidence=sure)
+    return _viewer.show(viewer, workspace, layer)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_arrows_make_way_for_the_first_gene_and_stay_when_shown_again(with_time,
 
 def test_arrows_stay_over_the_colors_of_the_velocity(with_time, viewer, workspace, tissue):
     time = Values(np.linspace(0, 1, tissue.n_cells).astype(np.float32))
-    show_coloring(viewer, workspace, coloring_of("latent time spread", time))
+    show_coloring(viewer, workspace, coloring_of("latent time of another run", time))
     assert with_time.visible
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.data.io import contents
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence, direction_in_words
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.layers.legend import ArrowKey
@@ -212,16 +213,39 @@ def iter_result(result, projection):
 
 
 def test_unsure_arrows_are_faint_and_the_legend_says_so(dock, viewer, fitted, qtbot):
-    spread = np.linspace(0, 1, len(fitted.arrows), dtype=np.float32)
+    sure = np.linspace(-1, 1, len(fitted.arrows), dtype=np.float32)
+    field = replace(fitted.field, evidence=VelocityEvidence("supported", 9.0, 5.0))
     legend = LegendDock(viewer)
     qtbot.addWidget(legend)
     assert not legend.panel.arrows.isVisibleTo(legend)
-    dock.show_result(replace(fitted, spread=spread))
+    dock.show_result(replace(fitted, field=field, confidence=sure))
     layer = viewer.layers["velocity"]
-    np.testing.assert_allclose(layer.edge_color[:, 3], arrow_opacity(spread[layer.metadata[PLUGIN]["cells"]]))
+    np.testing.assert_allclose(layer.edge_color[:, 3], arrow_opacity(sure[layer.metadata[PLUGIN]["cells"]]))
     assert legend.panel.arrows.isVisibleTo(legend)
     assert "low confidence" in legend.panel.arrows.accessibleName()
     assert arrow_key_of(layer).title == "velocity"
+    assert field.evidence.sentence in legend.panel.length.text()
+
+
+@pytest.mark.parametrize(("verdict", "opacity", "words"), [
+    ("weak", 0.5, "weakly supported"), ("none", 0.25, "not supported"), ("contradicted", 0.25, "contradicted"),
+    (None, 0.5, "not tested"),
+])  # fmt: skip
+def test_directions_without_support_are_faint_and_the_legend_says_so(
+    dock, viewer, fitted, qtbot, verdict, opacity, words
+):
+    evidence = verdict and VelocityEvidence(verdict, 1.0, 0.5, caution="<b>Nuclear</b> counts.")
+    legend = LegendDock(viewer)
+    qtbot.addWidget(legend)
+    dock.show_result(replace(fitted, field=replace(fitted.field, evidence=evidence), confidence=None))
+    for name in ("velocity", "velocity grid"):
+        np.testing.assert_allclose(viewer.layers[name].edge_color[:, 3], opacity)
+        assert words in arrow_key_of(viewer.layers[name]).faint
+    said = direction_in_words(evidence)
+    assert said in legend.panel.length.text()
+    assert legend.panel.length.textFormat() == Qt.TextFormat.PlainText
+    assert dock.summary.text().startswith(f"{said}\n")
+    assert dock.summary.textFormat() == Qt.TextFormat.PlainText
 
 
 @pytest.mark.parametrize(("arrows", "ground"), [("#ffffff", 0), ("#1a1a1a", 255)])
@@ -244,8 +268,6 @@ def test_the_result_is_put_into_words(dock, fitted, tiny_steer):
     dock.show_result(fitted, replace(tiny_steer, n_experts=0))
     text = dock.summary.text()
     assert "2 kinetic regimes found" in text
-    assert f"{fitted.null.fraction_above:.0%} of the arrows" in text
-    assert f"{np.median(fitted.spread):.2f}" in text
     assert "Latent time from 0.00 to 1.00" in text
 
 

@@ -37,12 +37,14 @@ def run_direction(options: argparse.Namespace) -> None:
     """
     from napari_tissue_dynamics import workflow
     from napari_tissue_dynamics.data.io import read_velocity
+    from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 
     tissue = read(options)
     field = read_velocity(options.file)
     order = workflow.named_order(tissue, types=options.order or "", stage=options.stage or "", source=options.file)
     steps = workflow.direction_steps(tissue, field, order, shuffles=options.shuffles, seed=options.seed)
     check = finished(options, steps)
+    print(direction_in_words(field.evidence))
     print(check.verdict)
     print(table(check))
 

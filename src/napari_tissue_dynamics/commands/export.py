@@ -37,19 +37,21 @@ def run_export(options: argparse.Namespace) -> None:
         If the file holds no velocity, or a file cannot be written.
     """
     from napari_tissue_dynamics.data.io.embeddings import stored_embedding
+    from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
     from napari_tissue_dynamics.export.steps import export_steps
     from napari_tissue_dynamics.workflow.cell_fate import fate_steps
     from napari_tissue_dynamics.workflow.stored import stored_steps
 
     config = settings_of(options, ExportConfig)
     tissue = read(options)
-    result = finished(options, stored_steps(tissue, options.file, seed=config.seed))
+    result = finished(options, stored_steps(tissue, options.file))
     fates = _stored_fates(options.file, tissue.n_cells)
     if fates is None and options.fates:
         fates = finished(options, fate_steps(tissue, result))
     embedding = stored_embedding(options.file)
     if embedding is not None and len(embedding.coordinates) != tissue.n_cells:
         embedding = None  # a part of the file was read
+    print(direction_in_words(result.evidence))
     for path in finished(options, export_steps(options.out, tissue, result, config, fates=fates, embedding=embedding)):
         print(f"wrote {path}")
 

@@ -62,6 +62,7 @@ def run_fate(options: argparse.Namespace) -> None:
     """
     from napari_tissue_dynamics import workflow
     from napari_tissue_dynamics.data.io import read_velocity
+    from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 
     config = settings_of(options, FateConfig)
     tissue = read(options)
@@ -71,13 +72,16 @@ def run_fate(options: argparse.Namespace) -> None:
         options.model = STORED
     if options.model == STORED:
         velocity, graph = None, workflow.stored_graph(options.file)
-        steps = workflow.fate_steps(tissue, read_velocity(options.file), config, terminal=terminal, graph=graph)
+        field = read_velocity(options.file)
+        steps = workflow.fate_steps(tissue, field, config, terminal=terminal, graph=graph)
     else:
         fitted = MODELS[options.model or DEFAULT].start()
         velocity = finished(options, workflow.velocity_steps(tissue, fitted))
+        field = velocity.field
         steps = workflow.fate_steps(tissue, velocity, config, terminal=terminal)
         made.append(fitted)
     found = finished(options, steps)
+    print(direction_in_words(field.evidence))
     print(workflow.fate_in_words(found))
     target = workflow.save(out(options), tissue, source=options.file, velocity=velocity, fate=found, settings=made)
     print(f"wrote {target}")

@@ -24,17 +24,21 @@ VARIANCE = "variance_velocity"
 LATENT_TIME = "latent_time"
 EXPERT = "expert"
 EXPERT_WEIGHT = "expert_weight"
-CONFIDENCE = "velocity_confidence"
-DIRECTION_CONFIDENCE = "velocity_direction_confidence"
+NEIGHBOR_CORRELATION = "velocity_confidence"
+CONFIDENCE = "velocity_local_confidence"
 SELF_TRANSITION = "velocity_self_transition"
-ABOVE_NULL = "velocity_above_null"
-NULL_P_VALUE = "velocity_null_pvalue"
-NULL_LENGTH = "velocity_null_length"
-NULL_LIMIT = "velocity_null_limit"
-TIME_SPREAD = "latent_time_spread"
 TERMINAL_STATES = "term_states_fwd"
 INITIAL_STATES = "init_states_fwd"
 STATE_MEMBERSHIP = "{name}_probs"
+EARLIER_VERSIONS = (
+    "velocity_direction_confidence",
+    "velocity_above_null",
+    "velocity_null_pvalue",
+    "velocity_null_length",
+    "velocity_null_limit",
+    "latent_time_spread",
+)
+"""Columns of velocities of earlier versions; they are not read, and go when another velocity is written."""
 
 # var
 VELOCITY_GENES = "velocity_genes"
@@ -64,6 +68,7 @@ READ_AS = "tissue_dynamics_read"
 VELOCITY_GRAPH = "velocity_graph"
 VELOCITY_GRAPH_NEGATIVE = "velocity_graph_neg"
 VELOCITY_PARAMS = "velocity_params"
+VELOCITY_EVIDENCE = "velocity_evidence"
 SCVELO_DYNAMICS = "recover_dynamics"
 EXPERT_TABLE = "expert_{name}"
 CATEGORY_COLORS = "{name}_colors"

@@ -1,4 +1,4 @@
-"""What was found out about a velocity beside the velocity itself."""
+"""What is kept of a velocity beside the velocity itself."""
 
 from __future__ import annotations
 
@@ -15,29 +15,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-LEVEL = 0.05
-"""An arrow is longer than chance where its p-value is at most this."""
-RANDOM_AGREEMENT = 0.65
-"""Median agreement of the directions of pure noise: samples of the genes share the noise of the genes they share."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VelocityChecks:
-    """How far a velocity can be trusted, as it is kept in a file; whatever is None or empty was not found out.
+    """How the velocities of cells agree and what arrows are made of, as a file keeps it; None or empty if unknown.
 
     Parameters
     ----------
+    neighbor_correlation
+        (cells,) float32 mean correlation of the velocity with those of similar cells, -1 to 1.
     confidence
-        (cells,) float32 agreement of the velocity with those of similar cells, -1 to 1.
-    direction_confidence
-        (cells,) float32 agreement of the direction of the arrow over samples of the genes, 0 to 1.
-    p_value
-        (cells,) float32 share of shuffled velocities whose arrow is as long as the cell's.
-    null_length, null_limit
-        (cells,) float32 length of the arrow before it is scaled for drawing, and the 95 % quantile of those of shuffled
-        velocities.
-    shuffle, shuffles
-        What was shuffled, and how often.
+        (cells,) float32 cosine of the velocity with the mean of the similar cells of its regime, -1 to 1.
     neighbors, cosines
         (cells, k) the cells that every cell may go to and how far its velocity points there; the cell itself stands
         where there are fewer than k. Both or none.
@@ -52,13 +40,8 @@ class VelocityChecks:
         If the numbers of cells disagree.
     """
 
+    neighbor_correlation: NDArray[np.floating] | None = None
     confidence: NDArray[np.floating] | None = None
-    direction_confidence: NDArray[np.floating] | None = None
-    p_value: NDArray[np.floating] | None = None
-    null_length: NDArray[np.floating] | None = None
-    null_limit: NDArray[np.floating] | None = None
-    shuffle: str = ""
-    shuffles: int = 0
     neighbors: NDArray[np.integer] | None = None
     cosines: NDArray[np.floating] | None = None
     self_transition: NDArray[np.floating] | None = None

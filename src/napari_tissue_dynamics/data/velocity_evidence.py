@@ -19,6 +19,16 @@ SENTENCES: dict[Verdict, str] = {
     "none": "The counts do not tell a direction: these arrows may be noise.",
     "contradicted": "The counts contradict this direction: the arrows may well be reversed.",
 }
+NOT_TESTED = "Whether the counts support this direction was not tested."
+
+
+def direction_in_words(evidence: VelocityEvidence | None) -> str:
+    """Return what to tell the reader of a direction, whether it was tested or not.
+
+    >>> direction_in_words(None)
+    'Whether the counts support this direction was not tested.'
+    """
+    return NOT_TESTED if evidence is None else evidence.sentence
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,8 +41,6 @@ class VelocityField:
         (cells, latent) float32 latent representation, or None.
     gene_weight
         (G,) float32, how much every gene counts when velocities are projected, or None if all count the same.
-    time_spread
-        (cells,) float32 standard deviation of the latent time over refits on resampled genes, or None.
     gene_time
         (cells, G) float32 time of every cell on the curve of every gene, or None.
     variance
@@ -77,7 +75,6 @@ class VelocityField:
     regulation: NDArray[np.float32] | None = None
     embedding: NDArray[np.float32] | None = None
     gene_weight: NDArray[np.float32] | None = None
-    time_spread: NDArray[np.float32] | None = None
     gene_time: NDArray[np.float32] | None = None
     variance: NDArray[np.float32] | None = None
     velocity_genes: NDArray[np.bool_] | None = None
@@ -104,7 +101,7 @@ class VelocityField:
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise DataError(f"{name} is {value.shape}; {shape} (cells, genes) was expected.")
-        for name in ("time", "expert_probability", "embedding", "time_spread"):
+        for name in ("time", "expert_probability", "embedding"):
             value = getattr(self, name)
             if value is not None and value.shape[0] != shape[0]:
                 raise DataError(f"{name} has {value.shape[0]} rows; {shape[0]} cells were expected.")

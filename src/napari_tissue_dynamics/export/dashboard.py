@@ -10,9 +10,11 @@ import numpy as np
 
 from napari_tissue_dynamics.compute import wait_for
 from napari_tissue_dynamics.data.io.embeddings import Embedding
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.export import page_data
 from napari_tissue_dynamics.export.blob import Blob
 from napari_tissue_dynamics.layers.colors import color_table
+from napari_tissue_dynamics.layers.evidence import called, opacity_of
 from napari_tissue_dynamics.progress import Progress, part_of
 from napari_tissue_dynamics.version import __version__
 
@@ -160,7 +162,7 @@ def _page(
     views: list[dict[str, Any]],
     blob: Blob,
 ) -> dict[str, Any]:
-    from napari_tissue_dynamics.workflow.files import in_words
+    from napari_tissue_dynamics.workflow.files import described
 
     cells = _selection(tissue.n_cells, config)
     columns = page_data.columns(page_data.Shown(cells, tissue, result, fates), blob)
@@ -169,7 +171,9 @@ def _page(
     preferred = [each["key"] for each in columns if each["key"] == "Velocity:latent time"]
     return {
         "title": f"RNA velocity of {tissue.source}",
-        "summary": f"{model[:1].upper()}{model[1:]} model, {tissue.n_cells} cells{some}. {in_words(result)}",
+        "evidence": direction_in_words(result.evidence),
+        "flow": {"opacity": opacity_of(result.evidence), "called": called(result.evidence)},
+        "summary": f"{model[:1].upper()}{model[1:]} model, {tissue.n_cells} cells{some}. {described(result)}",
         "foot": f"Made with napari-tissue-dynamics {__version__}. The page loads nothing from the network. "
         "Cells: click one for its values; drag or arrow keys move, wheel or plus and minus zoom, 0 shows all.",
         "n_shown": len(cells),

@@ -28,6 +28,7 @@ FEWEST_GENES = 20
 # Bytes of one cell in one portrait.
 CELL_BYTES = 5
 MOST_EXPERTS, MOST_FATES = 24, 24
+CONFIDENCE = "cosine with the mean velocity of similar cells: 1 the same direction, -1 the opposite one"
 TITLES = {
     "velocity_gene": ("counts", "whether the gene is a velocity gene"),
     "weight": ("weight", "weight of the gene in the arrows"),
@@ -81,21 +82,9 @@ def _of_velocity(shown: Shown) -> Iterator[dict[str, Any]]:
     if field.time is not None:
         note = "0 is the earliest cell, 1 the latest"
         yield {"group": group, "title": "latent time", "values": field.time, "scale": unit, "note": note}
-    if field.time_spread is not None:
-        note = "standard deviation over refits on samples of the genes"
-        yield {"group": group, "title": "spread of latent time", "values": field.time_spread, "note": note}
-    note = "agreement with the velocities of similar cells (1 = complete)"
-    if np.isfinite(result.confidence).any():
-        yield {"group": group, "title": "confidence", "values": result.confidence, "note": note}
-    if result.spread is not None:
-        note = "agreement over gene resamples: 1 = complete agreement"
-        yield {"group": group, "title": "confidence of direction", "values": result.spread, "scale": unit, "note": note}
-    if result.null is not None:
-        codes = result.null.above.astype(np.int32)
-        names = ("no longer than chance", "longer than chance")
-        labels = Labels("arrow", codes, names, ("#A04020", "#56B4E9"))
-        note = "compared with shuffled velocities, at the 5 % level"
-        yield {"group": group, "title": "arrow against chance", "labels": labels, "note": note}
+    if result.confidence is not None:
+        note, cosine = CONFIDENCE, ColorScale(-1.0, 1.0)
+        yield {"group": group, "title": "confidence", "values": result.confidence, "scale": cosine, "note": note}
     note = "length of the velocity over genes in units of their largest moment"
     yield {"group": group, "title": "velocity length", "values": velocity_length(field), "note": note}
 

@@ -24,7 +24,7 @@ DIGITS = "%.6g"
 
 
 def vector_columns(tissue: Tissue, result: VelocityResult, n_components: int, seed: int) -> Columns:
-    """Return place and velocity of every cell in the principal components, its speed and how sure it is."""
+    """Return place, velocity and speed of every cell in principal components, and its confidence if there is one."""
     from napari_tissue_dynamics.analysis.arrows.component_velocity import component_velocity
 
     found = component_velocity(result.field, n_components, seed=seed)
@@ -34,12 +34,12 @@ def vector_columns(tissue: Tissue, result: VelocityResult, n_components: int, se
         **{f"pc_{k + 1}": found.scores[:, k] for k in number},
         **{f"velocity_pc_{k + 1}": found.velocity[:, k] for k in number},
         "velocity_length": np.linalg.norm(found.velocity, axis=1),
-        "velocity_confidence": result.confidence,
+        **({} if result.confidence is None else {"confidence": result.confidence}),
     }
 
 
 def time_columns(tissue: Tissue, result: VelocityResult) -> Columns:
-    """Return the latent time of every cell, with its spread over refits where that is known."""
+    """Return the latent time of every cell."""
     field = result.field
     if field.time is None:
         raise DataError(f"The {field.model} model has no latent time. Fit a model that has one.")
@@ -47,8 +47,6 @@ def time_columns(tissue: Tissue, result: VelocityResult) -> Columns:
         "cell": np.array(tissue.cells, dtype=object),
         "latent_time": field.time,
     }
-    if field.time_spread is not None:
-        columns["latent_time_spread"] = field.time_spread
     if tissue.cell_types is not None:
         columns[tissue.cell_types.name] = tissue.cell_types.values()
     return columns

@@ -162,8 +162,6 @@ def field_values(velocity: VelocityField) -> dict[str, Labels | Values]:
     found: dict[str, Labels | Values] = {}
     if velocity.time is not None:
         found["latent time"] = Values(velocity.time, limits=(0.0, 1.0), note="0 is the earliest cell, 1 the latest")
-    if velocity.time_spread is not None:
-        found["latent time spread"] = Values(velocity.time_spread, note="standard deviation over samples of the genes")
     if velocity.expert_probability is not None:
         found["expert"] = expert_labels(velocity.expert_probability)
         for k, weight in enumerate(velocity.expert_probability.T):

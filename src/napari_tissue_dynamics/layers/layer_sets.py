@@ -28,11 +28,11 @@ def velocity_layers(
     field: VelocityField,
     arrows: NDArray[np.float32],
     grid: GridField,
-    agreement: NDArray[np.float32] | None = None,
+    confidence: NDArray[np.float32] | None = None,
 ) -> list[LayerData]:
     """Return experts, latent time and arrows of a velocity; what the model does not provide is omitted.
 
-    With the (cells,) ``agreement`` of the directions over samples of the genes, low-confidence arrows are faint.
+    Arrows are faint if the counts do not support their direction, or if the (cells,) ``confidence`` of a cell is low.
     """
     layers = []
     if field.expert_probability is not None:
@@ -41,6 +41,6 @@ def velocity_layers(
         layers.append(time_points(tissue, field))
     return [
         *layers,
-        grid_vectors(grid, unit=tissue.unit),
-        velocity_vectors(tissue.positions, arrows, unit=tissue.unit, agreement=agreement),
+        grid_vectors(grid, unit=tissue.unit, evidence=field.evidence),
+        velocity_vectors(tissue.positions, arrows, unit=tissue.unit, evidence=field.evidence, confidence=confidence),
     ]

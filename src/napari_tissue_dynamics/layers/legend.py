@@ -53,23 +53,24 @@ class ColorBar:
 
 @dataclass(frozen=True, slots=True)
 class ArrowKey:
-    """What the opacity and the length of arrows mean.
+    """What the opacity and the length of arrows, lines or particles mean.
 
     Parameters
     ----------
     faint, opaque
         What a faint and what an opaque arrow is. Where all are alike, the second is empty and the first describes all.
-    least
-        Opacity of the faintest.
-    length
-        What their length means, in sentences; may be empty.
+    least, most
+        Opacity of the faintest and of the most opaque.
+    meaning
+        What their length means and whether the counts support their direction, in sentences; may be empty.
     """
 
     title: str
     faint: str
     opaque: str
     least: float
-    length: str = ""
+    most: float = 1.0
+    meaning: str = ""
 
 
 Legend: TypeAlias = CategoryLegend | ColorBar

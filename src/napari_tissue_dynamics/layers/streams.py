@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.layers.axes import PLUGIN, about, axes, to_napari
-from napari_tissue_dynamics.layers.colors import hex_to_rgba
+from napari_tissue_dynamics.layers.evidence import called, opacity_of
 from napari_tissue_dynamics.layers.legend import ArrowKey
-from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR, arrow_data, line_layer
+from napari_tissue_dynamics.layers.vectors import GRID_ARROW_COLOR, arrow_data, line_layer, see_through
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.particles import Particles
     from napari_tissue_dynamics.analysis.arrows.streamlines import Streamlines
+    from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
     from napari_tissue_dynamics.layers.points import LayerData
 
 MOST_SEGMENTS = 10_000
@@ -32,8 +34,10 @@ LEAST_OPACITY = 0.35
 PARTICLE_COLOR = "#FFFFFF"
 
 
-def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") -> LayerData:
-    """Return streamlines with heads that show their direction, opaque where the flow is fast.
+def stream_vectors(
+    lines: Streamlines, *, unit: str, name: str = "streamlines", evidence: VelocityEvidence | None = None
+) -> LayerData:
+    """Return streamlines with heads that show their direction, more opaque where the flow is fast.
 
     Parameters
     ----------
@@ -41,14 +45,18 @@ def stream_vectors(lines: Streamlines, *, unit: str, name: str = "streamlines") 
         The lines. Of more than 10 000 pieces every second, third, ... point is dropped.
     unit
         Unit of the positions.
+    evidence
+        Whether the counts support the direction, None if that was not tested: lines are faint where they do not.
     """
     start, end, speed = segments(lines)
     tip, back, head_speed = heads(lines)
     places, steps = np.concatenate([start, tip]), np.concatenate([end - start, back])
-    color = np.tile(np.array(hex_to_rgba(GRID_ARROW_COLOR), dtype=np.float32), (len(places), 1))
-    color[:, 3] = LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(np.concatenate([speed, head_speed]), 0, 1)
+    most = opacity_of(evidence)
+    fast = LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(np.concatenate([speed, head_speed]), 0, 1)
+    color = see_through(GRID_ARROW_COLOR, most * fast)
     metadata = about(name, note="smoothed over cells; faint where velocities are small")
-    metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "slow", "fast", LEAST_OPACITY)
+    meaning = f"Smoothed over cells; {called(evidence)}. {direction_in_words(evidence)}"
+    metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "slow", "fast", most * LEAST_OPACITY, most, meaning)
     width = WIDTH * lines.spacing
     return line_layer(arrow_data(places, steps), name, color, width, unit=unit, metadata=metadata, heads=False)
 
@@ -102,7 +110,15 @@ def _across(ahead: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-def particle_points(film: Particles, frame: int, *, unit: str, size: float, name: str = "flow") -> LayerData:
+def particle_points(
+    film: Particles,
+    frame: int,
+    *,
+    unit: str,
+    size: float,
+    name: str = "flow",
+    evidence: VelocityEvidence | None = None,
+) -> LayerData:
     """Return the particles of one frame.
 
     Whoever plays the film sets ``data`` and the alpha of ``face_color`` of the layer to those of the next frame; see
@@ -114,21 +130,27 @@ def particle_points(film: Particles, frame: int, *, unit: str, size: float, name
         Unit of the positions.
     size
         Diameter of a particle in that unit.
+    evidence
+        As of :func:`stream_vectors`.
     """
-    data, color = particle_frame(film, frame)
+    data, color = particle_frame(film, frame, evidence=evidence)
+    metadata = about(name, note="particles drift along the smoothed velocity")
+    most, meaning = opacity_of(evidence), direction_in_words(evidence)
+    metadata[PLUGIN]["arrow_key"] = ArrowKey(name, called(evidence), "", most, most, meaning)
     options = {
         "name": name,
         "face_color": color,
         "size": size,
         "border_width": 0.0,
-        "metadata": about(name, note="particles drift along the smoothed velocity"),
+        "metadata": metadata,
         **axes(film.positions.shape[2], unit),
     }
     return data, options, "points"
 
 
-def particle_frame(film: Particles, frame: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def particle_frame(
+    film: Particles, frame: int, *, evidence: VelocityEvidence | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return positions, (particles, d), and colors, (particles, 4), of a frame as napari takes them."""
-    color = np.tile(np.array(hex_to_rgba(PARTICLE_COLOR), dtype=np.float32), (film.positions.shape[1], 1))
-    color[:, 3] = film.opacity[frame % film.n_frames]
+    color = see_through(PARTICLE_COLOR, opacity_of(evidence) * film.opacity[frame % film.n_frames])
     return to_napari(film.positions[frame % film.n_frames]), color

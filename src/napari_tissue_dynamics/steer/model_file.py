@@ -141,7 +141,7 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     Returns
     -------
     The velocity field. Time 0 and 1 are those of the training; the regulation state, which belongs to the clusters of
-    the training, and the spread of the time are None.
+    the training, is None.
 
     Raises
     ------

@@ -41,7 +41,6 @@ def read_out(
     *,
     time_range: tuple[float, float] | None = None,
     weight: NDArray[np.float32] | None = None,
-    spread: NDArray[np.float32] | None = None,
     stopped: bool = False,
 ) -> VelocityField:
     """Return the velocity field of the present state; nothing is changed in it.
@@ -56,8 +55,8 @@ def read_out(
         What the moments were divided by; velocities are given in the unit of the moments.
     time_range
         Times that become 0 and 1; the smallest and the largest of these cells if None.
-    weight, spread
-        (genes,) how much each gene counts and (cells,) spread of the time, in the improved profile.
+    weight
+        (genes,) how much each gene counts, in the improved profile.
     stopped
         Whether the fit was stopped early.
 
@@ -86,7 +85,6 @@ def read_out(
         regulation=regulation,
         embedding=_array(encoding.z),
         gene_weight=None if weight is None else np.minimum(weight, MOST_WEIGHT),
-        time_spread=spread,
         model="STEER",
         stopped=stopped,
     )

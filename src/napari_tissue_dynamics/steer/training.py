@@ -115,7 +115,6 @@ def fit_steps(
             plan.seen,
             scale,
             weight=plan.weight,
-            spread=plan.spread,
             stopped=stopped,
         )
 
@@ -144,7 +143,6 @@ class _Plan:
     kept: NDArray[np.integer]
     scale: Scale
     weight: NDArray[np.float32] | None = None
-    spread: NDArray[np.float32] | None = None
 
 
 def _published(
@@ -184,7 +182,7 @@ def _improved(
     seen = seen.keep(found["kept"])
     number = known.probability.shape[1]
     stage = Stage(seen, number, config, device, clusters=known.clusters, prior=known.trend, known=known)
-    return _Plan(seen, stage, names, found["kept"], scale, known.weight, known.spread)
+    return _Plan(seen, stage, names, found["kept"], scale, known.weight)
 
 
 def _first_stage(

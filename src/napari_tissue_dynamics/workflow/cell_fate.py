@@ -178,16 +178,22 @@ def terminal_column(tissue: Tissue, name: str, source: Source | None) -> Labels:
 
 
 def fate_in_words(result: FateResult) -> str:
-    """Return in a few sentences what was found."""
+    """Return in a few sentences what was found; a state that begins and one that ends have different names."""
+    starts = () if result.initial is None else result.initial.categories
+    both = set(starts) & set(result.names)
     counts = [int((result.fate == each).sum()) for each in range(len(result.names))]
-    ends = ", ".join(f"{name} ({count} cells)" for name, count in zip(result.names, counts, strict=True))
+    names = [f"{name} (terminal)" if name in both else name for name in result.names]
+    ends = ", ".join(f"{name} ({count} cells)" for name, count in zip(names, counts, strict=True))
     sentences = [f"{len(result.names)} terminal state{'' if len(result.names) == 1 else 's'}: {ends}."]
-    if result.initial is not None and result.initial.categories:
-        sentences.append(f"Cells come from {', '.join(result.initial.categories)}.")
+    if starts:
+        sentences.append(f"Cells come from {', '.join(f'{name} (initial)' if name in both else name for name in starts)}.")
     if result.n_unreachable:
         sentences.append(f"{result.n_unreachable} of {result.n_cells} cells reach no terminal state and have no fate.")
     if result.drivers is not None:
-        best = (f"{name}: {', '.join(result.drivers.table(name, 3)['gene'])}" for name in result.names[:NAMED])
+        best = (
+            f"{shown}: {', '.join(result.drivers.table(name, 3)['gene'])}"
+            for name, shown in zip(result.names[:NAMED], names, strict=False)
+        )
         sentences.append(f"Genes correlated with them: {'; '.join(best)}.")
     return " ".join(sentences)
 

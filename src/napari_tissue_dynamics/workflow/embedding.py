@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.io.embeddings import Embedding
     from napari_tissue_dynamics.data.io.table import Source
     from napari_tissue_dynamics.data.tissue import Tissue
+    from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
     from napari_tissue_dynamics.progress import StopToken
     from napari_tissue_dynamics.workflow.results import VelocityResult
 
@@ -32,10 +33,18 @@ class EmbeddingPicture:
     ----------
     grid
         Their velocity on a grid, or None.
+    evidence
+        Whether the counts support its direction, or None.
     """
 
     embedding: Embedding
     grid: GridField | None
+    evidence: VelocityEvidence | None = None
+
+    @classmethod
+    def of(cls, embedding: Embedding, result: VelocityResult | None) -> EmbeddingPicture:
+        """Return cells in an embedding with a velocity, or without any."""
+        return cls(embedding, embedding_grid(embedding, result), None if result is None else result.evidence)
 
 
 def embedding_picture_steps(
@@ -72,7 +81,7 @@ def embedding_picture_steps(
     cells = tissue if result is None else result.field
     found = yield from part_of(embedding_steps(cells, config, stop, stored=stored), 0.0, 0.9)
     yield Progress("velocity in the embedding", 0, 1, 0.9)
-    return EmbeddingPicture(found, embedding_grid(found, result))
+    return EmbeddingPicture.of(found, result)
 
 
 def embedding_grid(embedding: Embedding, result: VelocityResult | None) -> GridField | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tissue_dynamics.data.fingerprint import fingerprint, installed
-from napari_tissue_dynamics.data.velocity_checks import LEVEL, RANDOM_AGREEMENT
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.descriptions import setting_values
 from napari_tissue_dynamics.workflow.models import model_of
 
@@ -130,7 +130,12 @@ def _provenance(
 
 
 def in_words(result: VelocityResult, config: Any = None) -> str:
-    """Return in a few sentences what a velocity is and how far it can be trusted.
+    """Return whether the counts support the direction of a velocity and, on the next line, :func:`described`."""
+    return f"{direction_in_words(result.evidence)}\n{described(result, config)}"
+
+
+def described(result: VelocityResult, config: Any = None) -> str:
+    """Return in a few sentences what a velocity is.
 
     Parameters
     ----------
@@ -148,17 +153,8 @@ def in_words(result: VelocityResult, config: Any = None) -> str:
         said.append(f"{number} {noun}{'' if number == 1 else 's'}{' found' if found else ''}{empty}.")
     count = "" if field.velocity_genes is None else f", {int(field.velocity_genes.sum())} of them velocity genes,"
     said.append(f"{len(field.genes):,} genes{count} in {field.n_cells:,} cells.")
-    if result.null is not None:
-        said.append(
-            f"{result.null.fraction_above:.0%} of the arrows are longer than those of shuffled velocities "
-            f"(chance: {LEVEL:.0%})."
-        )
-    if result.spread is not None:
-        said.append(
-            f"Median direction confidence over gene resamples: {np.nanmedian(result.spread):.2f} "
-            f"(1 = complete agreement, {RANDOM_AGREEMENT:.2f} = noise)."
-        )
-    said.append(f"Mean velocity confidence (agreement with similar cells): {float(result.confidence.mean()):.2f}.")
+    if result.confidence is not None:
+        said.append(f"Median confidence of a cell: {np.nanmedian(result.confidence):.2f} (1 = as the cells around it).")
     if field.time is not None:
         said.append(f"Latent time from {np.nanmin(field.time):.2f} to {np.nanmax(field.time):.2f}.")
     return " ".join(said)
@@ -168,15 +164,10 @@ def checks_of(velocity: VelocityResult) -> VelocityChecks:
     """Return what is kept in a file of how far a velocity can be trusted."""
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
 
-    graph, experts, null = velocity.graph, velocity.experts, velocity.null
+    graph, experts = velocity.graph, velocity.experts
     return VelocityChecks(
+        neighbor_correlation=velocity.neighbor_correlation,
         confidence=velocity.confidence,
-        direction_confidence=velocity.spread,
-        p_value=None if null is None else null.p_value,
-        null_length=None if null is None else null.length,
-        null_limit=None if null is None else null.limit,
-        shuffle="" if null is None else null.shuffle,
-        shuffles=0 if null is None else null.shuffles,
         neighbors=None if graph is None else graph.neighbors,
         cosines=None if graph is None else graph.cosines,
         self_transition=None if graph is None else graph.self_transition,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
-from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
 from napari_tissue_dynamics.compute import wait
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, part_of
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.projection import Neighbors, Projection, ProjectionConfig
+    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 # Neighbors of a cell in the graph of scVelo, by default.
 CANDIDATES = 30
-# Bootstrap and null take this many cells × candidates × genes in full (20 000 × 30 × 1000, half a minute); of larger
-# tissues fewer candidates and genes are taken, but not fewer than these.
-MOST_CHECKED = 600_000_000
-FEWEST_CANDIDATES = 10
-FEWEST_GENES = 200
 
 
 def picture_steps(
@@ -38,12 +33,8 @@ def picture_steps(
     stop: StopToken | None = None,
     *,
     projection: ProjectionConfig = PROJECTION,
-    seed: int = 0,
 ) -> Generator[Progress, None, VelocityResult]:
-    """Draw velocities into the tissue and find out how far they can be trusted.
-
-    Of large tissues the bootstrap and the null of the arrows take fewer candidates and a random part of the genes,
-    so that their time is bounded; directions then seem less sure than they are.
+    """Draw velocities into the tissue and compare every cell's with those of similar cells.
 
     Parameters
     ----------
@@ -55,8 +46,6 @@ def picture_steps(
         Ends the work early; there is no result then.
     projection
         Settings of the arrows.
-    seed
-        Seed of bootstrap and null.
 
     Yields
     ------
@@ -73,30 +62,29 @@ def picture_steps(
     FitError
         If the work was ended early.
     """
-    from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import confidence, direction_spread_steps
+    from napari_tissue_dynamics.analysis.arrows.confidence import confidence, neighbor_correlation
     from napari_tissue_dynamics.analysis.arrows.projection import on_grid
-    from napari_tissue_dynamics.analysis.arrows.shuffle_null import arrow_null_steps
 
     places, inputs = tissue.positions, ArrowInputs.of(field)
-    drawn = yield from part_of(_arrows(tissue, inputs, projection, stop), 0.0, 0.2)
+    drawn = yield from part_of(_arrows(tissue, inputs, projection, stop), 0.0, 0.4)
     grid = on_grid(places, drawn.arrows)
     first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
-    yield Progress("arrows", 1, 1, 0.2, snapshot=first)
-    graph = yield from part_of(similar_cells_steps(inputs, stop), 0.2, 0.4)
-    light, steps = _affordable(inputs, drawn.graph, seed)
-    del inputs  # what is prepared of all genes is as large as the counts
-    spread = yield from part_of(direction_spread_steps(light, places, steps.neighbors, seed=seed, stop=stop), 0.4, 0.65)
-    null = yield from part_of(arrow_null_steps(light, places, steps, seed=seed, stop=stop), 0.65, 0.9)
+    yield Progress("arrows", 1, 1, 0.4, snapshot=first)
+    graph = yield from part_of(similar_cells_steps(inputs, stop), 0.4, 0.8)
     counting = field.spliced if field.velocity_genes is None else field.spliced[:, field.velocity_genes]
-    agreement = yield from wait("confidence", lambda: confidence(counting, graph.neighbors), 0.9, stop)
+    correlation = yield from wait(
+        "similar velocities", lambda: neighbor_correlation(counting, graph.neighbors), 0.8, stop
+    )
+    sure = None
+    if field.evidence is not None and field.evidence.supported:
+        sure = yield from wait("confidence", lambda: confidence(field, inputs.space), 0.9, stop)
     experts = yield from wait("experts", lambda: _experts(tissue, field), 0.95, stop)
     return VelocityResult(
         field,
         drawn.arrows,
         grid,
-        agreement,
-        spread=spread.agreement,
-        null=null,
+        correlation,
+        confidence=sure,
         experts=experts,
         graph=graph,
         projection=projection,
@@ -172,14 +160,3 @@ def _experts(tissue: Tissue, field: VelocityField) -> ExpertStatistics | None:
     if field.expert_probability is None:
         return None
     return expert_statistics(field, tissue.positions if tissue.has_tissue else None, tissue.cell_types)
-
-
-def _affordable(inputs: ArrowInputs, graph: VelocityGraph, seed: int) -> tuple[ArrowInputs, VelocityGraph]:
-    """Return inputs and graph, with fewer candidates and genes if there are too many numbers."""
-    n_cells, k = graph.neighbors.shape
-    n_genes = len(inputs.field.genes)
-    k = min(k, max(FEWEST_CANDIDATES, MOST_CHECKED // (n_cells * n_genes)))
-    most = max(FEWEST_GENES, MOST_CHECKED // (n_cells * k))
-    if most < n_genes:
-        inputs = inputs.fewer_genes(most, seed)
-    return inputs, VelocityGraph(graph.neighbors[:, :k], graph.cosines[:, :k])

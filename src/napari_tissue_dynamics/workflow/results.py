@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.projection import GridField
-    from napari_tissue_dynamics.analysis.arrows.shuffle_null import ArrowNull
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
+    from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 PROJECTION = ProjectionConfig()
@@ -32,13 +32,12 @@ class VelocityResult:
         (cells, 2 or 3) float32, displacement of every cell in the unit of the positions.
     grid
         The same on a regular grid.
+    neighbor_correlation
+        (cells,) float32, mean correlation of each velocity with those of similar cells, -1 to 1, as scVelo defines
+        ``velocity_confidence``. It is high in any smooth field, also in a wrong one.
     confidence
-        (cells,) float32, agreement of each velocity with those of similar cells, -1 to 1.
-    spread
-        (cells,) float32, agreement of the direction of the arrow over samples of the genes: 0 where it points
-        anywhere, 1 where every sample points the same way.
-    null
-        How the arrows compare with those of velocities without meaning.
+        (cells,) float32, cosine of each velocity with the mean of the similar cells of its regime, -1 to 1, NaN where
+        there are none; None unless the counts support the direction, as it says nothing otherwise.
     experts
         What sets the experts apart, None if the model has none.
     graph
@@ -50,12 +49,16 @@ class VelocityResult:
     field: VelocityField
     arrows: NDArray[np.float32]
     grid: GridField
-    confidence: NDArray[np.float32]
-    spread: NDArray[np.float32] | None = None
-    null: ArrowNull | None = None
+    neighbor_correlation: NDArray[np.float32]
+    confidence: NDArray[np.float32] | None = None
     experts: ExpertStatistics | None = None
     graph: VelocityGraph | None = None
     projection: ProjectionConfig = PROJECTION
+
+    @property
+    def evidence(self) -> VelocityEvidence | None:
+        """Whether the counts support the direction, None if that was not tested."""
+        return self.field.evidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,6 @@ from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityResult
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from napari_tissue_dynamics.analysis.arrows.shuffle_null import ArrowNull
     from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.fate_result import FateResult
@@ -42,7 +41,6 @@ def stored_steps(
     stop: StopToken | None = None,
     *,
     projection: ProjectionConfig = PROJECTION,
-    seed: int = 0,
 ) -> Generator[Progress, None, VelocityResult]:
     """Read the velocities of a file, ours or those of scVelo, with their arrows and checks; no model is fitted.
 
@@ -54,8 +52,6 @@ def stored_steps(
         The tissue that was read from the file.
     stop
         Ends the work early; there is no result then.
-    seed
-        Seed of bootstrap and null.
 
     Raises
     ------
@@ -68,7 +64,7 @@ def stored_steps(
     whole = yield from wait("arrows of the file", lambda: _whole(tissue, field, source, projection), READ_SHARE, stop)
     if whole is not None:
         return whole
-    steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
+    steps = picture_steps(tissue, field, stop, projection=projection)
     return (yield from part_of(steps, READ_SHARE, 1))
 
 
@@ -99,9 +95,12 @@ def _whole(tissue: Tissue, field: VelocityField, source: Source, projection: Pro
         arrows, checks = read_arrows(source, tissue.basis), read_checks(source)
     except DataError:
         return None
-    null, graph = _null(checks), _graph_of(checks)
+    graph, sure = _graph_of(checks), checks.confidence
     experts = _experts(checks, field)
-    if checks.confidence is None or checks.direction_confidence is None or null is None or graph is None:
+    if checks.neighbor_correlation is None or graph is None:
+        return None
+    supported = field.evidence is not None and field.evidence.supported
+    if supported and sure is None:
         return None
     if experts is None and field.expert_probability is not None:
         return None
@@ -109,9 +108,8 @@ def _whole(tissue: Tissue, field: VelocityField, source: Source, projection: Pro
         field,
         arrows,
         on_grid(tissue.positions, arrows),
-        checks.confidence.astype(np.float32),
-        spread=checks.direction_confidence.astype(np.float32),
-        null=null,
+        checks.neighbor_correlation.astype(np.float32),
+        confidence=sure.astype(np.float32) if supported and sure is not None else None,
         experts=experts,
         graph=graph,
         projection=projection,
@@ -134,16 +132,6 @@ def _belongs(tissue: Tissue, source: Source, projection: ProjectionConfig) -> bo
     if any(noted[key] != now[key] for key in ("basis", "unit")) or len(noted["extent"]) != len(now["extent"]):
         return False
     return bool(np.allclose(noted["extent"], now["extent"], rtol=SAME_PLACES))
-
-
-def _null(checks: VelocityChecks) -> ArrowNull | None:
-    from napari_tissue_dynamics.analysis.arrows.shuffle_null import ArrowNull
-
-    values = [checks.null_length, checks.null_limit, checks.p_value]
-    if not checks.shuffles or any(each is None for each in values):
-        return None
-    length, limit, p_value = (np.asarray(each, dtype=np.float32) for each in values)
-    return ArrowNull(length, limit, p_value, "cells" if checks.shuffle == "cells" else "signs", checks.shuffles)
 
 
 def _experts(checks: VelocityChecks, field: VelocityField) -> ExpertStatistics | None:

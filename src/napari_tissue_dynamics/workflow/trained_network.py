@@ -29,7 +29,6 @@ def apply_steps(
     *,
     projection: ProjectionConfig = PROJECTION,
     device: str = "auto",
-    seed: int = 0,
 ) -> Generator[Progress, None, VelocityResult]:
     """Give a tissue the velocities of a network that was trained on another, and draw them into it.
 
@@ -43,8 +42,6 @@ def apply_steps(
         Ends the work early; there is no result then.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    seed
-        Seed of bootstrap and null.
 
     Raises
     ------
@@ -58,5 +55,5 @@ def apply_steps(
     from napari_tissue_dynamics import steer
 
     field = yield from wait("trained network", lambda: steer.apply_model(network, tissue, device), 0.0, stop)
-    steps = picture_steps(tissue, field, stop, projection=projection, seed=seed)
+    steps = picture_steps(tissue, field, stop, projection=projection)
     return (yield from part_of(steps, APPLY_SHARE, 1))

@@ -70,7 +70,7 @@ def velocity_steps(
         yield from loading(stop)
     fit = row.fit_steps(tissue, config, stop, origin or ANYWHERE, files)
     field = yield from part_of(fit, 0.0, row.fit_share)
-    picture = picture_steps(tissue, field, stop, projection=projection, seed=config.seed)
+    picture = picture_steps(tissue, field, stop, projection=projection)
     return (yield from part_of(picture, row.fit_share, 1))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.analysis.arrows import transitions
-from napari_tissue_dynamics.analysis.arrows.direction_uncertainty import confidence
+from napari_tissue_dynamics.analysis.arrows.confidence import neighbor_correlation as confidence
 from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph, transition_weights, velocity_graph
 from napari_tissue_dynamics.errors import DataError, FitError
 from napari_tissue_dynamics.progress import run_to_end

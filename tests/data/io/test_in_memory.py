@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import anndata
 import numpy as np
@@ -28,6 +28,7 @@ from napari_tissue_dynamics.data.io.new_anndata import new_anndata
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 
@@ -61,12 +62,17 @@ def results():
         expert_probability=rng.dirichlet(np.ones(2), N).astype(np.float32),
         gene_weight=rng.random(len(MODELLED)).astype(np.float32),
         model="STEER",
+        evidence=VelocityEvidence("weak", 2.5, 1.5, (3.0, np.nan), {"E9/left": "none", "": "supported"}, "Few genes."),
     )
     neighbors = (np.arange(N)[:, None] + np.arange(1, 5)) % N
     cosines = rng.uniform(-1, 1, neighbors.shape)
     tables = {"summary": pd.DataFrame({"cells of a/b": [N]}), "genes": pd.DataFrame({"gene": ["x"]})}
     checks = VelocityChecks(
-        confidence=rng.random(N), p_value=rng.random(N), neighbors=neighbors, cosines=cosines, tables=tables
+        neighbor_correlation=rng.random(N),
+        confidence=rng.random(N),
+        neighbors=neighbors,
+        cosines=cosines,
+        tables=tables,
     )
     betas = rng.normal(size=(N, 3)).astype(np.float32)
     fit = GeneFit("gene1", ("gene2", "gene3$gene4"), betas, ("a", "b"), (0.5, np.nan), (0.4, 0.3))
@@ -170,3 +176,51 @@ def test_what_cannot_be_stored_is_named_and_no_file_is_left(tmp_path, tissue):
     with pytest.raises(DataError, match="strange"):
         save_anndata(tmp_path / "a.h5ad", memory)
     assert not list(tmp_path.iterdir())
+
+
+def test_evidence_comes_back_whole_and_its_sentence_can_be_read(tmp_path, tissue, results):
+    evidence = results["velocity"].evidence
+    write_h5ad(tmp_path / "file.h5ad", tissue, **results)
+    stored = anndata.read_h5ad(tmp_path / "file.h5ad").uns["velocity_evidence"]
+    assert (stored["verdict"], float(stored["pairing_z"]), float(stored["lag_z"])) == ("weak", 2.5, 1.5)
+    assert stored["sentence"] == evidence.sentence
+    found = read_velocity(tmp_path / "file.h5ad").evidence
+    for name in ("verdict", "pairing_z", "lag_z", "caution", "sentence"):
+        assert getattr(found, name) == getattr(evidence, name)
+    assert dict(found.samples) == evidence.samples
+    assert_array_equal(found.regime_z, evidence.regime_z)
+
+
+def test_a_velocity_that_was_not_tested_takes_the_evidence_of_an_earlier_one_away(tissue, results):
+    memory = new_anndata(tissue)
+    write_into(memory, tissue, **results)
+    memory.obs["velocity_null_pvalue"] = memory.obs["latent_time_spread"] = 0.5  # of an earlier version
+    write_into(memory, tissue, velocity=replace(results["velocity"], evidence=None))
+    assert "velocity_evidence" not in memory.uns
+    assert not {"velocity_null_pvalue", "latent_time_spread", "velocity_local_confidence"} & set(memory.obs)
+    assert read_velocity(memory).evidence is None
+
+
+@pytest.mark.parametrize("stored", [
+    {"verdict": "certain", "pairing_z": 1.0, "lag_z": 1.0}, {"verdict": "weak", "pairing_z": "high", "lag_z": 1.0},
+    {"verdict": "weak"}, "weak", np.arange(3), {"verdict": "weak", "pairing_z": 1, "lag_z": 1, "samples": ["a"]},
+])  # fmt: skip
+def test_what_is_no_evidence_is_none(tmp_path, tissue, results, stored):
+    memory = new_anndata(tissue)
+    write_into(memory, tissue, velocity=results["velocity"])
+    memory.uns["velocity_evidence"] = stored
+    save_anndata(tmp_path / "file.h5ad", memory)
+    for source in (memory, tmp_path / "file.h5ad"):
+        assert read_velocity(source).evidence is None
+
+
+def test_files_of_earlier_versions_open_as_not_tested(tmp_path, tissue, results):
+    memory = new_anndata(tissue)
+    write_into(memory, tissue, velocity=replace(results["velocity"], evidence=None), checks=results["checks"])
+    for key in ("velocity_direction_confidence", "velocity_null_pvalue", "velocity_null_length", "latent_time_spread"):
+        memory.obs[key] = 0.5
+    memory.obs["velocity_above_null"] = True
+    memory.uns["velocity_params"] |= {"null_shuffle": "signs", "null_shuffles": 99}
+    save_anndata(tmp_path / "file.h5ad", memory)
+    assert read_velocity(tmp_path / "file.h5ad").evidence is None
+    assert_array_equal(read_checks(tmp_path / "file.h5ad").neighbors, results["checks"].neighbors)

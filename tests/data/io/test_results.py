@@ -34,9 +34,8 @@ def checks():
     genes = {"expert": ["0", "1"], "quantity": ["alpha/beta", "gamma"], "gene": ["a", "b"], "score": [1.5, -2.0]}
     summary = {"cells": [20, 10], "share of T/NK 50%": [0.5, np.nan]}
     return VelocityChecks(
-        confidence=np.linspace(0, 1, N, dtype=np.float32),
-        direction_confidence=rng.random(N).astype(np.float32),
-        p_value=np.array([0.01, 0.05, *rng.uniform(0.06, 1, N - 2)], dtype=np.float32),
+        neighbor_correlation=np.linspace(0, 1, N, dtype=np.float32),
+        confidence=rng.random(N).astype(np.float32),
         neighbors=neighbors,
         cosines=cosines,
         self_transition=rng.random(N).astype(np.float32),
@@ -72,16 +71,15 @@ def test_the_graph_lies_where_scvelo_reads_it(written, checks):
     assert list(params["embeddings"]) == ["spatial"]
 
 
-def test_cells_above_the_null_are_a_column_of_truth_values(written):
+def test_the_key_of_scvelo_has_the_figure_of_scvelo_and_ours_has_another_name(written, checks):
     adata = anndata.read_h5ad(written)
-    assert adata.obs["velocity_above_null"].dtype == bool
-    assert adata.obs["velocity_above_null"].tolist() == [True, True] + [False] * (N - 2)
-    assert adata.obs["velocity_null_pvalue"].dtype == np.float32
+    np.testing.assert_array_equal(adata.obs["velocity_confidence"], checks.neighbor_correlation)
+    np.testing.assert_array_equal(adata.obs["velocity_local_confidence"], checks.confidence)
 
 
 def test_checks_come_back(written, checks):
     found = read_checks(written)
-    for name in ("confidence", "direction_confidence", "p_value", "self_transition"):
+    for name in ("neighbor_correlation", "confidence", "self_transition"):
         np.testing.assert_array_equal(getattr(found, name), getattr(checks, name))
     pairs = [
         {(i, j): c for i, row in enumerate(each.neighbors) for j, c in zip(row, each.cosines[i], strict=True) if j != i}
@@ -139,7 +137,7 @@ def test_a_damaged_graph_is_one_sentence(written):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"confidence": np.ones(3), "p_value": np.ones(4)}, "confidence 3, p_value 4"),
+        ({"confidence": np.ones(3), "self_transition": np.ones(4)}, "confidence 3, self_transition 4"),
         ({"cosines": np.ones((3, 2))}, "one graph"),
     ],
 )

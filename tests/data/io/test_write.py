@@ -61,7 +61,6 @@ def make_velocity(seed=0, experts=12, **changes) -> VelocityField:
         "expert_probability": rng.dirichlet(np.ones(experts), N).astype(np.float32),
         "embedding": rng.normal(size=(N, 6)).astype(np.float32),
         "gene_weight": rng.random(len(MODELLED)).astype(np.float32),
-        "time_spread": rng.random(N).astype(np.float32),
         "model": "STEER",
         "stopped": True,
     }
@@ -72,9 +71,8 @@ def make_checks() -> VelocityChecks:
     rng = np.random.default_rng(4)
     neighbors = (np.arange(N)[:, None] + np.arange(1, 6)) % N
     return VelocityChecks(
-        confidence=np.linspace(0, 1, N),
-        direction_confidence=rng.random(N),
-        p_value=rng.random(N),
+        neighbor_correlation=np.linspace(0, 1, N),
+        confidence=rng.random(N),
         neighbors=neighbors,
         cosines=rng.uniform(-1, 1, neighbors.shape),
         self_transition=rng.random(N),
@@ -184,7 +182,7 @@ def test_results_come_back_unchanged(with_source, source, tmp_path):
 
 def test_a_field_with_nothing_optional(tmp_path):
     nothing = dict.fromkeys(("alpha", "beta", "gamma", "time", "expert_probability", "regulation", "embedding",
-                             "gene_weight", "time_spread"))  # fmt: skip
+                             "gene_weight"))  # fmt: skip
     velocity = make_velocity(model="steady state", stopped=False, **nothing)
     write_h5ad(tmp_path / "out.h5ad", make_tissue(), velocity=velocity)
     assert_same(read_velocity(tmp_path / "out.h5ad"), velocity)
@@ -255,7 +253,7 @@ def test_a_second_run_leaves_nothing_of_the_first(source, tmp_path):
     save_all(first, tissue, source)
     lean = {
         "velocity": make_velocity(1, alpha=None, expert_probability=None, embedding=None, stopped=False,
-                                  gene_weight=None, time_spread=None),
+                                  gene_weight=None),
         "projections": {"spatial": np.ones((N, 2))},
         "checks": None,
         "regulation": make_regulation("Other"),

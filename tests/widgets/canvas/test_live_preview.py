@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_tissue_dynamics.layers.colors import color_table
+from napari_tissue_dynamics.layers.evidence import HALF
 from napari_tissue_dynamics.layers.vectors import CELL_ARROW_ON_LIGHT
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.legend_dock import LegendDock
@@ -144,7 +145,9 @@ def test_arrows_can_be_seen_on_every_canvas(live, shown, workspace, tissue, open
     arrows.edge_color = "red"
     shown.theme = "dark"
     assert (arrows.edge_color[:, :3] == [1, 0, 0]).all()
-    assert (shown.layers["running: velocity"].edge_color == 1).all()
+    running = shown.layers["running: velocity"].edge_color
+    assert (running[:, :3] == 1).all()
+    assert (running[:, 3] == HALF).all(), "its direction is not tested yet"
 
 
 def test_legend_follows_the_running_fit(live, shown, tissue, qtbot):

@@ -1,6 +1,7 @@
 """The dock of arrows, particles and time, driven as a person drives it."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,15 +9,19 @@ from qtpy.QtCore import Qt
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.arrows.grid_flow import GridFlow
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.layers.evidence import FAINT
 from napari_tissue_dynamics.layers.layer_sets import velocity_layers
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.open_tissue import show_tissue
 from napari_tissue_dynamics.widgets.canvas.playback import Player
 from napari_tissue_dynamics.widgets.docks.flow import FlowDock
-from napari_tissue_dynamics.widgets.plots.legend import legend_of
+from napari_tissue_dynamics.widgets.plots.legend import arrow_key_of, legend_of
 from napari_tissue_dynamics.widgets.state.opened_tissue import OpenedTissue
+
+SUPPORTED = VelocityEvidence("supported", 9.0, 5.0)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +31,9 @@ def result(simulated):
     v = np.asarray(truth.velocity, dtype=np.float32)
     times = np.asarray(truth.time / 20, dtype=np.float32)
     experts = np.stack([times, 1 - times], axis=1)
-    field = VelocityField(simulated.tissue.genes, v, v, moments, moments, time=times, expert_probability=experts)
+    field = VelocityField(
+        simulated.tissue.genes, v, v, moments, moments, time=times, expert_probability=experts, evidence=SUPPORTED
+    )
     return run_to_end(workflow.picture_steps(simulated.tissue, field))
 
 
@@ -35,7 +42,7 @@ def dock(open_dock, viewer, workspace, tissue, result):
     dock = open_dock(FlowDock)
     show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
     workspace.set_velocity(result)
-    for data in velocity_layers(tissue, result.field, result.arrows, result.grid, result.spread):
+    for data in velocity_layers(tissue, result.field, result.arrows, result.grid, result.confidence):
         _viewer.show(viewer, workspace, data, visible=data[1]["name"] in ("velocity", "latent time"))
     _viewer.hide_other_results(viewer, workspace, ["latent time"])
     dock.show()
@@ -72,6 +79,26 @@ def test_arrows_are_faint_by_default_and_opaque_when_asked(dock, viewer, qtbot, 
     assert (viewer.layers["velocity"].edge_color[:, 3] == 1).all()
     space(qtbot, dock.faded)
     assert np.ptp(viewer.layers["velocity"].edge_color[:, 3]) > 0.1
+
+
+def test_everything_drawn_from_noise_is_faint(open_dock, viewer, workspace, tissue, result, qtbot):
+    evidence = VelocityEvidence("none", 0.4, 1.0, caution="Few counts.")
+    dock = open_dock(FlowDock)
+    show_tissue(viewer, workspace, OpenedTissue(tissue, None, None))
+    workspace.set_velocity(replace(result, field=replace(result.field, evidence=evidence), confidence=None))
+    dock.show()
+    for box in dock.boxes.values():
+        box.setChecked(True)
+    click(qtbot, dock.particles.player.button)
+    qtbot.waitUntil(lambda: "particles" in viewer.layers)
+    dock.particles.player.go_to(0.3)
+    for key in (*dock.boxes, "particles"):
+        layer = viewer.layers[key]
+        for colors in (layer.face_color, layer.border_color) if key == "particles" else (layer.edge_color,):
+            assert 0.2 < colors[:, 3].max() <= FAINT, key
+        assert arrow_key_of(layer).meaning.endswith(evidence.sentence)
+    assert not dock.faded.isEnabled()
+    assert dock.length.text().startswith(evidence.sentence)
 
 
 def test_particles_drift_along_the_velocity(dock, viewer, qtbot, result):

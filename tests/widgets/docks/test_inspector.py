@@ -44,7 +44,7 @@ def velocity_of(n):
     arrays = [rng.random((n, 5)).astype(np.float32) for _ in range(4)]
     weight = rng.dirichlet(np.ones(3), n).astype(np.float32)
     field = VelocityField(
-        GENES, *arrays, time=rng.random(n).astype(np.float32), time_spread=np.full(n, 0.1, np.float32),
+        GENES, *arrays, time=rng.random(n).astype(np.float32),
         expert_probability=weight,
     )  # fmt: skip
     return VelocityResult(field, np.zeros((n, 2), np.float32), None, np.ones(n, np.float32))
@@ -266,7 +266,7 @@ def test_bars_that_cannot_be_seen_are_added_up():
     assert len(bars) == 9
     assert bars[-1].name == "5 others"
     assert sum(bar.value for bar in bars) == pytest.approx(1, abs=1e-3)
-    assert Bar("a", 0.5, "#000000", 0.1, 0.7).words == "a 0.50 ± 0.1, in the pinned cell 0.70"
+    assert Bar("a", 0.5, "#000000", 0.7).words == "a 0.50, in the pinned cell 0.70"
 
 
 def test_unknown_numbers_come_last_and_are_left_out_of_the_csv(qtbot):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ COMPONENTS = 30
 
 @dataclass(frozen=True, eq=False)
 class ArrowInputs:
-    """What projection, graph, bootstrap and null are made of; each part is computed once, when it is first used.
+    """What projection, graph and checks are made of; each part is computed once, when it is first used.
 
     Parameters
     ----------
@@ -73,12 +73,6 @@ class ArrowInputs:
     ) -> Generator[Progress, None, VelocityGraph]:
         """Correlate velocities with the steps to neighbors, see :func:`.velocity_graph_steps`."""
         return cosines_steps(*self.weighted, neighbors, stop)
-
-    def fewer_genes(self, most: int, seed: int) -> ArrowInputs:
-        """Return inputs in which only a random part of the genes counts."""
-        weight = np.ones(len(self.field.genes), np.float32) if self.weight is None else self.weight.copy()
-        weight[np.random.default_rng(seed).permutation(len(weight))[most:]] = 0
-        return replace(self, weight=weight)
 
 
 def comparable(field: VelocityField) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -71,8 +71,6 @@ class CellReport:
         Name of the column of cell types.
     time
         Latent time, 0 to 1.
-    time_spread
-        Standard deviation of the time over refits on resampled genes.
     time_rank
         Share of all cells that are earlier, 0 to 1.
     experts, fates
@@ -88,7 +86,6 @@ class CellReport:
     cell_type: str = ""
     type_column: str = ""
     time: float | None = None
-    time_spread: float | None = None
     time_rank: float | None = None
     experts: tuple[Share, ...] = ()
     fates: tuple[Share, ...] = ()
@@ -101,8 +98,7 @@ class CellReport:
         if self.cell_type:
             lines.append((self.type_column, self.cell_type))
         if self.time is not None:
-            spread = "" if self.time_spread is None else f" ± {self.time_spread:.2g}"
-            lines.append(("latent time", f"{self.time:.3f}{spread}"))
+            lines.append(("latent time", f"{self.time:.3f}"))
         lines += [(f"weight of {share.name}", f"{share.value:.3f}") for share in self.experts]
         lines += [(f"fate {share.name}", f"{share.value:.3f}") for share in self.fates]
         lines += [(f"velocity of {each.gene}", f"{each.velocity:+.4g}") for each in self.genes]
@@ -195,8 +191,6 @@ class Reporter:
         if field.time is not None and np.isfinite(field.time[cell]):
             found["time"] = float(field.time[cell])
             found["time_rank"] = float((field.time < field.time[cell]).mean())
-        if field.time_spread is not None and np.isfinite(field.time_spread[cell]):
-            found["time_spread"] = float(field.time_spread[cell])
         if field.expert_probability is not None:
             weights = field.expert_probability[cell].tolist()
             found["experts"] = tuple(Share(f"expert {k}", value) for k, value in enumerate(weights))

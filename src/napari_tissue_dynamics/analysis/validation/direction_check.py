@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import expected_steps, sign_draws
 from napari_tissue_dynamics.analysis.arrows.transitions import blocks, signed_odds
 from napari_tissue_dynamics.analysis.validation.benchmark_metrics import time_agreement
-from napari_tissue_dynamics.data.velocity_checks import LEVEL
+from napari_tissue_dynamics.analysis.validation.sign_draws import SignDraws, expected_steps
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.analysis.arrows.gene_bootstrap import GeneDraws
     from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
     from napari_tissue_dynamics.analysis.validation.expected_order import NamedOrder
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 MOST_CELLS = 1000
 """Maximum number of cells used per boundary; larger boundaries are randomly subsampled."""
 MOST_TIMES = 20_000
+LEVEL = 0.05
+"""A score that shuffled velocities reach in no larger share of the draws is called sure."""
 WEAK = 0.1
 """An agreement below this is called weak, however sure it is."""
 
@@ -161,7 +161,7 @@ def direction_check_steps(
     if len(order.labels) != field.n_cells:
         raise DataError(f"The order has {len(order.labels)} cells but the velocity has {field.n_cells}.")
     rng = np.random.default_rng(seed)
-    draws = sign_draws(inputs, shuffles, rng)
+    draws = SignDraws.of(inputs, shuffles, rng)
     scores, cells = yield from _scores(draws, order, _Places(similar), rng, stop)
     if not np.isfinite(scores).any():
         pairs = ", ".join(f"{a} → {b}" for a, b in order.named_edges)
@@ -188,11 +188,11 @@ def direction_check_steps(
 
 
 def _scores(
-    draws: GeneDraws, order: NamedOrder, places: _Places, rng: np.random.Generator, stop: StopToken | None
+    draws: SignDraws, order: NamedOrder, places: _Places, rng: np.random.Generator, stop: StopToken | None
 ) -> Generator[Progress, None, tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Return (edges, 1 + shuffles) scores, NaN for an edge without cells, and the number of cells of every edge."""
     n_edges, k = len(order.edges), places.neighbors.shape[1]
-    scores = np.full((n_edges, draws.signed.shape[1]), np.nan)
+    scores = np.full((n_edges, draws.signs.shape[1]), np.nan)
     cells = np.zeros(n_edges, dtype=np.int64)
     what = "similar cells" if places.positions is None else "drawn arrows"
     for edge, (before, after) in enumerate(order.edges):
@@ -213,7 +213,7 @@ def _scores(
 
 
 def _across(
-    draws: GeneDraws, places: _Places, rows: NDArray[np.intp], across: NDArray[np.bool_]
+    draws: SignDraws, places: _Places, rows: NDArray[np.intp], across: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return (1 + shuffles,) sums over cells of the mean cosine to the (cells, k) neighbors that lie ``across``."""
     cosines = draws.cosines(rows, places.neighbors)

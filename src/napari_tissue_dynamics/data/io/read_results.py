@@ -21,6 +21,7 @@ from napari_tissue_dynamics.data.io.results import (
 )
 from napari_tissue_dynamics.data.io.table import open_table, reading
 from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 
@@ -63,7 +64,7 @@ def read_arrows(source: Source, basis: str) -> NDArray[np.float32]:
 
 
 def read_checks(source: Source) -> VelocityChecks:
-    """Return what an .h5ad file or an AnnData holds about how far its velocity can be trusted, ours or that of scVelo.
+    """Return what an .h5ad file or an AnnData keeps beside a velocity, ours or that of scVelo.
 
     Raises
     ------
@@ -74,12 +75,9 @@ def read_checks(source: Source) -> VelocityChecks:
         columns = table.keys("obs")
         found = {name: _float32(table.column(key)) for key, name in CHECKS.items() if key in columns}
         neighbors, cosines = _graph(table)
-        shuffles = table.uns(keys.VELOCITY_PARAMS, "null_shuffles")
         tables = {name: table.uns(keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES}
         return VelocityChecks(
             **found,
-            shuffle=str(table.uns(keys.VELOCITY_PARAMS, "null_shuffle") or ""),
-            shuffles=0 if shuffles is None else int(shuffles),
             neighbors=neighbors,
             cosines=cosines,
             tables={name: _as_given(frame) for name, frame in tables.items() if hasattr(frame, "columns")},
@@ -114,7 +112,6 @@ def _velocity(table: Table) -> VelocityField:
         genes=genes,
         **values,
         time=_float32(table.column(keys.LATENT_TIME)) if keys.LATENT_TIME in columns_of_obs else None,
-        time_spread=_float32(table.column(keys.TIME_SPREAD)) if keys.TIME_SPREAD in columns_of_obs else None,
         gene_weight=_of_genes(table, keys.GENE_WEIGHT, columns),
         velocity_genes=_velocity_genes(table, columns, judged=record.get("judged", False)),
         gene_table=_gene_table(table, record, columns),
@@ -122,7 +119,27 @@ def _velocity(table: Table) -> VelocityField:
         embedding=_float32(table.obsm(keys.LATENT)) if keys.LATENT in obsm else None,
         model=str(mode) if mode is not None else "velocity",
         stopped=record.get("status") == "stopped",
+        evidence=read_evidence(table),
     )
+
+
+def read_evidence(table: Table) -> VelocityEvidence | None:
+    """Return whether the counts support the direction of a stored velocity, None if that was not tested.
+
+    What another program keeps under the key, or a verdict of another version, is none; velocities can be read without.
+    """
+    found = table.uns(keys.VELOCITY_EVIDENCE)
+    try:
+        return VelocityEvidence(
+            str(found["verdict"]),  # type: ignore[arg-type]  # the class checks it
+            float(found["pairing_z"]),
+            float(found["lag_z"]),
+            tuple(np.asarray(found.get("regime_z", ()), dtype=float).tolist()),
+            dict(zip(map(str, found.get("samples", ())), map(str, found.get("sample_verdicts", ())), strict=True)),  # type: ignore[arg-type]
+            str(found.get("caution", "")),
+        )
+    except (AttributeError, DataError, IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _gene_table(table: Table, record: dict[str, Any], columns: NDArray[np.int64]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from napari_tissue_dynamics.data.io.elements import (
     keys_of,
     text_of,
 )
-from napari_tissue_dynamics.data.velocity_checks import LEVEL
 from napari_tissue_dynamics.version import __version__
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.io.elements import Store
     from napari_tissue_dynamics.data.tissue import Counts, Tissue
     from napari_tissue_dynamics.data.velocity_checks import VelocityChecks
+    from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
     from napari_tissue_dynamics.data.velocity_field import VelocityField
 
 CURVE_LAYERS = {keys.GENE_TIME: "gene_time", keys.VARIANCE: "variance"}
@@ -67,11 +67,8 @@ SCVELO_SETTINGS = {"fit_connected_states": True, "fit_basal_transcription": Fals
 """What scVelo notes of a dynamical fit of smoothed RNA without basal transcription, which ours is."""
 
 CHECKS = {
+    keys.NEIGHBOR_CORRELATION: "neighbor_correlation",
     keys.CONFIDENCE: "confidence",
-    keys.DIRECTION_CONFIDENCE: "direction_confidence",
-    keys.NULL_P_VALUE: "p_value",
-    keys.NULL_LENGTH: "null_length",
-    keys.NULL_LIMIT: "null_limit",
     keys.SELF_TRANSITION: "self_transition",
 }
 """Columns of obs, and the fields of VelocityChecks that they hold."""
@@ -92,7 +89,7 @@ def drop_velocity(store: Store) -> None:
     for key in GENE_LAYERS:
         if key not in CURVE_LAYERS or key in curve_layers(record):
             drop_element(store, "layers", key)
-    for key in (keys.LATENT_TIME, keys.TIME_SPREAD, keys.EXPERT, keys.EXPERT_WEIGHT, keys.ABOVE_NULL, *CHECKS):
+    for key in (keys.LATENT_TIME, keys.EXPERT, keys.EXPERT_WEIGHT, *CHECKS, *keys.EARLIER_VERSIONS):
         drop_column(store, "obs", key)
     _drop_gene_columns(store, record)
     prefix = keys.VELOCITY_BASIS.format(basis="")
@@ -103,6 +100,7 @@ def drop_velocity(store: Store) -> None:
         ("obsm", keys.EXPERT_PROBABILITY),
         ("obsm", keys.SIMILAR_CELLS),
         ("uns", keys.VELOCITY_PARAMS),
+        ("uns", keys.VELOCITY_EVIDENCE),
         ("uns", keys.CATEGORY_COLORS.format(name=keys.EXPERT)),
         *(("uns", keys.EXPERT_TABLE.format(name=name)) for name in EXPERT_TABLES),
         *((group, key) for group in ("uns", "obsp") for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEGATIVE)),
@@ -145,14 +143,30 @@ def add_velocity(store: Store, tissue: Tissue, field: VelocityField) -> None:
         column = np.full(tissue.n_genes, np.nan, dtype=np.float32)
         column[columns] = values
         add_column(store, "var", key, column)
-    for key, values in ((keys.LATENT_TIME, field.time), (keys.TIME_SPREAD, field.time_spread)):
-        if values is not None:
-            add_column(store, "obs", key, _own(values))
+    if field.time is not None:
+        add_column(store, "obs", keys.LATENT_TIME, _own(field.time))
     if field.embedding is not None:
         add_element(store, "obsm", keys.LATENT, _own(field.embedding))
     if field.expert_probability is not None:
         _add_experts(store, field.expert_probability)
     add_element(store, "uns", keys.VELOCITY_PARAMS, {"mode": field.model})
+    if field.evidence is not None:
+        add_element(store, "uns", keys.VELOCITY_EVIDENCE, stored_evidence(field.evidence))
+
+
+def stored_evidence(evidence: VelocityEvidence) -> dict[str, Any]:
+    """Return the evidence for a direction as plain values, with the sentence that a reader should see."""
+    return {
+        "verdict": evidence.verdict,
+        "pairing_z": float(evidence.pairing_z),
+        "lag_z": float(evidence.lag_z),
+        "regime_z": np.array(evidence.regime_z, dtype=np.float64),
+        # Names may be no keys of HDF5, so samples and their verdicts are two lists.
+        "samples": np.array(list(evidence.samples), dtype=object),
+        "sample_verdicts": np.array(list(evidence.samples.values()), dtype=object),
+        "caution": evidence.caution,
+        "sentence": evidence.sentence,
+    }
 
 
 def _is_scvelo_fit(field: VelocityField, store: Store) -> bool:
@@ -217,11 +231,6 @@ def add_checks(store: Store, checks: VelocityChecks) -> None:
         values = getattr(checks, name)
         if values is not None:
             add_column(store, "obs", key, _own(values))
-    if checks.p_value is not None:
-        add_column(store, "obs", keys.ABOVE_NULL, np.asarray(checks.p_value <= LEVEL))
-    if checks.shuffles:
-        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "null_shuffle", checks.shuffle)
-        add_element(store, f"uns/{keys.VELOCITY_PARAMS}", "null_shuffles", checks.shuffles)
     if checks.neighbors is not None and checks.cosines is not None:
         _add_graph(store, checks.neighbors, checks.cosines)
     for name, table in checks.tables.items():

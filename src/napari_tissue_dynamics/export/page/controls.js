@@ -128,6 +128,8 @@ for (const name of genes.keys()) $("genes").append(el("option", { value: name })
 if (!genes.size) $("portrait").hidden = true;
 
 $("title").textContent = document.title = data.title;
+$("evidence").textContent = data.evidence;
+$("called").textContent = data.flow.called;
 $("summary").textContent = data.summary;
 $("foot").textContent = data.foot;
 $("controls").addEventListener("submit", (e) => e.preventDefault());

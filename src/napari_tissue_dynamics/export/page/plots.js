@@ -74,6 +74,7 @@ function flow(g, v, at, w, h) {
       g.beginPath(); draw(); g.stroke();
     }
   };
+  g.globalAlpha = data.flow.opacity; /* faint where the counts do not support the direction */
   if (state.flow === "lines" && v.lines) {
     const p = raw(v.lines.points), starts = raw(v.lines.starts);
     path(() => {
@@ -108,6 +109,7 @@ function drawView(v) {
   const [x0, y0] = at(0, 0), [x1, y1] = at(1, 1);
   dots(g, v.x.map((q) => x0 + (x1 - x0) * q), v.y.map((q) => y0 + (y1 - y0) * q), radius, ratio);
   flow(g, v, at, w, h);
+  g.globalAlpha = 1;
   mark(g, ...at(v.x[state.cell], v.y[state.cell]), radius);
 }
 const radiusOf = (v, w, h) => Math.max(0.8, Math.min(12, 0.45 * v.spacing * scaleOf(v, w, h))) * state.size;

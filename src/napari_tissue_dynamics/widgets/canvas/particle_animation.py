@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.particles import Particles
+    from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
 KEY = "particles"
@@ -46,6 +47,7 @@ class ParticleFilm(QWidget):
         super().__init__(parent)
         self._viewer, self._workspace = viewer, workspace
         self._film: Particles | None = None
+        self._evidence: VelocityEvidence | None = None
         self._frame = -1
         self.player = Player("particles", SECONDS, loop=True)
         self.number = NumberBox()
@@ -81,7 +83,7 @@ class ParticleFilm(QWidget):
             self.stop()
         elif frame != self._frame:
             self._frame = frame
-            positions, colors = particle_frame(self._film, frame)
+            positions, colors = particle_frame(self._film, frame, evidence=self._evidence)
             repaint(layer, *self._inked(colors), positions)
 
     def _make(self) -> bool:
@@ -92,12 +94,14 @@ class ParticleFilm(QWidget):
             film = particles(result.grid, int(self.number.value()), FRAMES, births=tissue.positions)
         except DataError:
             return False
-        data, options, kind = particle_points(film, 0, unit=tissue.unit, size=SIZE * result.grid.spacing, name=KEY)
+        data, options, kind = particle_points(
+            film, 0, unit=tissue.unit, size=SIZE * result.grid.spacing, name=KEY, evidence=result.evidence
+        )
         face, border = self._inked(options["face_color"])
         options |= {"face_color": face, "border_color": border, "border_width": BORDER}
         with _viewer.same_selection(self._viewer):
             _viewer.show(self._viewer, self._workspace, (data, options, kind), key=KEY)
-        self._film, self._frame = film, 0
+        self._film, self._frame, self._evidence = film, 0, result.evidence
         return True
 
     def _inked(self, colors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -45,7 +45,7 @@ def draw_velocity(
     arrows_only
         Leave all layers of cells as they are.
     """
-    layers = velocity_layers(tissue, result.field, result.arrows, result.grid, result.spread)
+    layers = velocity_layers(tissue, result.field, result.arrows, result.grid, result.confidence)
     if arrows_only:
         layers = [data for data in layers if data[2] == "vectors"]
     first = workspace.velocity is None  # arrows that came with the file are no reason to keep two colors of the cells

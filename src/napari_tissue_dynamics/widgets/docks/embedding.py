@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.cells.embedding import EmbeddingConfig
 from napari_tissue_dynamics.layers.colors import MISSING_COLOR
+from napari_tissue_dynamics.layers.evidence import called, opacity_of
 from napari_tissue_dynamics.widgets.canvas import viewer as _viewer
 from napari_tissue_dynamics.widgets.canvas.selection_view import show_selections
 from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, push_button, rows, sentences
@@ -162,9 +163,11 @@ class EmbeddingDock(Dock):
         return next((layer for layer in _viewer.whole_tissue(self.viewer, n_cells) if layer in ours), None)
 
     def _show_arrows(self, *_: object) -> None:
-        grid = None if self._picture is None or not self.arrows.isChecked() else self._picture.grid
-        self.canvas.show_arrows(grid)
-        self.arrows.setEnabled(self._picture is not None and self._picture.grid is not None)
+        grid = None if self._picture is None else self._picture.grid
+        evidence = None if self._picture is None else self._picture.evidence
+        self.canvas.show_arrows(grid if self.arrows.isChecked() else None, opacity_of(evidence))
+        self.arrows.setText("Velocity" if grid is None else f"Velocity ({called(evidence)})")
+        self.arrows.setEnabled(grid is not None)
 
     def _show_selection(self) -> None:
         tissue, selection = self.workspace.tissue, self.workspace.selection
@@ -199,7 +202,7 @@ class EmbeddingDock(Dock):
         if len(embedding.coordinates) > MOST_AT_ONCE:
             result = None
             self.state.setText("The velocity has changed. Press 'Show embedding' to draw its arrows.")
-        self._picture = workflow.EmbeddingPicture(embedding, workflow.embedding_grid(embedding, result))
+        self._picture = workflow.EmbeddingPicture.of(embedding, result)
         self._show_arrows()
 
     def _refresh(self, *_: object) -> None:

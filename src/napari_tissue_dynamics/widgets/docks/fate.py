@@ -10,6 +10,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.data.tissue import Labels
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.errors import DataError, TissueDynamicsError
 from napari_tissue_dynamics.layers.colorable import Entry
 from napari_tissue_dynamics.progress import Progress
@@ -171,7 +172,7 @@ class FateDock(Dock):
 
     def _take_result(self) -> None:
         result = self.workspace.fate
-        self.summary.setText("" if result is None else workflow.fate_in_words(result))
+        self._summarize()
         self.summary.setVisible(result is not None)
         tissue = self.workspace.tissue
         self.fates.show_fates(result, None if tissue is None else tissue.cell_types)
@@ -179,6 +180,12 @@ class FateDock(Dock):
         self.drivers_section.setVisible(result is not None)
         if result is None:
             _viewer.remove(self.viewer, self.workspace, is_fate)
+
+    def _summarize(self) -> None:
+        """Say what was found, below what the counts say of the direction that it follows from."""
+        result, velocity = self.workspace.fate, self.workspace.velocity
+        said = [] if velocity is None else [direction_in_words(velocity.evidence)]
+        self.summary.setText("" if result is None else "\n".join([*said, workflow.fate_in_words(result)]))
 
     def _refresh(self, *_: object) -> None:
         reason = ""

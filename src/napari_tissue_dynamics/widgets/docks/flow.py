@@ -8,6 +8,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_tissue_dynamics.analysis.arrows.streamlines import streamlines
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.layers.expert_blend import BLEND, ENTROPY, blend_points, entropy_points
 from napari_tissue_dynamics.layers.points import expert_points
 from napari_tissue_dynamics.layers.streams import stream_vectors
@@ -43,9 +44,9 @@ class FlowDock(Dock):
             GRID_ARROWS: check_box("Arrows on a grid", "Draw arrows smoothed over neighboring cells."),
             LINES: check_box("Streamlines", "Draw evenly spaced lines along the smoothed arrows."),
         }
-        self.faded = check_box(FADED, "Arrows whose direction differs between random samples of the genes are faint.")
+        self.faded = check_box(FADED, "Arrows of cells whose velocity differs from those of similar cells are faint.")
         self.faded.setChecked(True)
-        self.length = sentences("Meaning of the arrow length")
+        self.length = sentences("Meaning of the arrows")
         self.particles = ParticleFilm(viewer, self.workspace)
         self.clear_particles = push_button("Remove particles", "Stop the particle animation.")
         self.time = TimeFilm(viewer, self.workspace)
@@ -83,11 +84,12 @@ class FlowDock(Dock):
             self.show_error(NO_VELOCITY)
             return None
         if key == LINES:
-            return stream_vectors(streamlines(result.grid), unit=tissue.unit)
+            return stream_vectors(streamlines(result.grid), unit=tissue.unit, evidence=result.evidence)
         if key == GRID_ARROWS:
-            return grid_vectors(result.grid, unit=tissue.unit)
-        agreement = result.spread if self.faded.isChecked() else None
-        return velocity_vectors(tissue.positions, result.arrows, unit=tissue.unit, agreement=agreement)
+            return grid_vectors(result.grid, unit=tissue.unit, evidence=result.evidence)
+        sure = result.confidence if self.faded.isChecked() else None
+        places, evidence = tissue.positions, result.evidence
+        return velocity_vectors(places, result.arrows, unit=tissue.unit, evidence=evidence, confidence=sure)
 
     def _fade(self) -> None:
         """Redraw the arrows on cells, faint or not."""
@@ -144,14 +146,14 @@ class FlowDock(Dock):
         for box in (*self.boxes.values(), self.particles, self.clear_particles):
             box.setEnabled(has)
         field = result.field if has and result is not None else None
-        self.faded.setEnabled(result is not None and result.spread is not None)
+        self.faded.setEnabled(result is not None and result.confidence is not None)
         self.time.setEnabled(field is not None and field.time is not None)
         self.sections["experts"].setVisible(field is not None and field.expert_probability is not None)
         if tissue is None or result is None:
             self.length.clear()
         else:
-            strength = None if result.null is None else result.null.length
-            self.length.setText(arrow_length_words(result.arrows, tissue.unit, strength))
+            words = direction_in_words(result.evidence), arrow_length_words(result.arrows, tissue.unit)
+            self.length.setText(" ".join(words))
         self._follow()
 
     def _watch(self, event: Any) -> None:

@@ -349,7 +349,7 @@ def time_and_experts(report: CellReport, other: CellReport | None) -> list[Bar]:
         red, green, blue = (round(255 * float(part)) for part in color_table("dusk")[round(255 * report.time)][:3])
         theirs = None if other is None else other.time
         color = f"#{red:02X}{green:02X}{blue:02X}"
-        bars.append(Bar("latent time", report.time, color, report.time_spread, theirs))
+        bars.append(Bar("latent time", report.time, color, theirs))
     return bars + bars_of(report.experts, () if other is None else other.experts)
 
 
@@ -360,7 +360,7 @@ def bars_of(shares: Sequence[Share], others: Sequence[Share], colors: Mapping[st
     weights = {share.name: max(share.value, theirs.get(share.name, 0.0)) for share in shares}
     kept = sorted(weights, key=lambda name: -weights[name])[:MOST_BARS]
     seen = [share for share in shares if share.name in kept and weights[share.name] >= SMALLEST_BAR]
-    bars = [Bar(share.name, share.value, colors[share.name], other=theirs.get(share.name)) for share in seen]
+    bars = [Bar(share.name, share.value, colors[share.name], theirs.get(share.name)) for share in seen]
     hidden = len(shares) - len(seen)
     if hidden:
         rest = max(0.0, sum(share.value for share in shares) - sum(share.value for share in seen))

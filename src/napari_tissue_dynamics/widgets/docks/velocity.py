@@ -153,12 +153,11 @@ class VelocityDock(Dock):
         if tissue is None or result is None or result.projection == projection or self.workspace.running:
             return
         config, model, field = self.workspace.velocity_config, self.workspace.velocity_model, result.field
-        seed = 0 if config is None else config.seed
         self._redrawing = True
         self._run_with_picture(
             "Drawing the arrows",
             tissue,
-            lambda stop: workflow.picture_steps(tissue, field, stop, projection=projection, seed=seed),
+            lambda stop: workflow.picture_steps(tissue, field, stop, projection=projection),
             config,
             model,
             logged={},
@@ -393,7 +392,7 @@ class VelocityDock(Dock):
         self.export_section.setVisible(result is not None)
         self.portrait_button.setVisible(result is not None and hasattr(self.viewer, "window"))
         words = "" if result is None else workflow.in_words(result, self.workspace.velocity_config)
-        self.summary.setText(" ".join(part for part in (words, self._meaning()) if part))
+        self.summary.setText("\n".join(part for part in (words, self._meaning()) if part))
         self.summary.setVisible(bool(self.summary.text()))
         self.files.refresh()
 

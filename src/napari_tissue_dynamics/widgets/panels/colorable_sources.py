@@ -12,10 +12,11 @@ from napari_tissue_dynamics.layers.coloring import Values
 from napari_tissue_dynamics.layers.fates import fate_colors
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_tissue_dynamics.data.fate_result import FateResult
     from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
-    from napari_tissue_dynamics.workflow import VelocityResult
 
 
 def sources_of(workspace: Workspace) -> Sources | None:
@@ -30,19 +31,15 @@ def sources_of(workspace: Workspace) -> Sources | None:
         None if velocity is None else velocity.field,
         workspace.regulation,
         {
-            **({} if velocity is None else _trust_in(velocity)),
+            **({} if velocity is None or velocity.confidence is None else _confidence(velocity.confidence)),
             **({} if fate is None else _fates(fate, workspace.tissue.cell_types)),
         },
     )
 
 
-def _trust_in(velocity: VelocityResult) -> dict[str, Labels | Values]:
-    note = "agreement of the velocity with those of similar cells, -1 to 1"
-    found: dict[str, Labels | Values] = {"velocity confidence": Values(velocity.confidence, note=note)}
-    if velocity.spread is not None:
-        note = "1 where every sample of the genes points the same way"
-        found["direction agreement"] = Values(velocity.spread, limits=(0.0, 1.0), note=note)
-    return found
+def _confidence(cosine: NDArray[np.float32]) -> dict[str, Labels | Values]:
+    note = "cosine with the mean velocity of similar cells: 1 the same direction, -1 the opposite one"
+    return {"velocity confidence": Values(cosine, limits=(-1.0, 1.0), note=note)}
 
 
 def _fates(fate: FateResult, types: Labels | None) -> dict[str, Labels | Values]:

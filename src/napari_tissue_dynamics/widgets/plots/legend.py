@@ -48,7 +48,8 @@ class LegendPanel(QWidget):
         self.arrows = ArrowKeyView()
         self.length = QLabel()
         self.length.setWordWrap(True)
-        self.length.setAccessibleName("Meaning of the arrow length")
+        self.length.setAccessibleName("Meaning of the arrows")
+        self.length.setTextFormat(Qt.TextFormat.PlainText)  # names of samples and cautions of files may stand in it
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 2, 0, 0)
         layout.setSpacing(2)
@@ -75,9 +76,9 @@ class LegendPanel(QWidget):
             self._list(legend.entries)
 
     def show_arrows(self, key: ArrowKey | None, color: str = "") -> None:
-        """Describe what the opacity and the length of arrows of a color mean; None where they have no meaning."""
+        """Describe what opacity, length and direction of arrows of a color mean; None without a meaning."""
         self.arrows.setVisible(key is not None)
-        self.length.setText("" if key is None else key.length)
+        self.length.setText("" if key is None else key.meaning)
         self.length.setVisible(bool(self.length.text()))
         if key is not None:
             self.arrows.show_key(key, color)
@@ -189,7 +190,7 @@ class ArrowKeyView(QWidget):
         step = bar.width() / KEY_ARROWS
         for i in range(KEY_ARROWS):
             color = QColor(self._color)
-            color.setAlphaF(self._key.least + (1 - self._key.least) * i / (KEY_ARROWS - 1))
+            color.setAlphaF(self._key.least + (self._key.most - self._key.least) * i / (KEY_ARROWS - 1))
             painter.setPen(QPen(color, 2))
             tip = QPointF((i + 0.8) * step, bar.center().y())
             painter.drawLine(QPointF((i + 0.2) * step, bar.center().y()), tip)
@@ -205,7 +206,7 @@ def arrow_key_of(layer: Layer) -> ArrowKey | None:
 
 def arrow_color_of(layer: Layer) -> str:
     """Return the color of the arrows of a layer as ``#rrggbb``, empty when they differ in more than opacity."""
-    colors = np.asarray(layer.edge_color)[:, :3]
+    colors = np.asarray(layer.edge_color if hasattr(layer, "edge_color") else layer.face_color)[:, :3]
     if not len(colors) or np.ptp(colors, axis=0).max() > 1e-3:
         return ""
     return QColor.fromRgbF(*(float(part) for part in colors[0])).name()

@@ -52,6 +52,7 @@ class ScatterCanvas(QWidget):
         self._selection: NDArray[np.bool_] | None = None
         self._current: int | None = None
         self._grid: GridField | None = None
+        self._ink = QColor(GRID_ARROW_COLOR)
         self._view, self._moved = PlotView((0.0, 0.0), 1.0, (1.0, 1.0)), False
         self._picture: QImage | None = None
         self._line: list[QPointF] = []
@@ -89,9 +90,11 @@ class ScatterCanvas(QWidget):
         self._current = cell
         self.update()
 
-    def show_arrows(self, grid: GridField | None) -> None:
+    def show_arrows(self, grid: GridField | None, opacity: float = 1.0) -> None:
         """Draw arrows on a grid over the cells; None takes them away."""
         self._grid = grid
+        self._ink = QColor(GRID_ARROW_COLOR)
+        self._ink.setAlphaF(opacity)
         self.update()
 
     def pixel_of(self, cell: int) -> QPointF:
@@ -210,7 +213,7 @@ class ScatterCanvas(QWidget):
     def _paint_arrows(self, painter: QPainter) -> None:
         if self._grid is None:
             return
-        painter.setPen(QPen(QColor(GRID_ARROW_COLOR), 1.3))
+        painter.setPen(QPen(self._ink, 1.3))
         starts = self._view.pixels(self._grid.positions)
         ends = self._view.pixels(self._grid.positions + self._grid.arrows)
         for (x0, y0), (x1, y1) in zip(starts, ends, strict=True):

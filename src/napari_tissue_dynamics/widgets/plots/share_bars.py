@@ -29,8 +29,6 @@ class Bar:
         0 to 1.
     color
         ``#rrggbb``.
-    spread
-        Half the length of a whisker around the end of the bar, or None.
     other
         The value of the cell it is compared with, or None.
     """
@@ -38,15 +36,13 @@ class Bar:
     name: str
     value: float
     color: str
-    spread: float | None = None
     other: float | None = None
 
     @property
     def words(self) -> str:
         """The numbers, in words."""
-        spread = "" if self.spread is None else f" ± {self.spread:.2g}"
         other = "" if self.other is None else f", in the pinned cell {self.other:.2f}"
-        return f"{self.name} {self.value:.2f}{spread}{other}"
+        return f"{self.name} {self.value:.2f}{other}"
 
 
 class ShareBars(QWidget):
@@ -96,7 +92,7 @@ class ShareBars(QWidget):
         return super().event(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw names, bars, whiskers, marks and numbers."""
+        """Draw names, bars, marks and numbers."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ink, metrics = self.palette().windowText().color(), self.fontMetrics()
@@ -121,12 +117,6 @@ class ShareBars(QWidget):
         painter.fillRect(area, ground)
         end = area.left() + area.width() * min(max(bar.value, 0.0), 1.0)
         painter.fillRect(QRectF(area.left(), area.top(), end - area.left(), area.height()), QColor(bar.color))
-        middle = area.center().y()
-        if bar.spread:
-            reach = area.width() * bar.spread
-            low, high = max(area.left(), end - reach), min(area.right(), end + reach)
-            painter.setPen(QPen(ink, 2))
-            painter.drawLine(int(low), int(middle), int(high), int(middle))
         if bar.other is not None:
             place = area.left() + area.width() * min(max(bar.other, 0.0), 1.0)
             for color, width in ((self.palette().window().color(), 5), (ink, 2)):
