@@ -186,7 +186,8 @@ def fate_in_words(result: FateResult) -> str:
     ends = ", ".join(f"{name} ({count} cells)" for name, count in zip(names, counts, strict=True))
     sentences = [f"{len(result.names)} terminal state{'' if len(result.names) == 1 else 's'}: {ends}."]
     if starts:
-        sentences.append(f"Cells come from {', '.join(f'{name} (initial)' if name in both else name for name in starts)}.")
+        origins = [f"{name} (initial)" if name in both else name for name in starts]
+        sentences.append(f"Cells come from {', '.join(origins)}.")
     if result.n_unreachable:
         sentences.append(f"{result.n_unreachable} of {result.n_cells} cells reach no terminal state and have no fate.")
     if result.drivers is not None:
