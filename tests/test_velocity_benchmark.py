@@ -48,7 +48,7 @@ def test_results_are_collected_kept_and_tabulated(module, options, in_this_proce
     rows = module("run").run_all(options, said.append)
     oracle, plain = (row["scores"] for row in rows)
     assert len(said) == 2
-    assert oracle["gene_cosine"] > 0.98, "1, but for cells that do not change"
+    assert oracle["gene_cosine"] > 0.97, "1, but for 4 of 200 cells that do not change"
     assert oracle["accuracy"] > 0.5
     assert oracle["gene_cosine"] > plain["gene_cosine"]
     assert {"cbdir", "icvcoh", "accuracy_expression"} <= oracle.keys()
