@@ -55,7 +55,7 @@ def stream_vectors(
     fast = LEAST_OPACITY + (1 - LEAST_OPACITY) * np.clip(np.concatenate([speed, head_speed]), 0, 1)
     color = see_through(GRID_ARROW_COLOR, most * fast)
     metadata = about(name, note="smoothed over cells; faint where velocities are small")
-    meaning = f"Smoothed over cells; {called(evidence)}. {direction_in_words(evidence)}"
+    meaning = f"{direction_in_words(evidence)}\nSmoothed over cells; {called(evidence)}."
     metadata[PLUGIN]["arrow_key"] = ArrowKey(name, "slow", "fast", most * LEAST_OPACITY, most, meaning)
     width = WIDTH * lines.spacing
     return line_layer(arrow_data(places, steps), name, color, width, unit=unit, metadata=metadata, heads=False)

@@ -58,7 +58,7 @@ def velocity_vectors(
     most = opacity_of(evidence)
     alpha: float | NDArray[np.float32] = most if confidence is None else most * arrow_opacity(confidence)
     data, options, kind = cell_arrows(positions, arrows, unit=unit, name=name, opacity=alpha, on_light=on_light)
-    meaning = f"{arrow_length_words(arrows, unit)} {direction_in_words(evidence)}"
+    meaning = f"{direction_in_words(evidence)}\n{arrow_length_words(arrows, unit)}"
     key = ArrowKey(name, called(evidence), "", most, most, meaning)
     if confidence is not None:
         key = ArrowKey(name, "low confidence", "high confidence", LEAST_OPACITY * most, most, meaning)
@@ -134,7 +134,7 @@ def grid_vectors(
     """
     metadata = about("velocity grid", note="smoothed over cells")
     opacity = opacity_of(evidence)
-    meaning = f"Smoothed over cells. {direction_in_words(evidence)}"
+    meaning = f"{direction_in_words(evidence)}\nSmoothed over cells."
     metadata[PLUGIN]["arrow_key"] = ArrowKey(name, called(evidence), "", opacity, opacity, meaning)
     data = arrow_data(grid.positions, grid.arrows)
     color = see_through(GRID_ARROW_COLOR, np.full(len(data), opacity))

@@ -9,7 +9,9 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.arrows.projection import on_grid
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.data.velocity_field import VelocityField
+from napari_tissue_dynamics.layers.evidence import FAINT, HALF
 from napari_tissue_dynamics.layers.points import TIME_SCALE, latent_time_points
 from napari_tissue_dynamics.layers.time_animation import lit_colors
 from napari_tissue_dynamics.progress import run_to_end
@@ -129,6 +131,15 @@ def test_click_picks_the_cell_and_marks_the_one_of_the_tissue(dock, qtbot, works
     assert dock.canvas._current == 5
     qtbot.mouseClick(dock.canvas, LEFT, pos=QPoint(2, 2))
     assert workspace.current_cell is None
+
+
+def test_arrows_of_an_unsupported_direction_are_faint_and_it_is_said(dock, workspace, result):
+    assert "Velocity: direction not tested." in dock.note.text()
+    assert dock.canvas._ink.alphaF() == pytest.approx(HALF, abs=0.01)
+    noise = replace(result.field, evidence=VelocityEvidence("none", 0.4, 1.0))
+    workspace.set_velocity(replace(result, field=noise))
+    assert "Velocity: direction not supported." in dock.note.text()
+    assert dock.canvas._ink.alphaF() == pytest.approx(FAINT, abs=0.01)
 
 
 def test_colors_are_those_of_the_tissue(dock, qtbot, viewer, workspace, tissue, result):

@@ -96,7 +96,7 @@ def test_everything_drawn_from_noise_is_faint(open_dock, viewer, workspace, tiss
         layer = viewer.layers[key]
         for colors in (layer.face_color, layer.border_color) if key == "particles" else (layer.edge_color,):
             assert 0.2 < colors[:, 3].max() <= FAINT, key
-        assert arrow_key_of(layer).meaning.endswith(evidence.sentence)
+        assert arrow_key_of(layer).meaning.startswith(evidence.sentence)
     assert not dock.faded.isEnabled()
     assert dock.length.text().startswith(evidence.sentence)
 

@@ -155,7 +155,8 @@ class EmbeddingDock(Dock):
         self.canvas.color(colors)
         legend = None if layer is None else legend_of(layer)
         shown = "" if layer is None else f" Colors: {layer.name if legend is None else legend.title}."
-        self.note.setText(f"{self._picture.embedding.note}.{shown}")
+        arrows = "" if self._picture.grid is None else f" Velocity: {called(self._picture.evidence)}."
+        self.note.setText(f"{self._picture.embedding.note}.{shown}{arrows}")
 
     def _colored(self, n_cells: int) -> Layer | None:
         """Return the layer of all cells that is on top of those that can be seen."""
@@ -166,7 +167,6 @@ class EmbeddingDock(Dock):
         grid = None if self._picture is None else self._picture.grid
         evidence = None if self._picture is None else self._picture.evidence
         self.canvas.show_arrows(grid if self.arrows.isChecked() else None, opacity_of(evidence))
-        self.arrows.setText("Velocity" if grid is None else f"Velocity ({called(evidence)})")
         self.arrows.setEnabled(grid is not None)
 
     def _show_selection(self) -> None:
@@ -204,6 +204,7 @@ class EmbeddingDock(Dock):
             self.state.setText("The velocity has changed. Press 'Show embedding' to draw its arrows.")
         self._picture = workflow.EmbeddingPicture.of(embedding, result)
         self._show_arrows()
+        self._color()
 
     def _refresh(self, *_: object) -> None:
         reason = "Load a tissue first." if self.workspace.tissue is None else ""

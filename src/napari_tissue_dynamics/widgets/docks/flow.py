@@ -153,7 +153,7 @@ class FlowDock(Dock):
             self.length.clear()
         else:
             words = direction_in_words(result.evidence), arrow_length_words(result.arrows, tissue.unit)
-            self.length.setText(" ".join(words))
+            self.length.setText("\n".join(words))
         self._follow()
 
     def _watch(self, event: Any) -> None:

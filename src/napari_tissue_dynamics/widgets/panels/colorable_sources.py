@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tissue_dynamics.data import keys
 from napari_tissue_dynamics.layers.colorable import Sources
 from napari_tissue_dynamics.layers.coloring import Values
 from napari_tissue_dynamics.layers.fates import fate_colors
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from napari_tissue_dynamics.data.tissue import Labels
     from napari_tissue_dynamics.widgets.state.workspace import Workspace
 
+NOT_SHOWN = frozenset({keys.CONFIDENCE, keys.NEIGHBOR_CORRELATION, *keys.EARLIER_VERSIONS})
+"""Columns of files that are high for smooth noise as well, or a result of the velocity if that is supported."""
+
 
 def sources_of(workspace: Workspace) -> Sources | None:
     """Return where values of the cells of a workspace come from, None without a tissue."""
@@ -27,7 +31,7 @@ def sources_of(workspace: Workspace) -> Sources | None:
     return Sources(
         workspace.tissue,
         workspace.source,
-        tuple(workspace.contents.obs) if workspace.contents else (),
+        tuple(name for name in workspace.contents.obs if name not in NOT_SHOWN) if workspace.contents else (),
         None if velocity is None else velocity.field,
         workspace.regulation,
         {

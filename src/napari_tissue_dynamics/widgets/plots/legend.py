@@ -166,9 +166,9 @@ class ArrowKeyView(QWidget):
     def show_key(self, key: ArrowKey, color: str = "") -> None:
         """Draw this key, for arrows that are ``#rrggbb``; white ones if empty."""
         self._key, self._color = key, QColor(color or "white")
-        words = f"Arrows of {key.title}: faint is {key.faint}, opaque is {key.opaque}"
+        words = f"Direction of {key.title}: faint is {key.faint}, opaque is {key.opaque}"
         if not key.opaque:
-            words = f"Arrows of {key.title}: {key.faint}"
+            words = f"Direction of {key.title}: {key.faint}"
         self.setAccessibleName(words)
         self.setToolTip(words)
         self.update()
@@ -181,7 +181,9 @@ class ArrowKeyView(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(self.palette().windowText().color())
         line = self.fontMetrics().height() + 2
-        painter.drawText(QRectF(0, 0, self.width(), line), Qt.AlignmentFlag.AlignLeft, f"Arrows of {self._key.title}")
+        painter.drawText(
+            QRectF(0, 0, self.width(), line), Qt.AlignmentFlag.AlignLeft, f"Direction of {self._key.title}"
+        )
         bar = QRectF(0, line, self.width(), BAR_HEIGHT)
         below = QRectF(0, bar.bottom() + 2, self.width(), line)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, self._key.faint)
