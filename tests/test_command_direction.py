@@ -6,6 +6,7 @@ import pytest
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad, read_velocity, write_h5ad
+from napari_tissue_dynamics.data.velocity_evidence import NOT_TESTED
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
@@ -37,6 +38,7 @@ def test_verdict_is_that_of_python_and_turns_with_the_order(file, tree, capsys):
     steps = workflow.direction_steps(tissue, read_velocity(file), workflow.named_order(tissue, types=order))
     assert run_to_end(steps).verdict in told
     assert "Velocities follow the named order" in told
+    assert told.startswith(f"{NOT_TESTED}\n")
     assert f"{types[first]} > {last[0]}" in told
     back = "; ".join(f"{name} > {types[first]}" for name in last)
     assert main(["direction", str(file), "--order", back, "--cell-type", "state"]) == 0

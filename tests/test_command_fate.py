@@ -10,6 +10,7 @@ from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.fate_result import FateResult
 from napari_tissue_dynamics.data.io import read_fate, read_h5ad, read_provenance, read_velocity, write_h5ad
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit
 from napari_tissue_dynamics.simulators.branching import simulate_branching
@@ -20,14 +21,17 @@ def file(tmp_path_factory):
     """A lineage tree with a fitted velocity but no graph."""
     path = tmp_path_factory.mktemp("fate") / "tree.h5ad"
     tissue = simulate_branching(400, 150, 1, n_states=3, n_branch_points=1).tissue
-    write_h5ad(path, tissue, velocity=fit(tissue, KineticsConfig(model="steady_state")))
+    velocity = replace(fit(tissue, KineticsConfig(model="steady_state")), evidence=VelocityEvidence("weak", 2.75, 2.25))
+    write_h5ad(path, tissue, velocity=velocity)
     return path
 
 
 def test_velocity_of_the_file_is_used_as_from_python(file, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     assert main(["fate", str(file), "--out", str(out), "--cell-type", "state", "--n-cells", "20"]) == 0
-    assert "terminal states" in capsys.readouterr().out
+    direction, fates = capsys.readouterr().out.splitlines()[:2]
+    assert direction == read_velocity(file).evidence.sentence
+    assert "terminal states" in fates
     tissue = read_h5ad(file)
     expected = workflow.fate(tissue, read_velocity(file), FateConfig(n_cells=20))
     found = read_fate(out)

@@ -10,6 +10,7 @@ import pytest
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.cli import main
 from napari_tissue_dynamics.data.io import ReadOptions, read_h5ad, read_provenance
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.descriptions import parameter_texts, setting_types
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetic_models import KineticsConfig
@@ -43,12 +44,14 @@ def test_command_line_and_python_agree(file, tmp_path, capsys, model, columns):
     given = ["--n-neighbors", "20", "--smooth-components", "10", "--cell-type", "state"]
     given += ["--root-type", "progenitor"]
     assert main(["velocity", str(file), "--model", model, "--out", str(out), *given]) == 0
-    assert "velocity genes" in capsys.readouterr().out
+    direction, words = capsys.readouterr().out.splitlines()[:2]
+    assert "velocity genes" in words
     tissue = read_h5ad(file, ReadOptions(cell_type="state"))
     config = KineticsConfig(model=model, n_neighbors=20, smooth_components=10)
     origin = Origin(roots=np.flatnonzero(tissue.cell_types.values() == "progenitor"))
     result = velocity(tissue, config, origin=origin)
     field, written = result.field, anndata.read_h5ad(out)
+    assert direction == direction_in_words(result.evidence)
     of_genes = written[:, list(field.genes)]
     np.testing.assert_array_equal(of_genes.layers["velocity"], field.spliced)
     np.testing.assert_array_equal(of_genes.layers["Ms"], field.moments_spliced)

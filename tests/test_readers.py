@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,11 @@ from napari.layers import Layer
 
 from napari_tissue_dynamics.data.image_placement import Placement
 from napari_tissue_dynamics.data.io import write_h5ad
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.layers.axes import PLUGIN
+from napari_tissue_dynamics.layers.evidence import FAINT, HALF
 from napari_tissue_dynamics.readers import get_reader, read_layers
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
@@ -66,6 +69,12 @@ def test_stored_velocities_become_arrows(simulated, tmp_path):
     assert (kind, options["name"]) == ("vectors", "velocity")
     np.testing.assert_allclose(data[:, 0], tissue.positions[:, ::-1], rtol=1e-5)
     np.testing.assert_allclose(data[:, 1], arrows[:, ::-1])
+    assert (options["edge_color"][:, 3] == HALF).all(), "the direction was not tested"
+    noise = replace(field, evidence=VelocityEvidence("none", 0.4, 1.0))
+    write_h5ad(path, tissue, velocity=noise, projections={tissue.basis: arrows})
+    _, options, _ = read_layers(str(path))[-1]
+    assert (options["edge_color"][:, 3] == FAINT).all()
+    assert noise.evidence.sentence in options["metadata"][PLUGIN]["arrow_key"].meaning
 
 
 def test_a_truncated_file_gives_a_sentence(file):

@@ -10,6 +10,7 @@ from scipy import sparse
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig
 from napari_tissue_dynamics.data.io import from_anndata, read_fate, read_h5ad
+from napari_tissue_dynamics.data.velocity_evidence import VelocityEvidence
 from napari_tissue_dynamics.kinetic_models import KineticsConfig
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
@@ -77,6 +78,27 @@ def test_it_comes_back_from_memory_as_well(saved):
     path, velocity, _ = saved
     adata = anndata.read_h5ad(path)
     assert_equal(run_to_end(workflow.stored_steps(from_anndata(adata), adata)), velocity)
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_evidence_and_confidence_come_back(saved, tissue, tmp_path):
+    told = replace(
+        saved[1].field, evidence=VelocityEvidence("supported", 8.5, 4.5, (7.0, 3.5), {"a": "weak"}, "Few genes.")
+    )
+    velocity = run_to_end(workflow.picture_steps(tissue, told))
+    path = workflow.save(tmp_path / "told.h5ad", tissue, velocity=velocity)
+    found = run_to_end(workflow.stored_steps(read_h5ad(path), path))
+    assert found.evidence.sentence == told.evidence.sentence
+    np.testing.assert_array_equal(found.confidence, velocity.confidence)
+    assert_equal(found, velocity)
+
+
+def test_a_confidence_without_support_is_not_believed(saved, tissue):
+    path, _, _ = saved
+    adata = anndata.read_h5ad(path)
+    adata.obs["velocity_local_confidence"] = 1.0
+    adata.uns["velocity_evidence"] = {"verdict": "none", "pairing_z": 0.1, "lag_z": 0.2}
+    assert run_to_end(workflow.stored_steps(from_anndata(adata), adata)).confidence is None
 
 
 def test_every_part_of_the_fates_comes_back(saved):

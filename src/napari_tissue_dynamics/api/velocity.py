@@ -90,13 +90,14 @@ def velocity(  # the settings of a user, all by name
 
     Returns
     -------
-    The result (velocities, rates, latent time and arrows), or the copy.
+    The result (velocities, rates, latent time and arrows), or the copy. ``result.evidence`` states whether the counts
+    support the direction (``result.evidence.sentence``) and is None if that was not tested.
 
     The AnnData gets the keys of our files, which scVelo and CellRank read: ``layers["velocity"]`` (ds/dt, counts per
     unit of latent time; NaN for genes that are not fitted), ``["velocity_u"]`` (du/dt), ``["Ms"]``, ``["Mu"]``,
     ``obs["latent_time"]`` (0 to 1), ``obs["velocity_confidence"]`` (-1 to 1), ``var["velocity_genes"]``,
-    ``uns["velocity_graph"]``, ``obsm["velocity_spatial"]`` (unit of the coordinates) and more, listed on the page
-    *Files* of the documentation. Results of an earlier run are replaced.
+    ``uns["velocity_evidence"]``, ``uns["velocity_graph"]``, ``obsm["velocity_spatial"]`` (unit of the coordinates) and
+    more, listed on the page *Files* of the documentation. Results of an earlier run are replaced.
 
     Raises
     ------

@@ -80,7 +80,7 @@ class VelocityModel:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     essential: tuple[str, ...] = ("seed",)
     unused: tuple[str, ...] = ()
-    fit_share: float = 0.5
+    fit_share: float = 0.8
     files: tuple[str, ...] = ()
     regimes: Callable[[Any], tuple[str, bool]] | None = None
     refuses_roots: Callable[[Any], str] = lambda config: ""

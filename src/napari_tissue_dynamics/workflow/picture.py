@@ -66,18 +66,18 @@ def picture_steps(
     from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 
     places, inputs = tissue.positions, ArrowInputs.of(field)
-    drawn = yield from part_of(_arrows(tissue, inputs, projection, stop), 0.0, 0.4)
+    drawn = yield from part_of(_arrows(tissue, inputs, projection, stop), 0.0, 0.2)
     grid = on_grid(places, drawn.arrows)
     first = VelocityPreview(field.time, field.expert_probability, drawn.arrows)
-    yield Progress("arrows", 1, 1, 0.4, snapshot=first)
-    graph = yield from part_of(similar_cells_steps(inputs, stop), 0.4, 0.8)
+    yield Progress("arrows", 1, 1, 0.2, snapshot=first)
+    graph = yield from part_of(similar_cells_steps(inputs, stop), 0.2, 0.7)
     counting = field.spliced if field.velocity_genes is None else field.spliced[:, field.velocity_genes]
     correlation = yield from wait(
-        "similar velocities", lambda: neighbor_correlation(counting, graph.neighbors), 0.8, stop
+        "similar velocities", lambda: neighbor_correlation(counting, graph.neighbors), 0.7, stop
     )
     sure = None
     if field.evidence is not None and field.evidence.supported:
-        sure = yield from wait("confidence", lambda: confidence(field, inputs.space), 0.9, stop)
+        sure = yield from wait("confidence", lambda: confidence(field, inputs.space), 0.8, stop)
     experts = yield from wait("experts", lambda: _experts(tissue, field), 0.95, stop)
     return VelocityResult(
         field,

@@ -130,6 +130,7 @@ def _simulated(out: Path) -> tuple[Tissue, Path, tuple[str, ...], RegulatoryNetw
 
 
 def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResult | None:
+    from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
     from napari_tissue_dynamics.workflow import velocity
 
     if tissue.spliced is None or tissue.unspliced is None:
@@ -138,7 +139,9 @@ def _velocity(tissue: Tissue, config: SteerConfig, steps: Steps) -> VelocityResu
     if tissue.counts_meaning:
         steps.write(f"note on the counts: {tissue.counts_meaning}")
     with steps.step(f"train STEER ({tissue.n_cells} cells)"):
-        return velocity(tissue, config, steps.report)
+        result = velocity(tissue, config, steps.report)
+    steps.write(direction_in_words(result.evidence))
+    return result
 
 
 def _regulation(
