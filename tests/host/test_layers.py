@@ -8,7 +8,7 @@ from napari.layers import Image, Points, Vectors
 PLACES = np.array([[0.0, 0.0], [3.0, 1.0], [5.0, 8.0]])
 
 
-def test_a_pixel_is_centred_on_its_whole_coordinate():
+def test_a_pixel_is_centered_on_its_whole_coordinate():
     """Images of another scale are therefore moved by half the difference of the pixels."""
     image = Image(np.zeros((4, 6)), scale=(2, 2), translate=(0.5, 0.5))
     np.testing.assert_allclose(image.world_to_data((0.5, 0.5)), (0, 0))

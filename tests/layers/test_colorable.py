@@ -5,7 +5,7 @@ from napari_tissue_dynamics.data.io.new_anndata import new_anndata
 from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.layers.colorable import Catalogue, Entry, Sources
+from napari_tissue_dynamics.layers.colorable import Catalog, Entry, Sources
 from napari_tissue_dynamics.layers.coloring import Values
 from napari_tissue_dynamics.simulators.tissue import simulate_tissue
 
@@ -23,7 +23,7 @@ def tissue():
 
 
 def found(text, **options):
-    return [entry.name for entry in Catalogue(NAMES).search(text, **options)[0]]
+    return [entry.name for entry in Catalog(NAMES).search(text, **options)[0]]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_every_word_is_found_and_the_closest_comes_first(text, names):
 
 
 def test_without_words_all_are_listed_and_a_limit_holds():
-    catalogue = Catalogue(NAMES)
-    assert catalogue.search("")[1] == len(catalogue) == 10
-    entries, n_found = catalogue.search("o", limit=3)
+    catalog = Catalog(NAMES)
+    assert catalog.search("")[1] == len(catalog) == 10
+    entries, n_found = catalog.search("o", limit=3)
     assert (len(entries), n_found) == (3, 6)
-    assert Entry("gene", "Pax6") in catalogue
-    assert Entry("gene", "batch") not in catalogue
+    assert Entry("gene", "Pax6") in catalog
+    assert Entry("gene", "batch") not in catalog
 
 
 def test_values_are_those_of_the_tissue_and_the_results(tissue, rng):

@@ -11,11 +11,11 @@ from sklearn.metrics import r2_score
 
 from napari_tissue_dynamics.data.tissue import Labels
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import run_to_end
+from napari_tissue_dynamics.progress import drained, run_to_end
 from napari_tissue_dynamics.travlr.config import PublishedOptions, TravlrConfig
 from napari_tissue_dynamics.travlr.nets.cell_type_network import _rotated
 from napari_tissue_dynamics.travlr.nets.initial_coefficients import mean_only, r_squared
-from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso
+from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso_steps
 from napari_tissue_dynamics.travlr.priors.regulatory_network import RegulatoryNetwork
 from napari_tissue_dynamics.travlr.received_ligands import received
 from napari_tissue_dynamics.travlr.training import fit, fit_steps
@@ -46,7 +46,7 @@ def test_no_epochs_give_exactly_the_seed(tissue, network, kind):
     for k in range(2):
         rows = tissue.cell_types.codes == k
         if kind == "lasso":
-            anchors = sparse_group_lasso(x[rows], y[rows], np.array([0, 0, 1]), Penalties(1e-6, 1e-9))
+            anchors = drained(sparse_group_lasso_steps(x[rows], y[rows], np.array([0, 0, 1]), Penalties(1e-6, 1e-9)))
         else:
             model = (BayesianRidge if kind == "bayesian" else ARDRegression)().fit(x[rows], y[rows])
             anchors = np.array([model.intercept_, *model.coef_])

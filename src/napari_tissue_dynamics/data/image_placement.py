@@ -17,7 +17,7 @@ AS_IT_IS = "as it is"
 class Placement:
     """A move of an image: x and y swapped first, then mirrored, then enlarged about the zero of the coordinates.
 
-    The image moves and the cells stay, so that distances, neighbours and results remain what they are. There are
+    The image moves and the cells stay, so that distances, neighbors and results remain what they are. There are
     eight ways to lay a picture without enlarging it, and the three switches reach them all.
 
     Parameters

@@ -69,7 +69,7 @@ class Histology:
     pixel_size
         Side of one image pixel in the unit of the cell positions.
     origin
-        (x, y) of the *centre* of the first pixel, in the unit of the cell positions.
+        (x, y) of the *center* of the first pixel, in the unit of the cell positions.
     placement
         How the image was moved from where the file has it.
     zero

@@ -48,11 +48,11 @@ def principal_components(
     from scipy.sparse.linalg import svds
 
     parts = x if isinstance(x, Sequence) else [x]
-    centred = _centred(parts)
-    _check_differences(parts, centred.shape[0])
-    smallest = min(centred.shape)
+    centered = _centered(parts)
+    _check_differences(parts, centered.shape[0])
+    smallest = min(centered.shape)
     start = np.random.default_rng(seed).uniform(-1, 1, smallest).astype(np.float32)
-    u, size, _ = svds(centred, min(number, smallest - 1), v0=start)
+    u, size, _ = svds(centered, min(number, smallest - 1), v0=start)
     order = np.argsort(-size, kind="stable")
     return np.ascontiguousarray(u[:, order] * size[order], dtype=np.float32)
 
@@ -87,22 +87,22 @@ def leading_components(
         If all cells are alike.
     """
     parts = x if isinstance(x, Sequence) else [x]
-    centred = _centred(parts)
-    _check_differences(parts, centred.shape[0])
-    smallest = min(centred.shape)
+    centered = _centered(parts)
+    _check_differences(parts, centered.shape[0])
+    smallest = min(centered.shape)
     number = min(number, smallest - 1)
-    start = np.random.default_rng(seed).normal(size=(centred.shape[1], min(number + SPARE, smallest)))
-    space, _ = np.linalg.qr(centred @ start.astype(np.float32))
+    start = np.random.default_rng(seed).normal(size=(centered.shape[1], min(number + SPARE, smallest)))
+    space, _ = np.linalg.qr(centered @ start.astype(np.float32))
     for _ in range(rounds):
-        back, _ = np.linalg.qr(centred.rmatmat(space))
-        space, _ = np.linalg.qr(centred @ back)
-    inside = centred.rmatmat(space)
+        back, _ = np.linalg.qr(centered.rmatmat(space))
+        space, _ = np.linalg.qr(centered @ back)
+    inside = centered.rmatmat(space)
     turn, size, _ = np.linalg.svd(inside.T.astype(np.float64) @ inside)
     scores = space @ (turn[:, :number] * np.sqrt(size[:number]))
     return np.ascontiguousarray(scores, dtype=np.float32)
 
 
-def _centred(parts: Sequence[Counts]) -> LinearOperator:
+def _centered(parts: Sequence[Counts]) -> LinearOperator:
     """Return the matrix of all parts side by side less its column means, as something to multiply with."""
     from scipy.sparse.linalg import LinearOperator
 

@@ -159,6 +159,6 @@ def _dispersion(counts: sparse.csr_array) -> NDArray[np.float64]:
     for number in np.unique(box[varies]):
         inside = varies & (box == number)
         values = dispersion[inside]
-        centre, spread = (values.mean(), values.std(ddof=1)) if len(values) > 1 else (0.0, values[0])
-        result[inside] = (values - centre) / spread if spread else 0.0
+        center, spread = (values.mean(), values.std(ddof=1)) if len(values) > 1 else (0.0, values[0])
+        result[inside] = (values - center) / spread if spread else 0.0
     return result

@@ -169,7 +169,7 @@ def field_values(velocity: VelocityField) -> dict[str, Labels | Values]:
     return found
 
 
-class Catalogue:
+class Catalog:
     """Names of entries, ready to be searched.
 
     Parameters

@@ -39,12 +39,12 @@ TIME_SCALE = ColorScale(0.0, 1.0)
 POINT_SIZE = 0.95
 
 
-def cell_points(tissue: Tissue, *, name: str = "cells") -> LayerData:
+def cell_points(tissue: Tissue) -> LayerData:
     """Return the cells, colored by their type if they have one."""
     if tissue.cell_types is not None:
-        return category_points(tissue, tissue.cell_types, name=name)
+        return category_points(tissue, tissue.cell_types, name="cells")
     data, options = bare_points(tissue)
-    options |= {"name": name, "face_color": PLAIN_COLOR, "border_color": PLAIN_COLOR, "metadata": about("cells")}
+    options |= {"name": "cells", "face_color": PLAIN_COLOR, "border_color": PLAIN_COLOR, "metadata": about("cells")}
     return data, options, "points"
 
 

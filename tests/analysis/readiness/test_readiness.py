@@ -89,7 +89,7 @@ def test_facts_are_those_of_the_whole_matrix(rng, tmp_path, monkeypatch, block, 
         ([0, 3], "counts"),
         ([0.5, 2], "logarithms"),
         ([0.5, 900], "fractions"),
-        ([-1, 2.5], "centred"),
+        ([-1, 2.5], "centered"),
         ([0, 0], "nothing"),
     ],
 )

@@ -219,7 +219,7 @@ def test_unit_as_the_file_says(uns, unit, tmp_path):
         assert_array_equal(tissue.positions, PLACES)
 
 
-def test_pixel_size_makes_micrometres(tmp_path):
+def test_pixel_size_makes_micrometers(tmp_path):
     for tissue in both_ways(table(), tmp_path, ReadOptions(pixel_size_um=0.5)):
         assert tissue.unit == "um"
         assert_allclose(tissue.positions, PLACES / 2)

@@ -57,12 +57,12 @@ def test_squidpy_draws_cells_on_their_pixels(tissue, tmp_path):
     try:
         squidpy.pl.spatial_scatter(adata, color="number", ax=axes)
         shown = np.asarray(axes.images[0].get_array())
-        centres = np.array([path.get_extents().get_points().mean(axis=0) for path in axes.collections[0].get_paths()])
+        centers = np.array([path.get_extents().get_points().mean(axis=0) for path in axes.collections[0].get_paths()])
         left, right, bottom, top = axes.images[0].get_extent()
     finally:
         plt.close("all")
-    assert len(centres) == N
+    assert len(centers) == N
     assert (left, top) == (-0.5, -0.5)
     assert (right, bottom) == (shown.shape[1] - 0.5, shown.shape[0] - 0.5)
     place = (tissue.positions - ORIGIN) / PIXEL
-    assert_allclose(centres, place, atol=1e-6)
+    assert_allclose(centers, place, atol=1e-6)

@@ -112,21 +112,6 @@ def test_genes_with_odd_names_and_what_is_asked_for_by_name(store, rng):
     assert not again.failed
 
 
-def test_modulators_and_cells_of_all_genes(store, rng):
-    fits = {name: fitted(factors(rng), name) for name in ("A", "B")}
-    for fit in fits.values():
-        store.write(fit)
-    store.write(GeneFit("C", (), np.ones((120, 1), np.float32)))
-    cells = np.array([9, 80])
-    found = dict(store.of_modulator("Wnt5a$Fzd2", cells))
-    assert set(found) == {"A", "B"}
-    for name, values in found.items():
-        np.testing.assert_allclose(values, fits[name].beta("Wnt5a$Fzd2")[cells], rtol=1e-5)
-    rows = {fit.target: values for fit, values in store.of_cells(cells)}
-    np.testing.assert_allclose(rows["A"], fits["A"].betas[cells], rtol=1e-5, atol=1e-7)
-    np.testing.assert_array_equal(rows["C"], 1)
-
-
 def test_another_run_in_the_same_place_is_refused_with_what_differs(store, tissue):
     def start(other, config):
         return BetaStore.start(store.path, RunRecord.of(Ground.of(other, config), config), other)

@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from napari_tissue_dynamics.errors import DataError
+from napari_tissue_dynamics.progress import drained
 from napari_tissue_dynamics.travlr import SpatialCellularProgramsEstimator as Estimator
 from napari_tissue_dynamics.travlr.nets.cnn import CellularNicheNetwork
-from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso
+from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso_steps
 from napari_tissue_dynamics.travlr.nets.transformer import CellularViT
 from napari_tissue_dynamics.travlr.versions import PROFILES
 
@@ -118,9 +119,9 @@ def test_4_maps_are_those_of_a_slow_loop(dimensions):
         image = np.zeros((8,) * dimensions)
         for pixel in np.ndindex(*image.shape):
             i, j = pixel[:2]
-            centre = [low[0] + (j + 0.5) * step[0], low[1] + (7 - i + 0.5) * step[1]]
-            centre += [low[2] + (7 - pixel[2] + 0.5) * step[2]] if dimensions == 3 else []
-            image[pixel] = np.sqrt(sum((a - b) ** 2 for a, b in zip(xy[s], centre, strict=True)))
+            center = [low[0] + (j + 0.5) * step[0], low[1] + (7 - i + 0.5) * step[1]]
+            center += [low[2] + (7 - pixel[2] + 0.5) * step[2]] if dimensions == 3 else []
+            image[pixel] = np.sqrt(sum((a - b) ** 2 for a, b in zip(xy[s], center, strict=True)))
         image = (image - image.min()) / (image.max() - image.min())
         for channel in maps[s]:
             np.testing.assert_allclose(channel, image, atol=1e-6)
@@ -220,7 +221,7 @@ def test_8_the_lasso_follows_the_published_path(constant):
     x = rng.gamma(2, 1, (40, 30)) * np.repeat([1.0, 0.01], 15)
     y = np.full(40, 2.0) if constant else x[:, :3].sum(axis=1) + rng.normal(size=40)
     groups = np.repeat([0, 1, 2], 10)
-    found = sparse_group_lasso(x, y, groups, Penalties(1e-6, 1e-9), iterations=300)
+    found = drained(sparse_group_lasso_steps(x, y, groups, Penalties(1e-6, 1e-9), iterations=300))
     np.testing.assert_allclose(found, _path(x, y, groups, 1e-6, 1e-9, 300), atol=1e-10, rtol=1e-10)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso, sparse_group_lasso_steps
+from napari_tissue_dynamics.progress import drained
+from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso_steps
 
 
 def _slow(x, y, groups, lam, l1, n_iter, tol=1e-5):  # noqa: C901
@@ -65,25 +66,25 @@ def _problem(seed, n=60, p=25, scale=1.0):
 )
 def test_path_agrees_with_the_published_iteration(seed, n, p, lam, l1):
     x, y, groups = _problem(seed, n, p, scale=0.05)
-    found = sparse_group_lasso(x, y, groups, Penalties(lam, l1), iterations=400)
+    found = drained(sparse_group_lasso_steps(x, y, groups, Penalties(lam, l1), iterations=400))
     np.testing.assert_allclose(found, _slow(x, y, groups, lam, l1, 400), atol=1e-10, rtol=1e-10)
 
 
 def test_constant_target_keeps_its_constant():
     x, _, groups = _problem(0)
     y = np.zeros(60)
-    np.testing.assert_array_equal(sparse_group_lasso(x, y, groups), 0)
+    np.testing.assert_array_equal(drained(sparse_group_lasso_steps(x, y, groups)), 0)
     steps = list(sparse_group_lasso_steps(x, y, groups))
     assert not steps  # ended in its first iteration
     np.testing.assert_allclose(
-        sparse_group_lasso(x, y + 3, groups), _slow(x, y + 3, groups, 1e-6, 1e-9, 1500), atol=1e-10
+        drained(sparse_group_lasso_steps(x, y + 3, groups)), _slow(x, y + 3, groups, 1e-6, 1e-9, 1500), atol=1e-10
     )
 
 
 def test_fixed_point_minimises_with_doubled_penalties():
     x, y, groups = _problem(4, n=80, p=24)
     lam, l1 = 0.3, 0.02
-    found = sparse_group_lasso(x, y, groups, Penalties(lam, l1), iterations=20000, tolerance=1e-13)
+    found = drained(sparse_group_lasso_steps(x, y, groups, Penalties(lam, l1), iterations=20000, tolerance=1e-13))
 
     def objective(w):
         value = np.sum((x @ w[1:] + w[0] - y) ** 2) / (2 * len(y)) + 2 * l1 * np.abs(w[1:]).sum()
@@ -102,7 +103,9 @@ def test_without_penalty_a_small_problem_reaches_least_squares():
     x = rng.normal(2, 1, (200, 3))
     y = 1 + x @ [1.0, -2, 0.5] + 0.1 * rng.normal(size=200)
     exact = np.linalg.lstsq(np.column_stack([np.ones(200), x]), y, rcond=None)[0]
-    found = sparse_group_lasso(x, y, np.zeros(3, int), Penalties(0, 0), iterations=20000, tolerance=1e-14)
+    found = drained(
+        sparse_group_lasso_steps(x, y, np.zeros(3, int), Penalties(0, 0), iterations=20000, tolerance=1e-14)
+    )
     np.testing.assert_allclose(found, exact, atol=5e-6)
 
 

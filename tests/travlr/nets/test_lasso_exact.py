@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
 
-from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso
+from napari_tissue_dynamics.progress import drained
+from napari_tissue_dynamics.travlr.nets.lasso import Penalties, sparse_group_lasso_steps
 from napari_tissue_dynamics.travlr.nets.lasso_exact import exact_steps
 
 
@@ -66,7 +67,7 @@ def test_the_minimum_satisfies_the_optimality_conditions(scaling):
 
 def test_the_published_path_ends_where_both_penalties_are_doubled():
     x, y, groups = _problem(4)
-    path = sparse_group_lasso(x, y, groups, Penalties(0.3, 0.02), iterations=20000, tolerance=1e-14)
+    path = drained(sparse_group_lasso_steps(x, y, groups, Penalties(0.3, 0.02), iterations=20000, tolerance=1e-14))
     np.testing.assert_allclose(_solve(x, y, groups, Penalties(0.6, 0.04))[0], path, atol=1e-4)
 
 

@@ -103,7 +103,7 @@ def test_velocity_dock_warns_before_and_advises_after(open_dock, tissue, tmp_pat
     assert dock.message.text().startswith("The graphics card ran out of memory (20.00 GiB more were needed). Choose")
 
 
-def test_combo_of_devices_says_what_is_free_and_greys_out_what_is_not_there(qtbot, monkeypatch):
+def test_combo_of_devices_says_what_is_free_and_grays_out_what_is_not_there(qtbot, monkeypatch):
     asked = []
 
     def found():

@@ -256,7 +256,7 @@ def _on(
     zero = np.array(image.zero)
     first = np.array(image.origin) - zero
     first = zero + (first[::-1] if move.swap else first) * move.scale
-    # The frame begins half a pixel before the centre of the first pixel.
+    # The frame begins half a pixel before the center of the first pixel.
     share = ((xy - first) / (image.pixel_size * move.scale) + 0.5) / (columns, rows)
     inside: NDArray[np.bool_] = np.all((share >= 0) & (share < 1), axis=1)
     column, row = (share[inside] * here.shape[::-1]).astype(np.intp).T

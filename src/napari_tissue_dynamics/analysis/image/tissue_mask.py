@@ -28,7 +28,7 @@ SHALLOW = 0.08
 def tissue_mask(image: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Return which pixels show tissue, at a reduced resolution.
 
-    Colour pictures: tissue is more saturated than the glass around it, or differs from it in brightness. Gray
+    Color pictures: tissue is more saturated than the glass around it, or differs from it in brightness. Gray
     pictures: it differs in brightness. What the glass looks like is read from the frame of the picture, so that
     bright field (white glass) and fluorescence (black glass) both work. The thresholds are those of Otsu (1979,
     IEEE Trans Syst Man Cybern 9:62). Holes that tissue surrounds stay holes; dust is excluded.

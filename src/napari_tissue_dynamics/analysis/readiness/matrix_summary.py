@@ -23,12 +23,12 @@ BLOCK = 1 << 22
 LARGEST_LOGARITHM = 20.0
 """No count has a natural logarithm above this; e to the 20 is half a billion molecules."""
 
-Kind = Literal["counts", "logarithms", "fractions", "centred", "nothing"]
+Kind = Literal["counts", "logarithms", "fractions", "centered", "nothing"]
 WORDS: dict[Kind, str] = {
     "counts": "raw counts",
     "logarithms": "not whole, at most {highest:.3g}: probably log-normalized",
     "fractions": "not whole: probably normalized",
-    "centred": "values below zero: centered or scaled",
+    "centered": "values below zero: centered or scaled",
     "nothing": "all zero",
 }
 
@@ -43,7 +43,7 @@ class MatrixFacts:
         (cells, genes).
     kind
         ``counts``: whole numbers from 0 up; ``logarithms``: fractions up to 20; ``fractions``: larger ones;
-        ``centred``: some are below zero; ``nothing``: zeros only.
+        ``centered``: some are below zero; ``nothing``: zeros only.
     n_stored, n_bytes
         Values that are kept, and their bytes once read.
     n_bad
@@ -124,7 +124,7 @@ def facts_steps(
 
 def _kind(lowest: float, highest: float, whole: bool) -> Kind:
     if lowest < 0:
-        return "centred"
+        return "centered"
     if not highest > 0:
         return "nothing"
     if whole:

@@ -53,7 +53,7 @@ class Readiness:
     n_shared_genes
         Genes with enough counts of both kinds for velocity.
     n_parts
-        Separate parts of the graph of neighbours in the tissue; 0 when there are no usable positions.
+        Separate parts of the graph of neighbors in the tissue; 0 when there are no usable positions.
     steer
         Cost of a quick STEER fit, None if there are no counts for it.
     travlr

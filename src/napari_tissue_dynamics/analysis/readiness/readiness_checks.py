@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 Fit = Literal["opening", "velocity", "regulation"]
 
 NEIGHBORS = 8
-"""Neighbours of the spatial graph, as in the settings of STEER."""
+"""Neighbors of the spatial graph, as in the settings of STEER."""
 
 FEWEST_IN_PART = 30
-"""A part of the tissue with fewer cells than this has hardly neighbours to smooth over."""
+"""A part of the tissue with fewer cells than this has hardly neighbors to smooth over."""
 FEWEST_OF_TYPE = 20
 ENOUGH_MOLECULES = 20
 """Of both kinds; the settings of velocity fits ask for as many."""
@@ -168,7 +168,7 @@ def count_problems(facts: Mapping[str, MatrixFacts]) -> list[Problem]:
         if facts[role].kind in ("logarithms", "fractions"):
             what = f"The {role} counts ({facts[role].name}) are {facts[role].words}."
             found.append(Problem(what, "Choose the layer with raw counts.", "velocity"))
-        if facts[role].kind == "centred":
+        if facts[role].kind == "centered":
             what = f"The {role} counts ({facts[role].name}) hold values down to {facts[role].lowest:.3g}."
             found.append(Problem(what, "Choose the layer with raw counts.", "velocity", stops=True))
     both = facts["spliced"].total + facts["unspliced"].total

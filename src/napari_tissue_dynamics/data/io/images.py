@@ -2,7 +2,7 @@
 
 The convention of scanpy and squidpy: positions are (x, y) in pixels of the full-resolution image, and an
 image of scale ``f`` has ``f`` pixels per full-resolution pixel. Its pixel ``i`` covers the full-resolution
-pixels ``i/f - 1/2`` to ``(i + 1)/f - 1/2``, so the centre of pixel ``i`` lies at ``(i + 1/2)/f - 1/2``.
+pixels ``i/f - 1/2`` to ``(i + 1)/f - 1/2``, so the center of pixel ``i`` lies at ``(i + 1/2)/f - 1/2``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ LARGEST_SIDE = 8192
 """Of an image file with several resolutions the finest with at most this many pixels a side is taken."""
 
 
-def centre_of_first_pixel(pixel_size: float, full_pixel: float = 1.0) -> tuple[float, float]:
-    """Return (x, y) of the centre of the first pixel of an image in the scanpy convention.
+def center_of_first_pixel(pixel_size: float, full_pixel: float = 1.0) -> tuple[float, float]:
+    """Return (x, y) of the center of the first pixel of an image in the scanpy convention.
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ def other_pixel_sizes(table: Table) -> tuple[float, ...]:
             table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", f"tissue_{n}_scalef") for n in ("hires", "lowres")
         )
         sizes |= {1 / float(scale) for scale in scales if scale is not None and float(scale) > 0}
-        micrometres = table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", "microns_per_pixel")
-        if micrometres is not None and float(micrometres) > 0:
-            sizes |= {size * float(micrometres) for size in sizes}
+        micrometers = table.uns(keys.SPATIAL_IMAGES, name, "scalefactors", "microns_per_pixel")
+        if micrometers is not None and float(micrometers) > 0:
+            sizes |= {size * float(micrometers) for size in sizes}
     return tuple(sorted(sizes))
 
 
@@ -136,7 +136,7 @@ def image_file(path: Path, pixel_size: float = 1.0, full_pixel: float = 1.0) -> 
             f"{path.name} cannot be read as an image ({reason}). Choose a .png, .jpg or .tif file."
         ) from error
     size = pixel_size * reduction
-    return Histology(path.stem, as_image(image, path.name), size, centre_of_first_pixel(size, full_pixel))
+    return Histology(path.stem, as_image(image, path.name), size, center_of_first_pixel(size, full_pixel))
 
 
 def companion_image(path: Path) -> Path | None:
@@ -173,7 +173,7 @@ def _of_library(table: Table, library: str) -> Histology:
         )
     origin = table.uns(keys.SPATIAL_IMAGES, library, ORIGIN)
     size = 1 / scale
-    place = centre_of_first_pixel(size) if origin is None else (float(origin[0]), float(origin[1]))
+    place = center_of_first_pixel(size) if origin is None else (float(origin[0]), float(origin[1]))
     return Histology(library, as_image(image, library), size, place)
 
 

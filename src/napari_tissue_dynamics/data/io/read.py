@@ -173,7 +173,7 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
     histology: tuple[Histology, ...] = ()
     offset, factor = offset_of(table, options.spatial), 1.0
     if unit != "embedding":
-        factor, unit = _micrometres(table, options, unit)
+        factor, unit = _micrometers(table, options, unit)
         histology = _histology(table, options, companion, offset, factor, unit)
         positions[:, :2] += offset
     elif options.image is not None:
@@ -198,7 +198,7 @@ def _tissue(table: Table, options: ReadOptions, companion: Path | None) -> Tissu
     return tissue if sections is None else side_by_side(tissue, sections)
 
 
-def _micrometres(table: Table, options: ReadOptions, unit: str) -> tuple[float, str]:
+def _micrometers(table: Table, options: ReadOptions, unit: str) -> tuple[float, str]:
     if options.pixel_size_um is not None:
         if not (np.isfinite(options.pixel_size_um) and options.pixel_size_um > 0):
             raise DataError(f"The pixel size is {options.pixel_size_um} um; a number above 0 was expected.")
@@ -221,8 +221,8 @@ def _histology(
     file = options.image or companion
     if not images and file is not None:
         size = 1.0 if options.image_pixel_size is None else options.image_pixel_size
-        in_micrometres = unit == "um" and factor == 1.0
-        images = (image_file(Path(file), size, size if in_micrometres else 1.0),)
+        in_micrometers = unit == "um" and factor == 1.0
+        images = (image_file(Path(file), size, size if in_micrometers else 1.0),)
     scaled = (
         replace(
             one,

@@ -31,7 +31,7 @@ from napari_tissue_dynamics.travlr.batch.run_manifest import RUN, RunRecord
 from napari_tissue_dynamics.travlr.batch.tensor_file import TensorFile, safe_name, write_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -247,24 +247,6 @@ class BetaStore:
         found = self.targets if targets is None else tuple(name for name in targets if name in self)
         failed = self.failed if targets is None else {k: v for k, v in self.failed.items() if k in set(targets)}
         return RegulationField(tuple(self.gene(target) for target in found), stopped=stopped, failed=failed)
-
-    def of_modulator(
-        self, modulator: str, cells: NDArray[np.integer] | slice = slice(None)
-    ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Yield each target that a modulator may regulate and the (cells,) coefficients there."""
-        for target in self.targets:
-            fit = self.gene(target)
-            if modulator in fit.modulators:
-                column = 1 + fit.modulators.index(modulator)
-                assert not isinstance(fit.coefficients, np.ndarray)
-                yield target, fit.coefficients.values(np.array([column]), cells)[:, 0]
-
-    def of_cells(self, cells: NDArray[np.integer]) -> Iterator[tuple[GeneFit, NDArray[np.float32]]]:
-        """Yield each gene with the (chosen cells, 1 + modulators) coefficients."""
-        for target in self.targets:
-            fit = self.gene(target)
-            assert not isinstance(fit.coefficients, np.ndarray)
-            yield fit, fit.coefficients.values(cells=cells)
 
     def _file(self, target: str) -> Path:
         return self.path / GENES / f"{safe_name(target)}{ENDING}"

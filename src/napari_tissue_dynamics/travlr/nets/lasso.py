@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tissue_dynamics.progress import drained
-
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -75,19 +73,6 @@ class _Problem:
             if length > 0:
                 result[rows] *= max(0.0, 1 - strength / self.lipschitz / length)
         return result
-
-
-def sparse_group_lasso(
-    x: Floats,
-    y: Floats,
-    groups: NDArray[np.integer],
-    penalties: Penalties = Penalties(),
-    *,
-    iterations: int = ITERATIONS,
-    tolerance: float = TOLERANCE,
-) -> Floats:
-    """Run :func:`sparse_group_lasso_steps` to the end."""
-    return drained(sparse_group_lasso_steps(x, y, groups, penalties, iterations=iterations, tolerance=tolerance))
 
 
 def sparse_group_lasso_steps(

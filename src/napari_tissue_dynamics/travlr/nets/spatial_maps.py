@@ -25,7 +25,7 @@ class MapGrid:
     Parameters
     ----------
     centers
-        One array of pixel centres per image axis, (pixels,) each: (y, x) in 2-D and (y, x, z) in 3-D, with x
+        One array of pixel centers per image axis, (pixels,) each: (y, x) in 2-D and (y, x, z) in 3-D, with x
         ascending and the others descending, so that row 0 is the top of the tissue.
     """
 
@@ -69,7 +69,7 @@ class MapGrid:
         return scaled_images(self.distances(positions))
 
     def distances(self, positions: Floats) -> Floats:
-        """Return the distance of every cell to the centre of each pixel, (cells, pixels, pixels[, pixels])."""
+        """Return the distance of every cell to the center of each pixel, (cells, pixels, pixels[, pixels])."""
         axes = (1, 0, 2)[: len(self.centers)]
         squared: Floats = np.zeros((len(positions),) + (1,) * len(self.centers))
         for k, (axis, centers) in enumerate(zip(axes, self.centers, strict=True)):

@@ -113,17 +113,17 @@ class Density:
             images = gaussian_filter1d(images, 1.0, axis=axis, mode="constant")
         return images
 
-    def _counts(self, seen: cKDTree, centres: Floats) -> NDArray[np.float32]:
-        near: Any = seen.query_ball_point(centres, self.half_width, p=np.inf)
-        centre = np.repeat(np.arange(len(centres)), [len(found) for found in near])
+    def _counts(self, seen: cKDTree, centers: Floats) -> NDArray[np.float32]:
+        near: Any = seen.query_ball_point(centers, self.half_width, p=np.inf)
+        center = np.repeat(np.arange(len(centers)), [len(found) for found in near])
         neighbor = np.concatenate([np.asarray(found, dtype=np.intp) for found in near])
         drawn = self.codes[neighbor] >= 0
-        centre, neighbor = centre[drawn], neighbor[drawn]
-        along = (self.positions[neighbor] - centres[centre]) / (2 * self.half_width) + 0.5  # 0 ... 1
+        center, neighbor = center[drawn], neighbor[drawn]
+        along = (self.positions[neighbor] - centers[center]) / (2 * self.half_width) + 0.5  # 0 ... 1
         place = [along[:, 0] if axis == 0 else 1 - along[:, axis] for axis in (1, 0, 2)[: along.shape[1]]]
         pixel = [np.clip((value * self.pixels).astype(np.intp), 0, self.pixels - 1) for value in place]
-        shape = (len(centres), self.channels, *self.shape)
-        flat = np.ravel_multi_index((centre, self.codes[neighbor], *pixel), shape)
+        shape = (len(centers), self.channels, *self.shape)
+        flat = np.ravel_multi_index((center, self.codes[neighbor], *pixel), shape)
         counts = np.bincount(flat, minlength=int(np.prod(shape)))
         return counts.reshape(shape).astype(np.float32)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from napari_tissue_dynamics.layers.colorable import GROUPS, Catalogue, Entry, Sources
+from napari_tissue_dynamics.layers.colorable import GROUPS, Catalog, Entry, Sources
 from napari_tissue_dynamics.layers.colored_points import NAME, colored_values
 from napari_tissue_dynamics.layers.coloring import CategoryColoring, ValueColoring, coloring_of, prepared
 from napari_tissue_dynamics.layers.colors import category_colors
@@ -148,7 +148,7 @@ class ExploreDock(Dock):
 
     def _offer(self) -> None:
         sources = sources_of(self.workspace)
-        self.search.offer(Catalogue({} if sources is None else sources.names()))
+        self.search.offer(Catalog({} if sources is None else sources.names()))
 
     def _results_changed(self) -> None:
         self._offer()
@@ -158,7 +158,7 @@ class ExploreDock(Dock):
     def _read_again(self) -> None:
         """Read what is shown once more, when there still is such an entry."""
         sources, entry = sources_of(self.workspace), self.entry
-        if sources is not None and entry is not None and entry in Catalogue(sources.names()):
+        if sources is not None and entry is not None and entry in Catalog(sources.names()):
             self._wanted = None
             self._read(sources, entry)
 

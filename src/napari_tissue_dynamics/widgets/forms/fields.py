@@ -30,7 +30,7 @@ _WHERE_TO_BREAK = re.compile(r"(?<=\w)(?:[_/-]|(?<!\d)\.|\.(?!\d))(?=\w)|\w{20}(
 
 
 def rows() -> QFormLayout:
-    """Return a layout for labelled fields that fits a narrow dock."""
+    """Return a layout for labeled fields that fits a narrow dock."""
     layout = QFormLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)

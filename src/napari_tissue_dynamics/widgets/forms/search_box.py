@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QSizePolicy, QWidget
 
-from napari_tissue_dynamics.layers.colorable import GROUPS, Catalogue, Entry
+from napari_tissue_dynamics.layers.colorable import GROUPS, Catalog, Entry
 from napari_tissue_dynamics.widgets.forms.fields import stacked
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SearchBox(QWidget):
         super().__init__(parent)
         self.pinned: list[Entry] = []
         self.recent: list[Entry] = []
-        self._catalogue = Catalogue({})
+        self._catalog = Catalog({})
         self.line = QLineEdit()
         self.line.setClearButtonEnabled(True)
         self.line.setPlaceholderText("gene, column, result, target ← modulator")
@@ -63,12 +63,12 @@ class SearchBox(QWidget):
         self.line.textChanged.connect(self._refresh)
         self.list.itemClicked.connect(self._choose)
         self.list.itemActivated.connect(self._choose)
-        self.offer(self._catalogue)
+        self.offer(self._catalog)
 
-    def offer(self, catalogue: Catalogue) -> None:
-        """Search in this catalogue from now on; pinned and recent entries that it lacks are not listed."""
-        self._catalogue = catalogue
-        self.line.setEnabled(len(catalogue) > 0)
+    def offer(self, catalog: Catalog) -> None:
+        """Search in this catalog from now on; pinned and recent entries that it lacks are not listed."""
+        self._catalog = catalog
+        self.line.setEnabled(len(catalog) > 0)
         self._refresh()
 
     def remember(self, entry: Entry) -> None:
@@ -109,10 +109,10 @@ class SearchBox(QWidget):
 
     def _refresh(self) -> None:
         text = self.line.text().strip()
-        found, n_found = self._catalogue.search(text)
+        found, n_found = self._catalog.search(text)
         self.list.clear()
         if not text:
-            offered = [each for each in (*self.pinned, *self.recent) if each in self._catalogue]
+            offered = [each for each in (*self.pinned, *self.recent) if each in self._catalog]
             marks = dict.fromkeys(offered, RECENT_MARK) | dict.fromkeys(self.pinned, PINNED_MARK)
             self._add([each for each in marks if each in offered], marks)
             found = [each for each in found if each not in marks]
