@@ -7,7 +7,15 @@ from scipy.spatial.distance import pdist
 
 from napari_tissue_dynamics.analysis.image.alignment import image_check
 from napari_tissue_dynamics.data.image_placement import Placement
-from napari_tissue_dynamics.data.io import ReadOptions, contents, obs_column, read_h5ad, write_h5ad
+from napari_tissue_dynamics.data.io import (
+    ReadOptions,
+    contents,
+    from_anndata,
+    obs_column,
+    read_h5ad,
+    write_h5ad,
+)
+from napari_tissue_dynamics.data.io.read_anndata import read_anndata
 from napari_tissue_dynamics.data.io.sections import side_by_side
 from napari_tissue_dynamics.data.tissue import Histology, Labels, Tissue
 from napari_tissue_dynamics.errors import DataError
@@ -63,6 +71,16 @@ def test_sections_on_each_other_are_put_side_by_side(path, adata):
         for image in tissue.histology:
             if image.name == name:
                 assert_allclose(image.origin, shift[0])
+
+
+def test_an_anndata_is_read_in_the_unit_and_layout_of_the_options(path):
+    options = ReadOptions(pixel_size_um=0.5)
+    tissue = read_h5ad(path, options)
+    again = from_anndata(read_anndata(path, options))
+    assert (again.unit, tissue.unit) == ("um", "um")
+    assert_allclose(again.positions, tissue.positions)
+    for one, other in zip(again.histology, tissue.histology, strict=True):
+        assert_allclose(one.origin, other.origin)
 
 
 @pytest.mark.parametrize("n_sections", [2, 3])

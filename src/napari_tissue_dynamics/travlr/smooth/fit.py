@@ -116,7 +116,6 @@ class _Scaled:
             centers[c], y_centers[c] = x[rows].mean(axis=0, dtype=np.float64), y[rows].mean(dtype=np.float64)
             z[rows, 1:], centered[rows] = x[rows] - centers[c], y[rows] - y_centers[c]
         typed = max(int((codes >= 0).sum()), 1)
-        z[codes < 0, 1:] = 0
         spread = np.sqrt((z[:, 1:].astype(np.float64) ** 2).sum(axis=0) / typed)
         spread[spread == 0] = 1.0
         z[:, 1:] /= spread.astype(np.float32)
