@@ -146,6 +146,8 @@ def wait_for(
             raise FitError(message)
         return Progress(phase, 0, 1, fraction)
 
+    yield waiting(None)
+    waiting(None)  # a stop between the report and the call: nothing has been done yet
     return (yield from converted(in_background(call), waiting))
 
 

@@ -60,12 +60,12 @@ def test_values_are_those_of_the_tissue_and_the_results(tissue, rng):
     regulation = RegulationField((GeneFit(genes[0], ("Tf", "L$R"), betas),))
     sources = Sources(tissue, velocity=field, regulation=regulation, results={"sure": Values(matrices[0][:, 0])})
     names = sources.names()
-    assert names["beta"] == (f"{genes[0]} ← Tf", f"{genes[0]} ← L$R")
+    assert names["beta"] == (f"{genes[0]} ← Tf", f"{genes[0]} ← L \N{EN DASH} R")
     assert names["result"] == ("latent time", "expert", "expert 0 weight", "expert 1 weight", "sure")
     read = {name: sources.read(Entry(group, name)) for group in names for name in names[group]}
     np.testing.assert_array_equal(read[genes[1]].numbers, tissue.expression[:, 4])
     np.testing.assert_array_equal(read[f"{genes[1]} velocity"].numbers, matrices[0][:, 1])
-    np.testing.assert_array_equal(read[f"{genes[0]} ← L$R"].numbers, betas[:, 2])
+    np.testing.assert_array_equal(read[f"{genes[0]} ← L \N{EN DASH} R"].numbers, betas[:, 2])
     np.testing.assert_array_equal(read["expert"].codes, probability.argmax(1))
     assert read[tissue.cell_types.name] is tissue.cell_types
     assert (read["latent time"].limits, read[f"{genes[0]} ← Tf"].signed) == ((0, 1), True)

@@ -76,7 +76,7 @@ def test_a_click_on_a_cell_inspects_it(window, qtbot):
         qtbot.waitUntil(lambda cell=cell: f"c{cell}<" in dock.header.text())
         qtbot.waitUntil(lambda: len(dock.betas.table.shown()) == 2)
         shown = {row[0]: row[2] for row in dock.betas.table.shown()}
-        assert shown["L$R"] == workspace.regulation["T"].beta("L$R")[cell]
+        assert shown["L \N{EN DASH} R"] == workspace.regulation["T"].beta("L$R")[cell]
 
 
 def test_a_lasso_around_cells_is_a_region(window, qtbot):

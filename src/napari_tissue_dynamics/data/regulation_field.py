@@ -194,7 +194,18 @@ class LayerKey:
     @property
     def pair(self) -> str:
         """Target and modulator, as they are listed."""
-        return f"{self.target} ← {self.modulator}"
+        return f"{self.target} ← {modulator_in_words(self.modulator)}"
+
+
+def modulator_in_words(name: str) -> str:
+    """Return a modulator as it is shown; ``$`` and ``#`` are for files.
+
+    Examples
+    --------
+    >>> modulator_in_words("Wnt3$Fzd2"), modulator_in_words("Bmp4#Sox9"), modulator_in_words("Sox2")
+    ('Wnt3 – Fzd2', 'Bmp4 → Sox9', 'Sox2')
+    """
+    return name.replace("$", " \N{EN DASH} ").replace("#", " → ")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from napari_tissue_dynamics.analysis.regulation.beta_report import beta_report
 from napari_tissue_dynamics.analysis.regulation.modulator_values import ModulatorValues
 from napari_tissue_dynamics.data.fate_result import FateResult
-from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField, modulator_in_words
 from napari_tissue_dynamics.data.tissue import Labels, Tissue
 from napari_tissue_dynamics.data.velocity_field import VelocityField
 from napari_tissue_dynamics.layers.axes import PLUGIN
@@ -85,7 +85,7 @@ def test_a_cell_is_found_by_name_and_told_in_full(dock, workspace, qtbot, viewer
         ModulatorValues.of(workspace.tissue, workspace.regulation["Axin2"], TravlrConfig()), 17,
     )  # fmt: skip
     assert [row[:3] for row in dock.betas.table.shown()] == [
-        (row.modulator, row.share, row.beta) for row in expected.rows
+        (modulator_in_words(row.modulator), row.share, row.beta) for row in expected.rows
     ]
     relative = field.spliced[17] / field.moments_spliced.std(axis=0)
     assert dock.genes.shown()[0][0] == GENES[int(np.abs(relative).argmax())]
@@ -118,10 +118,10 @@ def test_table_is_sorted_and_filtered_by_keys(dock, workspace, qtbot):
     assert [abs(row[2]) for row in dock.betas.table.shown()] == sizes[::-1]
     qtbot.keyClicks(dock.betas.kind, "ligand-rec")
     dock.betas.kind.textActivated.emit(dock.betas.kind.currentText())
-    assert [row[0] for row in dock.betas.table.shown()] == ["Wnt5a$Fzd2"]
+    assert [row[0] for row in dock.betas.table.shown()] == ["Wnt5a \N{EN DASH} Fzd2"]
     dock.betas.kind.setCurrentIndex(0)
     qtbot.keyClicks(dock.betas.search, "sox")
-    assert {row[0] for row in dock.betas.table.shown()} == {"Sox2", "Wnt5a#Sox2"}
+    assert {row[0] for row in dock.betas.table.shown()} == {"Sox2", "Wnt5a → Sox2"}
 
 
 def test_enter_maps_the_beta(dock, workspace, viewer, qtbot):
@@ -139,7 +139,7 @@ def test_senders_follow_the_cell_and_go_when_they_are_not_wanted(dock, workspace
     waited(dock, qtbot)
     dock.betas.table.go_to("Pax6")
     assert not dock.betas.senders_button.isEnabled()
-    dock.betas.table.go_to("Wnt5a$Fzd2")
+    dock.betas.table.go_to("Wnt5a \N{EN DASH} Fzd2")
     camera = viewer.scene.camera
     camera.zoom = 1e-4
     qtbot.mouseClick(dock.betas.senders_button, Qt.MouseButton.LeftButton)
@@ -172,7 +172,7 @@ def test_a_pinned_cell_is_compared_copied_and_saved(dock, workspace, qtbot, monk
     qtbot.mouseClick(dock.copy_button, Qt.MouseButton.LeftButton)
     copied = QApplication.clipboard().text()
     assert "cell\tc6\tc5" in copied
-    assert "Wnt5a$Fzd2" in copied
+    assert "Wnt5a \N{EN DASH} Fzd2" in copied
     path = tmp_path / "two.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     qtbot.mouseClick(dock.save_button, Qt.MouseButton.LeftButton)

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.io import contents, read_h5ad
 from napari_tissue_dynamics.data.io.action_log import read_log
-from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField
+from napari_tissue_dynamics.data.regulation_field import GeneFit, RegulationField, modulator_in_words
 from napari_tissue_dynamics.layers.axes import PLUGIN
 from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.travlr import TravlrConfig, training
@@ -59,7 +59,7 @@ def test_run_button_fits_and_draws_the_first_target(dock, viewer, workspace, sim
     assert workspace.regulation.targets == targets
     assert workspace.regulation_config == tiny_travlr
     first = workspace.regulation[targets[0]]
-    name = f"beta {targets[0]} ← {first.strongest}"
+    name = f"beta {targets[0]} ← {modulator_in_words(first.strongest)}"
     assert [layer.name for layer in viewer.layers] == [name]
     shown = np.asarray(viewer.layers[name].features[name])
     np.testing.assert_array_equal(shown, first.beta(first.strongest))
@@ -67,6 +67,19 @@ def test_run_button_fits_and_draws_the_first_target(dock, viewer, workspace, sim
     assert low == -high
     assert dock.target.count() == 2
     assert targets[0] in dock.summary.text()
+
+
+def test_a_pair_is_shown_in_words_and_drawn(dock, viewer, workspace, tissue, tiny_travlr):
+    betas = np.tile(np.float32([0, 1, 2, 3]), (tissue.n_cells, 1))
+    workspace.set_regulation(RegulationField((GeneFit("T", ("A", "Wnt3$Fzd2", "Bmp4#Sox9"), betas),)), tiny_travlr)
+    shown = [dock.modulator.itemText(i) for i in range(dock.modulator.count())]
+    assert set(shown) == {"beta0", "A", "Wnt3 \N{EN DASH} Fzd2", "Bmp4 → Sox9"}
+    for name, value in (("Wnt3 \N{EN DASH} Fzd2", 2), ("Bmp4 → Sox9", 3)):
+        dock.modulator.setCurrentText(name)
+        dock.modulator.textActivated.emit(name)
+        layer = viewer.layers[f"beta T ← {name}"]
+        assert np.all(layer.features[layer.name] == value)
+        assert dock.modulator.currentText() == name
 
 
 def test_combos_draw_any_modulator_of_any_target(dock, viewer, tissue, monkeypatch, finish):

@@ -10,7 +10,13 @@ from qtpy.QtWidgets import QComboBox, QWidget
 from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.data.io import holds_betas
 from napari_tissue_dynamics.data.io.action_log import REGULATION
-from napari_tissue_dynamics.data.regulation_field import FALSE_DISCOVERY_RATE, GeneFit, LayerKey, RegulationField
+from napari_tissue_dynamics.data.regulation_field import (
+    FALSE_DISCOVERY_RATE,
+    GeneFit,
+    LayerKey,
+    RegulationField,
+    modulator_in_words,
+)
 from napari_tissue_dynamics.data.requirements import require_expression
 from napari_tissue_dynamics.descriptions import setting_types, with_settings
 from napari_tissue_dynamics.devices import free_memory
@@ -203,7 +209,7 @@ class TravlrDock(Dock):
             return
         _viewer.present(self.viewer, self.workspace, data, over_arrows=True)
         self.target.setCurrentText(target)
-        self.modulator.setCurrentText(modulator)
+        self.modulator.setCurrentText(modulator_in_words(modulator))
         open_legend(self.viewer)
 
     def _arrange(self) -> None:
@@ -269,14 +275,15 @@ class TravlrDock(Dock):
         field = self.workspace.regulation
         self.modulator.clear()
         if field is not None and target:
-            self.modulator.addItems(_names(field[target]))
-            self.modulator.setCurrentText(field[target].strongest)
+            for name in _names(field[target]):
+                self.modulator.addItem(modulator_in_words(name), name)
+            self.modulator.setCurrentText(modulator_in_words(field[target].strongest))
         tested = field is not None and bool(target) and field[target].false_discovery is not None
         self.supported.setEnabled(tested)
         self.supported.setToolTip(SUPPORTED_TIP if tested else NOT_TESTED)
 
     def _modulator_chosen(self, _: object) -> None:
-        self.show_beta(self.target.currentText(), self.modulator.currentText())
+        self.show_beta(self.target.currentText(), self.modulator.currentData())
 
     def _refresh(self, *_: object) -> None:
         tissue = self.workspace.tissue

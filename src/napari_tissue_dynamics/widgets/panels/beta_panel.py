@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from napari_tissue_dynamics.analysis.regulation.interactions import LIGAND_RECEPTOR, LIGAND_TF, TF
+from napari_tissue_dynamics.data.regulation_field import modulator_in_words
 from napari_tissue_dynamics.widgets.forms.fields import add_row, narrow_combo, push_button, rows, sentences, stacked
 from napari_tissue_dynamics.widgets.plots.legend import LegendPanel
 from napari_tissue_dynamics.widgets.plots.table import Column, ValueTable, percent, plain, signed
@@ -23,7 +24,7 @@ ALL_KINDS = "all kinds"
 KINDS = {TF: "TF", LIGAND_RECEPTOR: "ligand-receptor", LIGAND_TF: "ligand-TF"}
 
 COLUMNS = (
-    Column("modulator", "Transcription factor, Ligand$Receptor or Ligand#TF. Enter maps its beta in the tissue."),
+    Column("modulator", "Transcription factor, ligand-receptor pair or ligand → TF. Enter maps its beta."),
     Column(
         "share",
         "Beta times value of the modulator in this cell, over the sum of the absolutes of all: "
@@ -61,6 +62,7 @@ class BetaPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._names: dict[str, str] = {}  # of the modulators, as they are shown
         self.target, self.kind, self.search = narrow_combo(), narrow_combo(ALL_KINDS, *KINDS.values()), QLineEdit()
         self.search.setPlaceholderText("part of a name")
         self.search.setClearButtonEnabled(True)
@@ -78,7 +80,7 @@ class BetaPanel(QWidget):
         self.target.textActivated.connect(self.target_changed.emit)
         self.kind.textActivated.connect(self._filter)
         self.search.textChanged.connect(self._filter)
-        self.table.chosen.connect(lambda row: self.map_requested.emit(row[0]))
+        self.table.chosen.connect(lambda row: self.map_requested.emit(self._names[row[0]]))
         self.table.moved_to.connect(self._row_changed)
         self.map_button.clicked.connect(self._map)
         self.senders_button.clicked.connect(lambda on: self.senders_requested.emit(self.modulator if on else ""))
@@ -88,7 +90,7 @@ class BetaPanel(QWidget):
     def modulator(self) -> str:
         """The modulator of the current row, empty for none."""
         row = self.table.current()
-        return "" if row is None else str(row[0])
+        return "" if row is None else self._names[row[0]]
 
     def offer(self, targets: Sequence[str]) -> None:
         """Offer fitted genes; the chosen one stays if it is among them."""
@@ -109,9 +111,18 @@ class BetaPanel(QWidget):
         others = {} if pinned is None else {row.modulator: row for row in pinned.rows}
         lines: list[tuple[Any, ...]] = []
         for row in report.rows:
-            line = (row.modulator, row.share, row.beta, row.deviation, row.value, row.fdr, KINDS[row.kind])
+            line = (
+                modulator_in_words(row.modulator),
+                row.share,
+                row.beta,
+                row.deviation,
+                row.value,
+                row.fdr,
+                KINDS[row.kind],
+            )
             other = others.get(row.modulator)
             lines.append((*line, other.beta, other.share) if other is not None else line)
+        self._names = {modulator_in_words(row.modulator): row.modulator for row in report.rows}
         self.table.show_rows(lines, (*COLUMNS, *PINNED) if others else COLUMNS)
         if self.table.current() is None and lines:
             self.table.setCurrentIndex(self.table.model().index(0, 0))
@@ -143,14 +154,16 @@ class BetaPanel(QWidget):
 
     def _filter(self, _: str = "") -> None:
         kind, part = self.kind.currentText(), self.search.text().strip().lower()
-        self.table.show_only(lambda row: (kind == ALL_KINDS or row[6] == kind) and part in row[0].lower())
+        self.table.show_only(
+            lambda row: (kind == ALL_KINDS or row[6] == kind) and part in f"{row[0]} {self._names[row[0]]}".lower()
+        )
 
     def _map(self) -> None:
         if self.modulator:
             self.map_requested.emit(self.modulator)
 
     def _row_changed(self, row: tuple[Any, ...] | None) -> None:
-        name = "" if row is None else str(row[0])
+        name = "" if row is None else self._names[row[0]]
         self.map_button.setEnabled(bool(name))
         sends = "$" in name or "#" in name
         self.senders_button.setEnabled(sends or self.senders_button.isChecked())
