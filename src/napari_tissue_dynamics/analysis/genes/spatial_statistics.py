@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -37,9 +38,10 @@ def spatial_neighbors(
     -------
     (cells, cells) float64 ones.
     """
-    from squidpy.gr.neighbors import DelaunayBuilder, KNNBuilder
-
-    builder = DelaunayBuilder() if graph == "delaunay" else KNNBuilder(min(k, len(positions) - 1))
+    neighbors_of = _squidpy().neighbors
+    builder = (
+        neighbors_of.DelaunayBuilder() if graph == "delaunay" else neighbors_of.KNNBuilder(min(k, len(positions) - 1))
+    )
     neighbors, _ = builder.build(np.asarray(positions, dtype=np.float64))
     neighbors.eliminate_zeros()
     return neighbors.astype(np.float64)
@@ -66,13 +68,12 @@ def morans_i(values: Counts, neighbors: sparse.csr_matrix) -> tuple[NDArray[np.f
     """
     from anndata import AnnData
     from scipy.stats import norm
-    from squidpy.gr import spatial_autocorr
 
     n = values.shape[0]
     x: Any = sparse.csc_matrix(values, dtype=np.float64) if sparse.issparse(values) else np.asarray(values, np.float64)
     table = AnnData(x, obsp={"spatial_connectivities": neighbors})
     with np.errstate(divide="ignore", invalid="ignore"):  # no variance, see below
-        found = spatial_autocorr(table, genes=list(table.var_names), corr_method=None, copy=True, n_jobs=1)
+        found = _squidpy().spatial_autocorr(table, genes=list(table.var_names), corr_method=None, copy=True, n_jobs=1)
     found = found.loc[table.var_names]
     index, variance = found["I"].to_numpy(np.float64), found["var_norm"].to_numpy(np.float64)
     # Without variance every cell is a neighbor of every other: no other arrangement has another index.
@@ -99,7 +100,6 @@ def neighborhood_enrichment(
     """
     import pandas as pd
     from anndata import AnnData
-    from squidpy.gr import nhood_enrichment
 
     score = np.full((n_groups, n_groups), np.nan)
     present, codes = np.unique(group, return_inverse=True)
@@ -109,8 +109,16 @@ def neighborhood_enrichment(
     obs.index = obs.index.astype(str)
     table = AnnData(obs=obs, obsp={"spatial_connectivities": neighbors})
     with np.errstate(divide="ignore", invalid="ignore"):  # groups that are never, or always, neighbors
-        found = nhood_enrichment(
+        found = _squidpy().nhood_enrichment(
             table, "group", n_perms=PERMUTATIONS, seed=seed, copy=True, n_jobs=1, show_progress_bar=False
         )
     score[np.ix_(present, present)] = found.zscore
     return score
+
+
+def _squidpy() -> Any:
+    """Return the graph functions of squidpy, imported without warnings about its own docstrings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        from squidpy import gr
+    return gr
