@@ -25,7 +25,7 @@ class VelocityChecks:
     neighbor_correlation
         (cells,) float32 mean correlation of the velocity with those of similar cells, -1 to 1.
     confidence
-        (cells,) float32 cosine of the velocity with the mean of the similar cells of its regime, -1 to 1.
+        (cells,) float32 cosine of the arrow with the mean arrow of the nearest cells of its regime, -1 to 1.
     neighbors, cosines
         (cells, k) the cells that every cell may go to and how far its velocity points there; the cell itself stands
         where there are fewer than k. Both or none.

@@ -28,7 +28,7 @@ FEWEST_GENES = 20
 # Bytes of one cell in one portrait.
 CELL_BYTES = 5
 MOST_EXPERTS, MOST_FATES = 24, 24
-CONFIDENCE = "cosine with the mean velocity of similar cells: 1 the same direction, -1 the opposite one"
+CONFIDENCE = "cosine with the mean arrow of the nearest cells: 1 the same direction, -1 the opposite one"
 TITLES = {
     "velocity_gene": ("counts", "whether the gene is a velocity gene"),
     "weight": ("weight", "weight of the gene in the arrows"),

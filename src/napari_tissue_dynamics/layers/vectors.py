@@ -29,7 +29,7 @@ CELL_ARROW_COLOR = "#FFFFFF"
 # What takes its place on a light canvas and on stained tissue, of which white slides are the ground.
 CELL_ARROW_ON_LIGHT = "#1A1A1A"
 GRID_ARROW_COLOR = "#FF5500"
-# Opacity of an arrow at a right angle to those around it in expression, or against them; one along with them is opaque.
+# Opacity of an arrow at a right angle to those of the nearest cells, or against them; one along with them is opaque.
 LEAST_OPACITY = 0.15
 
 
@@ -52,7 +52,7 @@ def velocity_vectors(
     evidence
         Whether the counts support the direction, None if that was not tested; the legend says it.
     confidence
-        (cells,) cosine of the velocity with those of the cells around, -1 to 1: arrows with a low one are fainter. None
+        (cells,) cosine of the arrow with those of the nearest cells, -1 to 1: arrows with a low one are fainter. None
         draws all arrows alike.
     """
     most = opacity_of(evidence)

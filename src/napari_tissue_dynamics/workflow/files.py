@@ -154,7 +154,9 @@ def described(result: VelocityResult, config: Any = None) -> str:
     count = "" if field.velocity_genes is None else f", {int(field.velocity_genes.sum())} of them velocity genes,"
     said.append(f"{len(field.genes):,} genes{count} in {field.n_cells:,} cells.")
     if result.confidence is not None:
-        said.append(f"Median confidence of a cell: {np.nanmedian(result.confidence):.2f} (1 = as the cells around it).")
+        said.append(
+            f"Median confidence of a cell: {np.nanmedian(result.confidence):.2f} (1 = same direction as its neighbors)."
+        )
     if field.time is not None:
         said.append(f"Latent time from {np.nanmin(field.time):.2f} to {np.nanmax(field.time):.2f}.")
     return " ".join(said)

@@ -77,7 +77,8 @@ def picture_steps(
     )
     sure = None
     if field.evidence is not None and field.evidence.supported:
-        sure = yield from wait("confidence", lambda: confidence(field, inputs.space), 0.8, stop)
+        space, _ = arrow_space(tissue, inputs, projection)
+        sure = yield from wait("confidence", lambda: confidence(drawn.arrows, space, field.expert), 0.8, stop)
     experts = yield from wait("experts", lambda: _experts(tissue, field), 0.95, stop)
     return VelocityResult(
         field,

@@ -36,8 +36,8 @@ class VelocityResult:
         (cells,) float32, mean correlation of each velocity with those of similar cells, -1 to 1, as scVelo defines
         ``velocity_confidence``. It is high in any smooth field, also in a wrong one.
     confidence
-        (cells,) float32, cosine of each velocity with the mean of the similar cells of its regime, -1 to 1, NaN where
-        there are none; None unless the counts support the direction, as it says nothing otherwise.
+        (cells,) float32, cosine of each arrow with the mean arrow of the nearest cells of its regime, -1 to 1, NaN
+        where there is none; None unless the counts support the direction, as it means nothing otherwise.
     experts
         What sets the experts apart, None if the model has none.
     graph

@@ -44,7 +44,7 @@ class FlowDock(Dock):
             GRID_ARROWS: check_box("Arrows on a grid", "Draw arrows smoothed over neighboring cells."),
             LINES: check_box("Streamlines", "Draw evenly spaced lines along the smoothed arrows."),
         }
-        self.faded = check_box(FADED, "Arrows of cells whose velocity differs from those of similar cells are faint.")
+        self.faded = check_box(FADED, "Arrows that differ from those of the nearest cells are faint.")
         self.faded.setChecked(True)
         self.length = sentences("Meaning of the arrows")
         self.particles = ParticleFilm(viewer, self.workspace)

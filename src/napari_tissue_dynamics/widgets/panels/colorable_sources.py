@@ -42,7 +42,7 @@ def sources_of(workspace: Workspace) -> Sources | None:
 
 
 def _confidence(cosine: NDArray[np.float32]) -> dict[str, Labels | Values]:
-    note = "cosine with the mean velocity of similar cells: 1 the same direction, -1 the opposite one"
+    note = "cosine with the mean arrow of the nearest cells: 1 the same direction, -1 the opposite one"
     return {"velocity confidence": Values(cosine, limits=(-1.0, 1.0), note=note)}
 
 
