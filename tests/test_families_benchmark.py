@@ -60,11 +60,7 @@ def test_a_quick_run_fills_csv_and_table_and_goes_on(module, tmp_path):
 
 def test_a_model_that_refuses_has_a_row(module, tmp_path, monkeypatch):
     families = module("families")
-    monkeypatch.setitem(
-        families.KINDS, "sources", lambda *size: families.KINDS["all static"](*size)._replace(truth=None)
-    )
     options = families.parse([*QUICK.split(), "--kinds", "sources", "--out", str(tmp_path / "rows.json")])
-    options.genes = 10
     monkeypatch.setattr(families, "fit", refuse)
     rows = families.run_all(options, print)
     assert [row["error"] for row in rows] == ["too few genes"] * 2
