@@ -100,6 +100,16 @@ def test_the_truth_scores_one_and_its_reverse_minus_one(module, sign):
     assert sign * scores["arrows"] > 0.4
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_without_a_movement_arrows_are_compared_with_those_of_the_true_velocity(module, sign):
+    made = simulate_telegraph(300, 30, 1, TelegraphSettings(layout="mosaic"))
+    made = module("family_kinds").Made(made.tissue, made.truth)
+    field = oracle(made)
+    field = VelocityField(**{**fields_of(field), "spliced": sign * field.spliced})
+    arrows = module("family_scores").score(field, made)["arrows"]
+    assert arrows > 0.999 if sign > 0 else arrows < -0.3
+
+
 def fields_of(field):
     return {name: getattr(field, name) for name in VelocityField.__dataclass_fields__}
 

@@ -1,5 +1,7 @@
 """What is measured of a velocity: agreement with the truth, regimes, and what it says of itself."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
@@ -57,18 +59,15 @@ def _changing(truth):
 
 
 def _velocities(field, made, cells):
-    """Return the cosines over the genes that count and change, with the truth in the unit of the moments."""
-    columns = np.array([made.tissue.gene_index(gene) for gene in field.genes])
-    counted = np.isfinite(field.spliced).all(axis=0) & made.truth.velocity[cells][:, columns].any(axis=0)
+    """Return the cosines over the genes that count and change."""
+    true = _truth(field, made)
+    counted = np.isfinite(field.spliced).all(axis=0) & true[cells].any(axis=0)
     if field.velocity_genes is not None:
         counted &= field.velocity_genes
-    names, columns = np.flatnonzero(counted), columns[counted]
-    s, seen = made.truth.spliced[:, columns], field.moments_spliced[:, names].astype(np.float64)
-    true = made.truth.velocity[:, columns] * (seen * s).sum(axis=0) / np.maximum((s * s).sum(axis=0), TINY)
-    v = field.spliced[:, names].astype(np.float64)
+    v, true = field.spliced[:, counted].astype(np.float64), true[:, counted]
     scaled, true_scaled = v / _rms(v[cells]), true / _rms(true[cells])
     found = {
-        "genes": len(names),
+        "genes": int(counted.sum()),
         "std": gene_cosine(scaled[cells], true_scaled[cells]),
         "raw": gene_cosine(v[cells], true[cells]),
     }
@@ -76,6 +75,13 @@ def _velocities(field, made, cells):
     if static.any():
         found["static"] = np.linalg.norm(scaled[static], axis=1).mean() / np.linalg.norm(scaled[cells], axis=1).mean()
     return found
+
+
+def _truth(field, made):
+    """Return the true velocity of the genes of a field in the unit of its moments, (cells, genes)."""
+    columns = [made.tissue.gene_index(gene) for gene in field.genes]
+    s, seen = made.truth.spliced[:, columns], np.nan_to_num(field.moments_spliced.astype(np.float64))
+    return made.truth.velocity[:, columns] * (seen * s).sum(axis=0) / np.maximum((s * s).sum(axis=0), TINY)
 
 
 def _rms(values):
@@ -86,9 +92,8 @@ def _arrow_cosine(field, made, cells):
     """Compare the arrows with the movement of the cells or, without one, with the arrows of the true velocity."""
     movement = made.truth.spatial_velocity
     if movement is None:
-        s, u = (np.asarray(each, dtype=np.float32) for each in (made.truth.spliced, made.truth.unspliced))
-        true = np.asarray(made.truth.velocity, dtype=np.float32)
-        movement = _arrows(VelocityField(made.tissue.genes, true, np.zeros_like(true), s, u), made.tissue)
+        true = replace(field, spliced=_truth(field, made).astype(np.float32), velocity_genes=None, evidence=None)
+        movement = _arrows(true, made.tissue)
     return gene_cosine(_arrows(field, made.tissue)[cells], movement[cells])
 
 
