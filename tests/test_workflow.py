@@ -13,6 +13,7 @@ import pytest
 
 from napari_tissue_dynamics import compute, steer, workflow
 from napari_tissue_dynamics.analysis.arrows import inputs
+from napari_tissue_dynamics.analysis.arrows.confidence import confidence
 from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
 from napari_tissue_dynamics.analysis.arrows.projection import ProjectionConfig, project
 from napari_tissue_dynamics.compute import in_background
@@ -277,6 +278,9 @@ def test_only_a_supported_direction_has_a_confidence(tissue, field, verdict):
     if verdict == "supported":
         assert result.evidence is told.evidence
         assert np.nanmedian(result.confidence) > 0.9, "the velocities are smooth"
+        expected = confidence(result.arrows, tissue.positions, field.expert)
+        np.testing.assert_array_equal(result.confidence, expected)
+        assert not np.array_equal(result.confidence, confidence(result.arrows, tissue.positions))
 
 
 # -- a fit that shows itself --------------------------------------------------------------------------------------
