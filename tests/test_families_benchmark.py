@@ -47,7 +47,7 @@ def test_a_quick_run_fills_csv_and_table_and_goes_on(module, tmp_path):
     assert {"std", "raw", "arrows", "time", "genes", "cpu"} <= bilinear.keys()
     assert "time" not in cycle, "a circle has no begin"
     assert 0 < half["static"] < 2
-    assert control.keys() == {"cpu"}, "there is nothing to agree with"
+    assert control.keys() == {"cpu", "pairing_z", "lag_z"}, "there is nothing to agree with"
     families.write_csv(rows, tmp_path / "rows.csv")
     with (tmp_path / "rows.csv").open() as file:
         lines = list(csv.DictReader(file))

@@ -221,7 +221,7 @@ def test_progress_is_told(adata, capsys):
 @pytest.mark.parametrize(
     ("arguments", "settings", "words"),
     [
-        (("velvet",), {}, "steer, dynamical"),
+        (("velvet",), {}, "dynamical, steer"),
         (("dynamical",), {"n_top_gene": 20}, "Did you mean 'n_top_genes'"),
         (("dynamical",), {"min_r2": 3}, "at most 1"),
         (("dynamical",), {"n_top_genes": "many"}, "int"),

@@ -132,7 +132,7 @@ def test_the_default_of_a_class_is_a_model():
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(DataError, match=r"no velocity model 'toy'\. Choose one of steer"):
+    with pytest.raises(DataError, match=r"no velocity model 'toy'\. Choose one of dynamical, steer"):
         model_named("toy")
     with pytest.raises(DataError, match="are not settings of a velocity model"):
         model_of(ReadOptions())

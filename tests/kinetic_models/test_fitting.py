@@ -18,10 +18,12 @@ from napari_tissue_dynamics.kinetic_models import KineticsConfig, fit, fit_steps
 from napari_tissue_dynamics.kinetic_models.backend import Backend
 from napari_tissue_dynamics.kinetic_models.dynamical import CellPlaces, Curves, ExpectedSlope, fit_curves_steps
 from napari_tissue_dynamics.kinetic_models.fitting import _counted, _enough, _of_curves
-from napari_tissue_dynamics.kinetic_models.prepare import choose_counts, see
-from napari_tissue_dynamics.kinetic_models.shared_time import SharedTime
 from napari_tissue_dynamics.kinetics.cell_depth import estimate_depth
+from napari_tissue_dynamics.kinetics.clock import Clock
+from napari_tissue_dynamics.kinetics.prepare import choose_counts, see
 from napari_tissue_dynamics.kinetics.root_cells import Origin
+from napari_tissue_dynamics.kinetics.shared_time import Pairs, SharedTime
+from napari_tissue_dynamics.kinetics.smooth import SmoothValues
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
 from napari_tissue_dynamics.simulators.noise import Noise
@@ -63,7 +65,12 @@ def test_velocity_and_time_of_counted_cells_are_recovered(results, simulated, mo
 def test_velocity_is_beta_u_minus_gamma_s(results, model):
     field = results[model]
     expected = field.beta * field.moments_unspliced - field.gamma * field.moments_spliced
-    assert_allclose(field.spliced, expected, atol=1e-4 * np.abs(expected).max())
+    if model == "dynamical":  # as far as it explains the steps of a gene
+        explained = field.gene_table["fit_agreement"] > 0.8
+        assert explained.sum() > 20
+        assert gene_cosine(field.spliced[:, explained].T, expected[:, explained].T) > 0.95
+    else:
+        assert_allclose(field.spliced, expected, atol=1e-4 * np.abs(expected).max())
     for name in ("spliced", "unspliced", "moments_spliced", "moments_unspliced", "gene_weight"):
         assert np.isfinite(getattr(field, name)).all()
     assert field.velocity_genes.sum() > 0.3 * len(field.genes)
@@ -77,11 +84,12 @@ def test_rates_are_in_one_unit(results, simulated):
     told = (field.beta[0] > 0) & (field.gamma[0] > 0) & (field.gene_weight > 0.5)
     assert told.sum() > 80
     unit = np.ptp(simulated.truth.time)
-    for found, true in ((field.beta[0], simulated.truth.beta[0]), (field.gamma[0], simulated.truth.gamma[0])):
+    rates = (field.gene_table[name] for name in ("fit_beta", "fit_gamma"))  # those of all cells
+    for found, true in zip(rates, (simulated.truth.beta[0], simulated.truth.gamma[0]), strict=True):
         ratio = found[told] / (true[columns][told] * unit)
         assert_allclose(np.median(ratio), 1, atol=0.3)
         assert np.quantile(np.abs(np.log(ratio)), 0.75) < 0.7
-    assert_allclose(field.gene_table["fit_beta"], field.beta[0])
+    assert_allclose(np.median(field.beta.mean(axis=0)[told] / field.gene_table["fit_beta"][told]), 1, atol=0.2)
 
 
 def test_table_is_that_of_the_curve_in_the_terms_of_scvelo(results):
@@ -118,7 +126,7 @@ def test_without_a_shared_time_the_splicing_rate_is_one(simulated):
     assert_allclose(field.gamma[0], field.gene_table["velocity_gamma"])
     dynamical = fit(simulated.tissue, replace(config, model="dynamical"))
     time, switch = dynamical.gene_time, dynamical.gene_table["fit_t_"]
-    before = np.where(time <= switch * (1 + 1e-5), time, 0).max(axis=0)
+    before = np.where(time <= switch * (1 + 1e-6), time, 0).max(axis=0)
     after = np.maximum(time - switch, 0).max(axis=0)
     assert_allclose(before + after, 20, rtol=0.01)
 
@@ -312,8 +320,14 @@ def test_rates_of_the_shared_time_set_the_pace_of_a_curve(gamma):
     curves = Curves(0.5 * one, 2 * one, 0.8 * one, 3 * one, one, one)
     time = rng.uniform(0, 4, (cells, 1)).astype(np.float32)
     places = CellPlaces(time, (time < 3).astype(np.float32), one, one)
-    shared = SharedTime(np.linspace(0, 1, cells), 1.7 * one, gamma * one, one, one, 1.0)
-    field = _of_curves(("g",), seen, curves, places, shared, KineticsConfig())
+    shared = SharedTime(np.linspace(0, 1, cells), 1.7 * one, gamma * one, one, 1.0)
+    functions, none = np.zeros((cells, 1)), np.zeros((1, 1))
+    seen.smooth_spliced = SmoothValues(functions, none, one)
+    pairs = Pairs.of(sparse.csr_array((cells, cells)), functions)
+    regime = np.zeros(cells, dtype=np.intp)
+    clock = Clock(shared, regime, shared.beta[None], shared.gamma[None], one, functions, pairs)
+    founded = SimpleNamespace(seen=seen, clock=clock)
+    field = _of_curves(("g",), founded, curves, places, KineticsConfig())
     pace = gamma / 0.8
     assert_allclose(field.alpha - field.unspliced, pace * seen.unspliced, rtol=1e-5)
     assert_allclose(field.alpha, np.where(time < 3, 2 * 0.5 * pace, 0), rtol=1e-5)

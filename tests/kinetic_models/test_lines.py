@@ -6,10 +6,11 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.optimize import nnls
 
-from napari_tissue_dynamics.kinetic_models import steady_state, stochastic
+from napari_tissue_dynamics.kinetic_models import stochastic
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
-from napari_tissue_dynamics.kinetic_models.steady_state import Line
 from napari_tissue_dynamics.kinetic_models.stochastic import SecondMoments, from_products, products_of_counts
+from napari_tissue_dynamics.kinetics import phase_line
+from napari_tissue_dynamics.kinetics.phase_line import Line
 
 N, G = 200, 12
 
@@ -36,7 +37,7 @@ def extreme(u, s, config, gene):
 def test_line_through_the_origin_is_that_of_least_squares(rna, extremes, quantile):
     u, s = rna
     config = KineticsConfig(extremes=extremes, quantile=quantile)
-    line = steady_state.fit_line(u, s, config)
+    line = phase_line.fit_line(u, s, config)
     for gene in range(G):
         cells = extreme(u, s, config, gene)
         expected = np.linalg.lstsq(s[cells, gene, None].astype(float), u[cells, gene].astype(float), rcond=None)[0]
@@ -49,7 +50,7 @@ def test_line_through_the_origin_is_that_of_least_squares(rna, extremes, quantil
 def test_line_with_an_offset_is_that_of_least_squares_with_an_offset_not_below_zero(rna):
     u, s = rna
     config = KineticsConfig(fit_offset=True, extremes="both")
-    line = steady_state.fit_line(u, s, config)
+    line = phase_line.fit_line(u, s, config)
     for gene in range(G):
         cells = extreme(u, s, config, gene)
         x = np.column_stack([s[cells, gene], np.ones(cells.sum())]).astype(float)
@@ -128,7 +129,7 @@ def test_genes_without_rna_have_no_slope(rna):
     u, s = (each.copy() for each in rna)
     u[:, 0] = s[:, 0] = 0
     s[:, 1] = 0
-    line = steady_state.fit_line(u, s, KineticsConfig(fit_offset=True))
+    line = phase_line.fit_line(u, s, KineticsConfig(fit_offset=True))
     assert np.isfinite([line.slope, line.offset, line.r2]).all()
     assert line.slope[0] == 0
 
@@ -144,7 +145,7 @@ def test_slopes_that_second_moments_cannot_give_stay():
 
 @pytest.mark.parametrize("block", [1, N, 5 * N + 3, 10**7])
 def test_every_gene_is_in_one_block_whatever_its_size(block, monkeypatch):
-    monkeypatch.setattr(steady_state, "BLOCK", block)
-    genes = [gene for part in steady_state.gene_blocks((N, G)) for gene in range(G)[part]]
+    monkeypatch.setattr(phase_line, "BLOCK", block)
+    genes = [gene for part in phase_line.gene_blocks((N, G)) for gene in range(G)[part]]
     assert genes == list(range(G))
-    assert all(N * len(range(G)[part]) <= max(block, N) for part in steady_state.gene_blocks((N, G)))
+    assert all(N * len(range(G)[part]) <= max(block, N) for part in phase_line.gene_blocks((N, G)))

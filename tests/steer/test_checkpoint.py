@@ -67,6 +67,9 @@ def assert_same(one: VelocityField, other: VelocityField, *without: str):
     assert one.genes == other.genes
     for field in fields(VelocityField):
         a, b = getattr(one, field.name), getattr(other, field.name)
+        if field.name == "gene_table":
+            assert a.keys() == b.keys()
+            a, b = list(a.values()), list(b.values())
         if field.name not in LEFT_OUT.union(without) and not (a is None and b is None):
             np.testing.assert_array_equal(a, b, err_msg=field.name)
 
@@ -132,7 +135,7 @@ def test_a_fit_of_the_improved_profile_may_be_stopped_many_times(tissue, whole, 
 
 @pytest.mark.parametrize(
     ("profile", "phase", "finds"),
-    [("improved", "clock and regimes", "know_steps"), ("faithful", "clock", "curvature_prior")],
+    [("improved", "clock and regimes", "know"), ("faithful", "clock", "curvature_prior")],
 )
 def test_the_state_is_written_while_training_and_a_killed_fit_goes_on(
     tissue, whole, tmp_path, monkeypatch, profile, phase, finds
@@ -195,7 +198,11 @@ def test_a_network_gives_its_training_cells_the_field_of_the_fit(tissue, whole, 
     path, field, profile = trained
     assert_same(field, whole[profile])
     applied = apply_model(path, tissue, device="cpu")
-    assert_same(applied, field, "regulation")
+    if profile == "faithful":
+        assert_same(applied, field, "regulation")
+    else:  # the fit itself returns time and velocities of its clock, which other cells do not have
+        np.testing.assert_array_equal(applied.embedding, field.embedding)
+        assert applied.genes == field.genes
     assert len(applied.genes) == 30
     assert applied.regulation is None
     assert (applied.gene_weight is None) == (profile == "faithful")
@@ -211,7 +218,9 @@ def test_other_depth_and_other_order_of_genes_change_nothing(tissue, trained):
         spliced=sparse.csr_array(depths[0] * tissue.spliced.toarray()[:, order]),
         unspliced=sparse.csr_array(depths[1] * tissue.unspliced.toarray()[:, order]),
     )
-    assert_same(apply_model(path, other, device="cpu"), field, "regulation")
+    expected = field if profile == "faithful" else apply_model(path, tissue, device="cpu")
+    # What is drawn for the tests of a direction depends on the counts themselves.
+    assert_same(apply_model(path, other, device="cpu"), expected, "regulation", "evidence")
 
 
 def test_other_cells_get_velocities_near_those_of_the_same_cells_in_the_training(tissue, trained):

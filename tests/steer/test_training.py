@@ -129,7 +129,11 @@ def test_velocity_of_the_improved_profile_is_that_of_its_rates_per_unit_of_time(
     u, s = field.moments_unspliced.astype(float), field.moments_spliced.astype(float)
     scale = np.abs(field.spliced).max()
     np.testing.assert_allclose(field.unspliced, field.alpha - field.beta * u, rtol=1e-3, atol=1e-5 * scale)
-    np.testing.assert_allclose(field.spliced, field.beta * u - field.gamma * s, rtol=1e-3, atol=1e-5 * scale)
+    # Where the splicing equation explains a gene, the velocity is that of its rates.
+    explained = field.gene_table["fit_agreement"] > 0.8
+    assert explained.sum() > 10
+    of_rates = (field.beta * u - field.gamma * s)[:, explained]
+    assert mean_cosine(of_rates.T, field.spliced[:, explained].T) > 0.95
 
 
 def test_rates_of_the_faithful_profile_are_shares_and_its_velocities_have_length_one(faithful_field):
@@ -178,8 +182,8 @@ def test_positions_of_an_embedding_are_not_used(small, short_field):
     shuffled = small.tissue.positions[np.random.default_rng(0).permutation(200)]
     embedded = small.tissue.with_(unit="embedding")
     moved = embedded.with_(positions=shuffled)
-    np.testing.assert_array_equal(fit(embedded, SHORT).time, fit(moved, SHORT).time)
-    assert np.abs(fit(embedded, SHORT).time - short_field.time).max() > 0
+    np.testing.assert_array_equal(fit(embedded, SHORT).embedding, fit(moved, SHORT).embedding)
+    assert np.abs(fit(embedded, SHORT).embedding - short_field.embedding).max() > 0
 
 
 def test_time_turns_round_when_all_labels_are_negated(small, monkeypatch):
@@ -218,9 +222,9 @@ def test_reports_rise_from_zero_to_one_and_come_at_a_steady_pace(small, monkeypa
     assert fractions[0] == 0
     assert fractions[-1] == pytest.approx(1)
     named = list(dict.fromkeys(report.phase for report in reports))
-    phases = [phase.name for phase in second_stage(config)]
+    phases = [*(phase.name for phase in second_stage(config)), "velocities"]
     assert named[-len(phases) :] == phases
-    before = ["curvature"] if config.faithful else ["genes", "neighbors", "origin", "time and regimes"]
+    before = ["curvature"] if config.faithful else ["genes", "neighbors", "time and regimes", "prior"]
     assert [name for name in named if name in before] == before
     assert all(np.isfinite(report.loss) for report in reports if report.loss is not None)
 

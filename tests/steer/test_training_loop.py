@@ -37,9 +37,9 @@ def make(seen: Prepared, *, priors: bool = True, **settings) -> Stage:
     more = {"clusters": CLUSTERS, "prior": np.sign(rng.normal(size=(3, G)))} if priors else {}
     if priors and not config.faithful:
         gate = rng.dirichlet([1, 1], N).astype(np.float32)
-        parts = [rng.random(shape).astype(np.float32) for shape in ((N,), (N,), (2, G, 3), (G,), (G,))]
-        time, spread, units, ratio, weight = parts
-        more["known"] = Known(time, spread, gate, CLUSTERS, more["prior"], units, ratio, weight)
+        parts = [rng.random(shape).astype(np.float32) for shape in ((N,), (2, G, 3), (G,), (G,))]
+        time, units, ratio, weight = parts
+        more["known"] = Known(time, gate, CLUSTERS, more["prior"], units, ratio, weight)
     return Stage(seen, 2, config, torch.device("cpu"), **more)
 
 

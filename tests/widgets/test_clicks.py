@@ -62,7 +62,7 @@ def test_clicks_from_a_file_to_arrows_and_betas(person, tissue, tissue_file, fin
     velocity = person.open_dock("Velocity")
     person.click(velocity.take_shown)
     finish(velocity)
-    assert velocity.form.model_row.name == "steer"
+    assert velocity.form.model_row.name == "dynamical"
     velocity.form.set_value(KineticsConfig(model="steady_state"))  # saves the time of the test, not a click
     person.click(velocity.panel.button)
     finish(velocity)

@@ -115,7 +115,7 @@ def test_a_fit_is_done_again_by_its_log(dock, workspace, tissue, tmp_path, qtbot
 def test_experts_of_an_earlier_model_do_not_stay(dock, viewer, workspace, tissue, tiny_steer, qtbot, finish):
     dock.show_result(workflow.velocity(tissue, tiny_steer), tiny_steer)
     assert "expert" in viewer.layers
-    dock.form.set_value(KineticsConfig(model="stochastic", **LIGHT))
+    dock.form.set_value(KineticsConfig(model="stochastic", n_regimes=1, **LIGHT))
     press(dock.panel.button, qtbot)
     finish(dock)
     assert "expert" not in viewer.layers

@@ -31,7 +31,7 @@ def direction_in_words(evidence: VelocityEvidence | None) -> str:
     return NOT_TESTED if evidence is None else evidence.sentence
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class VelocityEvidence:
     """What the counts say of the direction of a velocity, tested on genes that time was not read from.
 

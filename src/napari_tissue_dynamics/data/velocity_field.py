@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tissue_dynamics.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -55,6 +55,8 @@ class VelocityField:
         True if the fit was stopped early and this is the best state so far.
     evidence
         Whether the counts support the direction, or None if that was not tested.
+    informative
+        (cells,) which cells have enough counts; the others have no velocity, and None means all have.
 
     Raises
     ------
@@ -82,6 +84,7 @@ class VelocityField:
     model: str = "velocity"
     stopped: bool = False
     evidence: VelocityEvidence | None = None
+    informative: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         shape = (self.spliced.shape[0], len(self.genes))
@@ -101,7 +104,7 @@ class VelocityField:
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise DataError(f"{name} is {value.shape}; {shape} (cells, genes) was expected.")
-        for name in ("time", "expert_probability", "embedding"):
+        for name in ("time", "expert_probability", "embedding", "informative"):
             value = getattr(self, name)
             if value is not None and value.shape[0] != shape[0]:
                 raise DataError(f"{name} has {value.shape[0]} rows; {shape[0]} cells were expected.")
@@ -121,7 +124,37 @@ class VelocityField:
 
     @property
     def expert(self) -> NDArray[np.int32] | None:
-        """(cells,) the most probable expert of every cell, counted from 0; None without experts."""
+        """(cells,) the most probable expert of every cell from 0, -1 where not informative; None without experts."""
         if self.expert_probability is None:
             return None
-        return self.expert_probability.argmax(axis=1).astype(np.int32)
+        code = self.expert_probability.argmax(axis=1).astype(np.int32)
+        return code if self.informative is None else np.where(self.informative, code, np.int32(-1))
+
+    def spread_over(self, informative: NDArray[np.bool_]) -> VelocityField:
+        """Return the field of all cells, (cells,) of which ``informative`` are those of this one; the others are 0.
+
+        Their time and embedding are NaN.
+        """
+
+        def spread(name: str, value: NDArray[Any]) -> NDArray[Any]:
+            blank = np.nan if name in ("time", "embedding") else 0
+            result = np.full((len(informative), *value.shape[1:]), blank, dtype=value.dtype)
+            result[informative] = value
+            return result
+
+        changed: dict[str, Any] = {name: spread(name, value) for name, value in self._of_cells()}
+        return replace(self, informative=informative, **changed)
+
+    def of_informative(self) -> VelocityField:
+        """Return the field of the informative cells alone; itself if those are all."""
+        if self.informative is None:
+            return self
+        changed: dict[str, Any] = {name: value[self.informative] for name, value in self._of_cells()}
+        return replace(self, informative=None, **changed)
+
+    def _of_cells(self) -> Iterator[tuple[str, Any]]:
+        """Yield what has a row per cell, by name."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, np.ndarray) and each.name not in ("informative", "gene_weight", "velocity_genes"):
+                yield each.name, value

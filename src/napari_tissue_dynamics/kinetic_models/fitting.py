@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from napari_tissue_dynamics.compute import wait_for
 from napari_tissue_dynamics.data.velocity_field import VelocityField
-from napari_tissue_dynamics.kinetic_models import steady_state, stochastic
+from napari_tissue_dynamics.kinetic_models import stochastic
 from napari_tissue_dynamics.kinetic_models.backend import Backend
 from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
 from napari_tissue_dynamics.kinetic_models.dynamical import ExpectedSlope, fit_curves_steps, place_cells_steps
-from napari_tissue_dynamics.kinetic_models.prepare import choose_counts, second_moments, see
-from napari_tissue_dynamics.kinetic_models.shared_time import Pairs, along_time, read_shared_time
+from napari_tissue_dynamics.kinetic_models.stochastic import second_moments
+from napari_tissue_dynamics.kinetics.config import ClockConfig
+from napari_tissue_dynamics.kinetics.foundation import STOPPED, foundation_steps
+from napari_tissue_dynamics.kinetics.informative import fit_informative
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
+from napari_tissue_dynamics.kinetics.shared_time import slope_rate, step_sums
 from napari_tissue_dynamics.progress import part_of, run_to_end
 
 if TYPE_CHECKING:
@@ -25,17 +29,18 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.kinetic_models.dynamical import CellPlaces, Curves
-    from napari_tissue_dynamics.kinetic_models.prepare import Counts, Seen
-    from napari_tissue_dynamics.kinetic_models.shared_time import SharedTime
-    from napari_tissue_dynamics.kinetic_models.steady_state import Line
+    from napari_tissue_dynamics.kinetics.clock import Clock
+    from napari_tissue_dynamics.kinetics.foundation import Foundation
+    from napari_tissue_dynamics.kinetics.phase_line import Line
+    from napari_tissue_dynamics.kinetics.prepare import Seen
+    from napari_tissue_dynamics.kinetics.shared_time import SharedTime
     from napari_tissue_dynamics.progress import Progress, StopToken
 
 Result = TypeVar("Result")
 
-STOPPED = "The fit was stopped before velocities were computed; nothing was changed."
 NAMES = {"steady_state": "steady-state", "stochastic": "stochastic", "dynamical": "dynamical"}
 # Where the parts of a fit end, as shares of the whole.
-COUNTED, SEEN, TIMED, CURVES, PLACED = 0.1, 0.35, 0.5, 0.8, 0.95
+FOUNDED, CURVES, PLACED = 0.6, 0.85, 0.95
 # Velocity genes of the steady-state and the stochastic model have at least this slope.
 LEAST_SLOPE = 0.01
 # Where no gene fits well enough, the best of them count.
@@ -66,8 +71,9 @@ def fit_steps(
     """Fit a kinetic model, reporting several times a second.
 
     Moments are taken over similar cells (:mod:`.prepare`), the phase portrait of every gene gives the ratio of its
-    rates (:mod:`.steady_state`, :mod:`.stochastic`), a time that all genes share gives them one unit
-    (:mod:`.shared_time`), and in the dynamical model curves are fitted to the phase portraits (:mod:`.dynamical`).
+    rates (:mod:`..phase_line`, :mod:`.stochastic`), a clock that all genes share gives them one unit
+    (:mod:`..clock`), the counts are asked whether they support its direction (:mod:`..evidence`), and in the dynamical
+    model curves are fitted to the phase portraits (:mod:`.dynamical`).
 
     Parameters
     ----------
@@ -88,8 +94,9 @@ def fit_steps(
     -------
     The velocity field. Velocities are per unit of the latent time in [0, 1], or in the units that
     :class:`KineticsConfig` defines if genes share no time. ``spliced`` is beta Mu - gamma Ms, less the offset if one
-    is fitted. The steady-state and the stochastic model do not estimate transcription; there ``unspliced`` is the
-    derivative of Mu along the latent time.
+    is fitted; in the dynamical model it is taken from the clock, with rates of the regime of a cell. The steady-state
+    and the stochastic model do not estimate transcription; there ``unspliced`` is the derivative of Mu along the
+    latent time.
 
     Raises
     ------
@@ -98,60 +105,60 @@ def fit_steps(
     FitError
         If the fit was stopped.
     """
-    backend = Backend.of(config.device)
-    counts = yield from _wait("genes", lambda: choose_counts(tissue, config), 0.0, stop)
-    seen = yield from _wait("moments", lambda: see(counts, config), COUNTED, stop)
-    begun = origin.time(seen.graph, seen.components)
-    line, variance = yield from _wait("slopes", lambda: _slopes(counts, seen, config), SEEN, stop)
-    pairs = Pairs(seen.graph, seen.smooth_spliced.basis)
-    shared = yield from _wait(
-        "shared time",
-        lambda: read_shared_time(seen.smooth_unspliced, seen.smooth_spliced, pairs, line.slope, known=begun),
-        SEEN,
-        stop,
-    )
-    genes = tuple(tissue.genes[index] for index in counts.genes)
-    if config.model != "dynamical":
-        return (
-            yield from _wait(
-                "velocities", lambda: _of_slopes(genes, seen, line, shared, pairs, config, variance), TIMED, stop
-            )
-        )
-    expected = _expected(shared, line, config)
-    fitted = fit_curves_steps(seen.unspliced, seen.spliced, expected, config, backend, stop)
-    curves = yield from part_of(fitted, TIMED, CURVES)
-    placed = place_cells_steps(seen.unspliced, seen.spliced, curves, backend, stop)
-    places = yield from part_of(placed, CURVES, PLACED)
     return (
-        yield from _wait("velocities", lambda: _of_curves(genes, seen, curves, places, shared, config), PLACED, stop)
+        yield from fit_informative(
+            tissue, lambda some, there: _fit_steps(some, config, stop, origin=origin.among(there))
+        )
     )
 
 
-def _slopes(counts: Counts, seen: Seen, config: KineticsConfig) -> tuple[Line, NDArray[np.float32] | None]:
+def _fit_steps(
+    tissue: Tissue, config: KineticsConfig, stop: StopToken | None, *, origin: Origin
+) -> Generator[Progress, None, VelocityField]:
+    backend = Backend.of(config.device)
+    founded = yield from part_of(foundation_steps(tissue, ClockConfig.of(config), origin, stop), 0.0, FOUNDED)
+    genes = tuple(tissue.genes[index] for index in founded.counts.genes)
+    seen = founded.seen
+    if config.model == "dynamical":
+        expected = _expected(founded.clock.shared, founded.line, config)
+        fitted = fit_curves_steps(seen.unspliced, seen.spliced, expected, config, backend, stop)
+        curves = yield from part_of(fitted, FOUNDED, CURVES)
+        placed = place_cells_steps(seen.unspliced, seen.spliced, curves, backend, stop)
+        places = yield from part_of(placed, CURVES, PLACED)
+        made = partial(_of_curves, genes, founded, curves, places, config)
+    else:
+        line, variance = yield from _wait("slopes", lambda: _slopes(founded, config), FOUNDED, stop)
+        made = partial(_of_slopes, genes, founded, line, variance, config)
+    field = yield from _wait("velocities", made, PLACED, stop)
+    return replace(field, evidence=founded.evidence)
+
+
+def _slopes(founded: Foundation, config: KineticsConfig) -> tuple[Line, NDArray[np.float32] | None]:
     """Return the lines through the phase portraits and, in the stochastic model, how the variance changes."""
-    line = steady_state.fit_line(seen.unspliced, seen.spliced, config)
     if config.model != "stochastic":
-        return line, None
-    second = second_moments(counts, seen, config)
-    fitted = stochastic.fit_line(seen.unspliced, seen.spliced, second, config)
-    line = stochastic.keep_slopes(fitted, line)
+        return founded.line, None
+    seen, settings = founded.seen, ClockConfig.of(config)
+    second = second_moments(founded.counts, seen, settings)
+    fitted = stochastic.fit_line(seen.unspliced, seen.spliced, second, settings)
+    line = stochastic.keep_slopes(fitted, founded.line)
     return line, stochastic.variance_velocity(seen.unspliced, seen.spliced, second, line)
 
 
 def _of_slopes(
     genes: tuple[str, ...],
-    seen: Seen,
+    founded: Foundation,
     line: Line,
-    shared: SharedTime,
-    pairs: Pairs,
-    config: KineticsConfig,
     variance: NDArray[np.float32] | None,
+    config: KineticsConfig,
 ) -> VelocityField:
     """Return the velocities of the steady-state and the stochastic model."""
-    beta = shared.slope_rate if config.shared_time else np.ones_like(line.slope)
-    gamma = beta * line.slope
-    change = along_time(shared.time, pairs) / (1.0 if config.shared_time else shared.unit)
-    field = _field(genes, seen, shared, beta, gamma, beta * line.offset, config)
+    seen, clock = founded.seen, founded.clock
+    shared, beta = clock.shared, np.ones_like(line.slope)
+    if config.shared_time:
+        u, s = seen.smooth_unspliced.coefficients, seen.smooth_spliced.coefficients
+        beta = slope_rate(step_sums(u, s, clock.pairs, shared.time), line.slope)
+    change = clock.change / (1.0 if config.shared_time else shared.unit)
+    field = _field(genes, seen, clock, beta, beta * line.slope, config, offset=beta * line.offset)
     return replace(
         field,
         unspliced=(change.astype(np.float32) @ seen.smooth_unspliced.coefficients.astype(np.float32)),
@@ -168,16 +175,17 @@ def _of_slopes(
 
 def _of_curves(
     genes: tuple[str, ...],
-    seen: Seen,
+    founded: Foundation,
     curves: Curves,
     places: CellPlaces,
-    shared: SharedTime,
     config: KineticsConfig,
 ) -> VelocityField:
-    """Return the velocities of the dynamical model.
+    """Return the velocities of the dynamical model, :meth:`.Clock.velocity` where genes share a time.
 
     One unit of the time of a curve is ``pace`` units less of the time of the result: rates are multiplied by it.
     """
+    seen, clock = founded.seen, founded.clock
+    shared = clock.shared
     if config.shared_time:
         beta, gamma = shared.beta, shared.gamma
         degradation = np.where(gamma > 0, gamma, beta * curves.slope)
@@ -186,7 +194,12 @@ def _of_curves(
     else:
         pace = _total_time(curves, places) / TIME_OF_A_GENE
         beta, gamma = pace / curves.scaling, pace * curves.ratio
-    field = _field(genes, seen, shared, beta, gamma, np.zeros_like(beta), config)
+    field = _field(genes, seen, clock, beta, gamma, config)
+    if config.shared_time:
+        field = replace(field, spliced=clock.velocity(seen))
+        if clock.n_regimes > 1:
+            of_cells = (_single(rate)[clock.regime] for rate in (clock.beta, clock.gamma))
+            field = replace(field, beta=next(of_cells), gamma=next(of_cells))
     transcription = _single(curves.top * curves.slope * pace)
     kept = places.time.size <= MOST_KEPT
     alpha = places.induction * transcription
@@ -218,30 +231,32 @@ def _of_curves(
 def _field(
     genes: tuple[str, ...],
     seen: Seen,
-    shared: SharedTime,
+    clock: Clock,
     beta: NDArray[np.float64],
     gamma: NDArray[np.float64],
-    offset: NDArray[np.float64],
     config: KineticsConfig,
+    *,
+    offset: NDArray[np.float64] | None = None,
 ) -> VelocityField:
     """Return what all models have in common; the change of unspliced RNA is still to be given."""
     shape = seen.spliced.shape
-    b, g, o = _single(beta), _single(gamma), _single(offset)
+    b, g, o = _single(beta), _single(gamma), np.float32(0) if offset is None else _single(offset)
     velocity = np.empty(shape, dtype=np.float32)
     rows = max(1, BLOCK // shape[1])
     for start in range(0, shape[0], rows):
         cells = slice(start, start + rows)
         velocity[cells] = b * seen.unspliced[cells] - g * seen.spliced[cells] - o
-    weight = _single(shared.agreement)
+    weight = _single(clock.shared.agreement)
     return VelocityField(
         genes=genes,
         spliced=velocity,
         unspliced=velocity,
         moments_spliced=seen.spliced,
         moments_unspliced=seen.unspliced,
-        time=_single(shared.time),
+        time=_single(clock.shared.time),
         beta=np.broadcast_to(b, shape),
         gamma=np.broadcast_to(g, shape),
+        expert_probability=clock.probability,
         gene_weight=weight if weight.any() else None,
         model=NAMES[config.model],
     )

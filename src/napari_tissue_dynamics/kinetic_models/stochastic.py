@@ -19,7 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from napari_tissue_dynamics.graph.counts import times_rows
-from napari_tissue_dynamics.kinetic_models.steady_state import (
+from napari_tissue_dynamics.graph.moments import moments
+from napari_tissue_dynamics.kinetics.phase_line import (
     TINY,
     Line,
     explained_share,
@@ -27,11 +28,13 @@ from napari_tissue_dynamics.kinetic_models.steady_state import (
     gene_blocks,
     least_squares,
 )
+from napari_tissue_dynamics.kinetics.smooth import smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+    from napari_tissue_dynamics.kinetics.config import ClockConfig
+    from napari_tissue_dynamics.kinetics.prepare import Counts, Seen
 
 # Genes with fewer counts per cell do not say how much all genes vary alike.
 TELLING = 0.1
@@ -84,7 +87,18 @@ def from_products(
     return SecondMoments(us / both, pairs / same + s)
 
 
-def fit_line(u: NDArray[np.float32], s: NDArray[np.float32], second: SecondMoments, config: KineticsConfig) -> Line:
+def second_moments(counts: Counts, seen: Seen, config: ClockConfig) -> SecondMoments:
+    """Return second moments over the same cells as the first ones."""
+    if config.moments == "smooth":
+        products = products_of_counts(counts.unspliced, counts.spliced, counts.spliced_factor)
+        us, pairs = (each.values() for each in smooth(products, seen.smooth_spliced.basis))
+        return from_products(seen.unspliced, seen.spliced, us, pairs)
+    unspliced, spliced = counts.scaled()
+    both, squares = sparse.csr_array(spliced.multiply(unspliced)), sparse.csr_array(spliced.multiply(spliced))
+    return SecondMoments(moments(both, seen.graph), moments(squares, seen.graph))
+
+
+def fit_line(u: NDArray[np.float32], s: NDArray[np.float32], second: SecondMoments, config: ClockConfig) -> Line:
     """Fit the line of every gene to the moments of its extreme cells by generalized least squares.
 
     Each of the two equations counts by the inverse of its residual standard deviation, from a least-squares fit of its

@@ -38,6 +38,17 @@ class Origin:
             digest.update(b"|")
         return digest.hexdigest()
 
+    def among(self, cells: NDArray[np.bool_]) -> Origin:
+        """Return the known order of some of the cells, (n,) ``cells``; itself if those are all."""
+        if cells.all():
+            return self
+        roots = None
+        if self.roots is not None:
+            given = np.asarray(self.roots)
+            _check_roots(given, len(cells))
+            roots = (np.cumsum(cells) - 1)[given[cells[given]]]
+        return Origin(roots, None if self.stage is None else np.asarray(self.stage)[cells])
+
     def time(self, graph: sparse.csr_array, components: NDArray[np.floating]) -> NDArray[np.float64] | None:
         """Return a first guess of the time, (n,), NaN where there is none; None if no order is given.
 
@@ -62,12 +73,16 @@ class Origin:
         if self.roots is None or not len(self.roots):
             return None
         roots = np.unique(np.asarray(self.roots))
-        if roots[0] < 0 or roots[-1] >= n:
-            raise DataError(f"Cell {int(roots[-1])} was chosen as a root; there are {n} cells, counted from 0.")
+        _check_roots(roots, n)
         return _way(graph, components, roots)
 
 
 ANYWHERE = Origin()
+
+
+def _check_roots(roots: NDArray[np.integer], n: int) -> None:
+    if len(roots) and (roots.min() < 0 or roots.max() >= n):
+        raise DataError(f"Cell {int(roots.max())} was chosen as a root; there are {n} cells, counted from 0.")
 
 
 def _checked_stage(stage: NDArray[np.floating], n: int) -> NDArray[np.float64]:

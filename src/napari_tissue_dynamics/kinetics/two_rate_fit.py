@@ -84,8 +84,13 @@ def two_rates(
     return beta, gamma
 
 
+def gain(sums: StepSums, beta: NDArray[np.float64], gamma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much the rates lower the squares of the steps, (G,); below 0 where they do worse than none."""
+    fitted = beta**2 * sums.uu + gamma**2 * sums.ss - 2 * beta * gamma * sums.us
+    return 2 * beta * sums.ud - 2 * gamma * sums.sd - fitted
+
+
 def explained(sums: StepSums, beta: NDArray[np.float64], gamma: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of the squares of the steps that the rates explain, (G,), 0 to 1."""
-    fitted = beta**2 * sums.uu + gamma**2 * sums.ss - 2 * beta * gamma * sums.us
-    gain = 2 * beta * sums.ud - 2 * gamma * sums.sd - fitted
-    return np.clip(np.divide(gain, sums.dd, out=np.zeros_like(gain), where=sums.dd > TINY), 0, 1)
+    lower = gain(sums, beta, gamma)
+    return np.clip(np.divide(lower, sums.dd, out=np.zeros_like(lower), where=sums.dd > TINY), 0, 1)

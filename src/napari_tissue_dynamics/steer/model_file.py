@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from napari_tissue_dynamics.compute import pick_device
 from napari_tissue_dynamics.descriptions import setting_values, with_settings
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.kinetics.cell_depth import Depth
+from napari_tissue_dynamics.kinetics.evidence import evidence_of_time
 from napari_tissue_dynamics.steer.checkpoint import named, read_tensors, write_tensors
 from napari_tissue_dynamics.steer.config import SteerConfig
 from napari_tissue_dynamics.steer.module import SteerNetwork
 from napari_tissue_dynamics.steer.preprocessing import Scale, prepare
+from napari_tissue_dynamics.steer.prior.kinetic_prior import clock_settings
 from napari_tissue_dynamics.steer.to_velocity_field import read_out
 from napari_tissue_dynamics.steer.training_loop import pose
 
@@ -153,7 +155,9 @@ def apply_model(path: Path, tissue: Tissue, device: str = "auto") -> VelocityFie
     seen = prepare(tissue, model.config, _columns(model.genes, tissue), model.scale).keep(model.kept)
     network, problem = model.network.to(place), pose(seen, model.config, place)
     scale = model.scale.keep(model.kept)
-    return read_out(network, problem, seen, scale, time_range=model.time_range, weight=model.weight)
+    field = read_out(network, problem, seen, scale, time_range=model.time_range, weight=model.weight)
+    assert field.time is not None  # every network has a clock
+    return replace(field, evidence=evidence_of_time(tissue, field.time, field.expert, clock_settings(model.config)))
 
 
 def _depth(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Depth | None:

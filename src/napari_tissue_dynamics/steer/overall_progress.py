@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from napari_tissue_dynamics.compute import INTERVAL, in_background
 from napari_tissue_dynamics.errors import FitError
-from napari_tissue_dynamics.progress import Progress, StopToken, stopped
+from napari_tissue_dynamics.progress import Progress, StopToken, converted, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 # Seconds between two pictures of the present state.
 PREVIEW_SECONDS = 3.0
 PREVIEW_SHARE = 0.1
+PARTS = 1000
 
 STOPPED = "The fit was stopped before velocities were computed; nothing was changed."
 
@@ -78,6 +79,11 @@ class Journey:
         """Return the report of ``step`` of ``total`` in ``part``."""
         fraction = self._start[part] + self._share[part] * min(step / max(total, 1), 1.0)
         return Progress(part, step, total, min(fraction, 1.0), loss, snapshot)
+
+    def part(self, part: str, steps: Generator[Progress, None, Result]) -> Generator[Progress, None, Result]:
+        """Pass the reports of a part of the fit on, as a share of the whole."""
+        whole = converted(steps, lambda report: self.at(part, round(PARTS * (report.fraction or 0)), PARTS))
+        return (yield from whole)
 
     def wait(self, part: str, call: Callable[[], Result]) -> Generator[Progress, None, Result]:
         """Do one long call in a thread of its own and report while it runs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_tissue_dynamics.kinetics.foundation import Foundation
     from napari_tissue_dynamics.steer.losses import Problem
     from napari_tissue_dynamics.steer.preprocessing import Prepared, Scale
 
@@ -88,6 +90,61 @@ def read_out(
         model="STEER",
         stopped=stopped,
     )
+
+
+def over_clock(field: VelocityField, founded: Foundation, kept: NDArray[np.integer]) -> VelocityField:
+    """Return what a network found around a clock, with time, velocity and regimes of the clock.
+
+    Rates are those of the regime of a cell, times how far those of the network differ from their mean in the regime;
+    the difference of each gene is shrunk to the share that lowers the squares of the steps between neighboring cells
+    most, 0 to 1.
+
+    Parameters
+    ----------
+    field
+        What the network says of the kept genes.
+    founded
+        The clock.
+    kept
+        (G,) columns of these genes among those of the clock.
+    """
+    clock, seen = founded.clock, founded.seen.of_genes(kept)
+    share = clock.of_genes(kept)
+    beta, gamma = share.beta[clock.regime], share.gamma[clock.regime]
+    apart_beta, apart_gamma = (_apart(rate, clock.regime) for rate in (field.beta, field.gamma))
+    extra = (beta * apart_beta * seen.unspliced - gamma * apart_gamma * seen.spliced).astype(np.float32)
+    wanted = share.wanted_share(extra, seen)
+    change = (clock.change @ seen.smooth_unspliced.coefficients).astype(np.float32)
+    rates = [
+        np.asarray(rate * (1 + wanted * apart), dtype=np.float32)
+        for rate, apart in ((beta, apart_beta), (gamma, apart_gamma))
+    ]
+    alpha = np.maximum(change + rates[0] * seen.unspliced, 0)
+    return replace(
+        field,
+        spliced=share.velocity(seen),
+        unspliced=alpha - rates[0] * seen.unspliced,
+        moments_unspliced=seen.unspliced,
+        moments_spliced=seen.spliced,
+        time=clock.shared.time.astype(np.float32),
+        alpha=alpha,
+        beta=rates[0],
+        gamma=rates[1],
+        expert_probability=field.expert_probability if clock.probability is None else clock.probability,
+        gene_table={"fit_agreement": share.agreement.astype(np.float32)},
+        evidence=founded.evidence,
+    )
+
+
+def _apart(rate: NDArray[np.float32] | None, regime: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return by which share the rates of a cell differ from the mean of its regime, (n, G)."""
+    assert rate is not None  # a network has rates
+    result = np.zeros(rate.shape)
+    for code in np.unique(regime):
+        cells = regime == code
+        mean = rate[cells].mean(axis=0)
+        result[cells] = np.divide(rate[cells], mean, out=np.ones_like(rate[cells]), where=mean > 0) - 1
+    return result
 
 
 @torch.no_grad()

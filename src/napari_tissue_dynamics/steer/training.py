@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tissue_dynamics.compute import pick_device
+from napari_tissue_dynamics.kinetics.evidence import evidence_of_time
+from napari_tissue_dynamics.kinetics.foundation import foundation_steps
+from napari_tissue_dynamics.kinetics.informative import fit_informative
 from napari_tissue_dynamics.kinetics.root_cells import ANYWHERE, Origin
 from napari_tissue_dynamics.progress import run_to_end
 from napari_tissue_dynamics.steer.checkpoint import Checkpoint
@@ -21,10 +24,10 @@ from napari_tissue_dynamics.steer.prior.curvature_prior import (
     fine_clusters,
     gene_entropy,
 )
-from napari_tissue_dynamics.steer.prior.kinetic_prior import Known, know_steps
+from napari_tissue_dynamics.steer.prior.kinetic_prior import Known, clock_settings, know
 from napari_tissue_dynamics.steer.prior.n_experts import expert_number
 from napari_tissue_dynamics.steer.schedule import Phase, first_stage, second_stage
-from napari_tissue_dynamics.steer.to_velocity_field import encode, range_of, read_out
+from napari_tissue_dynamics.steer.to_velocity_field import encode, over_clock, range_of, read_out
 from napari_tissue_dynamics.steer.training_loop import Stage, train
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
+    from napari_tissue_dynamics.kinetics.foundation import Foundation
     from napari_tissue_dynamics.progress import Progress, StopToken
     from napari_tissue_dynamics.steer.preprocessing import Prepared
 
@@ -59,9 +63,11 @@ def fit_steps(
 ) -> Generator[Progress, None, VelocityField]:
     """Fit STEER, reporting several times a second (Liu et al. 2026, doi:10.1093/nsr/nwag199).
 
-    In the improved profile one clock for all cells and the kinetic regimes are read from the splicing equation
-    (:mod:`.clock`, :mod:`.regimes`); a graph-attention auto-encoder with a clock, a gate and an expert per regime is
-    then trained around them, and the experts learn how rates differ from cell to cell. In the faithful profile a first
+    In the improved profile one clock for all cells and the kinetic regimes are read from the splicing equation, as in
+    the kinetic models (:mod:`..kinetics.foundation`); a graph-attention auto-encoder with a clock, a gate and an expert
+    per regime is then trained around them. Velocity and time of the result are those of the clock, which no network
+    was found to improve; the network gives the embedding, and rates that differ from cell to cell where steps between
+    cells bear them out. In the faithful profile a first
     auto-encoder finds groups of cells, the curvature of the phase portraits inside the groups says which genes are
     going up or down, and a second auto-encoder learns time, experts and rates from that.
 
@@ -99,6 +105,23 @@ def fit_steps(
     FitError
         If the fit was stopped before it had velocities, or the loss was not finite.
     """
+    return (
+        yield from fit_informative(
+            tissue,
+            lambda some, there: _fit_steps(some, config, stop, origin.among(there), checkpoint=checkpoint, model=model),
+        )
+    )
+
+
+def _fit_steps(
+    tissue: Tissue,
+    config: SteerConfig,
+    stop: StopToken | None,
+    origin: Origin,
+    *,
+    checkpoint: Path | None,
+    model: Path | None,
+) -> Generator[Progress, None, VelocityField]:
     device = pick_device(config.device)
     journey = Journey(_costs(config), stop)
     state = yield from journey.wait("checkpoint", lambda: Checkpoint(checkpoint, tissue, config, device, origin))
@@ -109,14 +132,11 @@ def fit_steps(
     second, scale = plan.stage, plan.scale.keep(plan.kept)
 
     def look(*, stopped: bool = False) -> VelocityField:
-        return read_out(
-            second.network,
-            second.problem,
-            plan.seen,
-            scale,
-            weight=plan.weight,
-            stopped=stopped,
-        )
+        return read_out(second.network, second.problem, plan.seen, scale, weight=plan.weight, stopped=stopped)
+
+    def ended(*, stopped: bool) -> VelocityField:
+        field = look(stopped=stopped)
+        return field if plan.founded is None else over_clock(field, plan.founded, plan.kept)
 
     phases = second_stage(config)
     preview = look if second.problem.u.numel() <= PREVIEW_VALUES else None
@@ -126,8 +146,22 @@ def fit_steps(
         save_model(model, Model(second.network, plan.genes, plan.kept, plan.scale, span, config, plan.weight))
     if not stopped:
         state.remove()
-    yield journey.at(phases[-1].name, 1, 1)
-    return look(stopped=stopped)
+    if stopped:
+        return ended(stopped=True)
+    field = yield from journey.wait("velocities", lambda: ended(stopped=False))
+    if plan.founded is None:
+        time = _time(field)
+        evidence = yield from journey.wait(
+            "velocities", lambda: evidence_of_time(tissue, time, field.expert, clock_settings(config))
+        )
+        field = replace(field, evidence=evidence)
+    yield journey.at("velocities", 1, 1)
+    return field
+
+
+def _time(field: VelocityField) -> NDArray[np.float32]:
+    assert field.time is not None  # every network has a clock
+    return field.time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +177,7 @@ class _Plan:
     kept: NDArray[np.integer]
     scale: Scale
     weight: NDArray[np.float32] | None = None
+    founded: Foundation | None = None
 
 
 def _published(
@@ -171,18 +206,18 @@ def _improved(
         return seen, Scale.of(tissue, seen)
 
     seen, scale = yield from journey.wait("neighbors", see)
+    # Cheap against the training, so that it is read again where a fit is resumed.
+    founded = yield from journey.part(
+        "time and regimes", foundation_steps(tissue, clock_settings(config), origin, journey.token)
+    )
     if "units" not in found:
-        prior = yield from journey.wait("origin", lambda: origin.time(seen.graph, seen.components))
-        token = journey.token
-        known, kept = yield from journey.wait(
-            "time and regimes", lambda: run_to_end(know_steps(seen, scale, config, prior, token))
-        )
+        known, kept = yield from journey.wait("prior", lambda: know(founded, seen, scale, config))
         found.update(known.arrays(), kept=kept)
     known, names = Known.of(found), seen.genes
     seen = seen.keep(found["kept"])
     number = known.probability.shape[1]
     stage = Stage(seen, number, config, device, clusters=known.clusters, prior=known.trend, known=known)
-    return _Plan(seen, stage, names, found["kept"], scale, known.weight)
+    return _Plan(seen, stage, names, found["kept"], scale, known.weight, founded)
 
 
 def _first_stage(
@@ -222,9 +257,10 @@ def _costs(config: SteerConfig) -> dict[str, float]:
             "checkpoint": 0.0,
             "genes": 1.0,
             "neighbors": 10.0,
-            "origin": 1.0,
             "time and regimes": 30.0,
+            "prior": 2.0,
             **epochs(second_stage(config)),
+            "velocities": 5.0,
         }
     return {
         "checkpoint": 0.0,
@@ -237,6 +273,7 @@ def _costs(config: SteerConfig) -> dict[str, float]:
         "curvature": 30.0,
         "neighbors (stage 2)": 10.0,
         **epochs(second_stage(config)),
+        "velocities": 5.0,
     }
 
 

@@ -190,11 +190,19 @@ def _kinetic(name: str, label: str, about: str, unused: tuple[str, ...]) -> Velo
 _OF_CURVES = ("max_iter", "fit_scaling", "min_likelihood", "device")
 _OF_LINES = ("extremes", "quantile", "fit_offset")
 _ROWS = (
+    _kinetic(
+        "dynamical",
+        "dynamical",
+        "The default: seconds, and as accurate as STEER, whose velocities come from the same clock. Adds induction and "
+        "repression of every gene.",
+        _OF_LINES,
+    ),
     VelocityModel(
         name="steer",
         label="STEER",
         doing="Training STEER",
-        about="A neural network learns groups of cells with distinct kinetics. Minutes; best for spatial data.",
+        about="The velocities of the dynamical model, and a neural network that adds an embedding, rates of single "
+        "cells, and application to other tissues. Minutes.",
         settings=SteerConfig,
         fit_steps=_steer_steps,
         essential=("n_experts", "keep_genes", "velocity_epochs", "device", "seed"),
@@ -209,12 +217,6 @@ _ROWS = (
         uses_torch=lambda config: True,
         cost=_steer_cost,
         smaller=_smaller_steer,
-    ),
-    _kinetic(
-        "dynamical",
-        "dynamical",
-        "Induction and repression dynamics of every gene. Seconds to minutes.",
-        _OF_LINES,
     ),
     _kinetic(
         "steady_state", "steady-state", "Slopes of the phase portraits in the extreme cells. Seconds.", _OF_CURVES

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_tissue_dynamics.analysis.arrows.inputs import ArrowInputs
+from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
 from napari_tissue_dynamics.compute import wait
 from napari_tissue_dynamics.errors import DataError
-from napari_tissue_dynamics.progress import Progress, part_of
+from napari_tissue_dynamics.progress import Progress, converted, part_of
 from napari_tissue_dynamics.workflow.results import PROJECTION, VelocityPreview, VelocityResult
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.analysis.arrows.projection import Neighbors, Projection, ProjectionConfig
-    from napari_tissue_dynamics.analysis.arrows.transitions import VelocityGraph
     from napari_tissue_dynamics.analysis.genes.experts import ExpertStatistics
     from napari_tissue_dynamics.data.tissue import Tissue
     from napari_tissue_dynamics.data.velocity_field import VelocityField
@@ -62,6 +64,11 @@ def picture_steps(
     FitError
         If the work was ended early.
     """
+    if field.informative is not None:
+        some = picture_steps(
+            tissue.select_cells(field.informative), field.of_informative(), stop, projection=projection
+        )
+        return _spread((yield from converted(some, lambda report: replace(report, snapshot=None))), field)
     from napari_tissue_dynamics.analysis.arrows.confidence import confidence, neighbor_correlation
     from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 
@@ -89,6 +96,32 @@ def picture_steps(
         experts=experts,
         graph=graph,
         projection=projection,
+    )
+
+
+def _spread(drawn: VelocityResult, field: VelocityField) -> VelocityResult:
+    """Return the picture of all cells from that of the informative ones; the others have no arrow."""
+    there = field.informative
+    assert there is not None
+    index = np.flatnonzero(there).astype(np.int32)
+
+    def spread(values: NDArray[np.float32], blank: float) -> NDArray[np.float32]:
+        result = np.full((len(there), *values.shape[1:]), blank, dtype=values.dtype)
+        result[there] = values
+        return result
+
+    graph = drawn.graph
+    if graph is not None:
+        neighbors = np.repeat(np.arange(len(there), dtype=np.int32)[:, None], graph.neighbors.shape[1], axis=1)
+        neighbors[there] = index[graph.neighbors]
+        graph = VelocityGraph(neighbors, spread(graph.cosines, 0))
+    return replace(
+        drawn,
+        field=field,
+        arrows=spread(drawn.arrows, 0),
+        neighbor_correlation=spread(drawn.neighbor_correlation, np.nan),
+        confidence=None if drawn.confidence is None else spread(drawn.confidence, np.nan),
+        graph=graph,
     )
 
 

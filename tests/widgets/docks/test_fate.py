@@ -15,7 +15,7 @@ from napari_tissue_dynamics import workflow
 from napari_tissue_dynamics.analysis.fate.fate import FateConfig
 from napari_tissue_dynamics.data.io import contents, write_h5ad
 from napari_tissue_dynamics.data.io.read_results import read_provenance
-from napari_tissue_dynamics.data.velocity_evidence import NOT_TESTED
+from napari_tissue_dynamics.data.velocity_evidence import direction_in_words
 from napari_tissue_dynamics.errors import DataError
 from napari_tissue_dynamics.progress import Progress, run_to_end
 from napari_tissue_dynamics.simulators.branching import simulate_branching
@@ -101,7 +101,7 @@ def test_fates_of_types_are_those_of_a_script(dock, viewer, workspace, branching
     seen = {layer.name for layer in viewer.layers if layer.visible}
     assert "fates" in seen
     assert not seen & (expected - {"fates"})
-    assert dock.summary.text() == f"{NOT_TESTED}\n{workflow.fate_in_words(result)}"
+    assert dock.summary.text() == f"{direction_in_words(fitted.evidence)}\n{workflow.fate_in_words(result)}"
     assert workspace.log.actions[-1].details["terminal"]["types"] == names
 
 

@@ -86,6 +86,7 @@ def test_velocity_dock_warns_before_and_advises_after(open_dock, tissue, tmp_pat
     load.panel.button.click()
     finish(load)
     dock = open_dock(VelocityDock)
+    dock.form.set_value(SteerConfig())
     assert "free)" in dock.panel.estimate.text()
     assert dock.panel.estimate.styleSheet() == ""
     monkeypatch.setattr(velocity_module, "free_memory", lambda: 2**20)

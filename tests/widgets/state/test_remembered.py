@@ -82,6 +82,7 @@ def test_preset_names_what_the_fields_are(qtbot, open_dock):
     form.preset.setCurrentIndex(0)
     form.preset.activated.emit(0)
     assert form.value() == SteerConfig(n_experts=3, device="cpu")  # what no preset speaks of stays
+    dock.form.set_value(form.value())
     form.advanced.expand(animate=False)
     with qtbot.waitExposed(dock):
         dock.show()

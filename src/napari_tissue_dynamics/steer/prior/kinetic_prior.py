@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tissue_dynamics.kinetics.config import ClockConfig
 from napari_tissue_dynamics.steer.prior.curvature_prior import split_clusters
-from napari_tissue_dynamics.steer.prior.regimes import find_regimes, kinetic_residuals, number_of_regimes
-from napari_tissue_dynamics.steer.prior.splicing_clock import Clock, clock_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.progress import Progress, StopToken
+    from napari_tissue_dynamics.kinetics.foundation import Foundation
     from napari_tissue_dynamics.steer.config import SteerConfig
     from napari_tissue_dynamics.steer.preprocessing import Prepared, Scale
 
 LOWEST_SHARE = 0.05
+FEWEST_NEIGHBORS = 3
+TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,8 +30,8 @@ class Known:
 
     Parameters
     ----------
-    time, spread
-        (n,) float32 latent time in [0, 1] and its standard deviation over draws of the genes.
+    time
+        (n,) float32 latent time in [0, 1].
     probability
         (n, K) float32 probability of each kinetic regime.
     clusters
@@ -47,7 +48,6 @@ class Known:
     """
 
     time: NDArray[np.float32]
-    spread: NDArray[np.float32]
     probability: NDArray[np.float32]
     clusters: NDArray[np.int64]
     trend: NDArray[np.float32]
@@ -65,55 +65,49 @@ class Known:
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
 
-def know_steps(
-    seen: Prepared,
-    scale: Scale,
-    config: SteerConfig,
-    prior: NDArray[np.floating] | None = None,
-    stop: StopToken | None = None,
-) -> Generator[Progress, None, tuple[Known, NDArray[np.intp]]]:
-    """Find time and regimes, and the genes to train on.
+def clock_settings(config: SteerConfig) -> ClockConfig:
+    """Return the settings of the clock in a fit with these settings."""
+    return ClockConfig(
+        n_neighbors=max(config.smooth_neighbors, FEWEST_NEIGHBORS),
+        min_shared_counts=config.min_shared_counts,
+        n_top_genes=config.n_genes,
+        n_regimes=0 if config.faithful else config.n_experts,
+        seed=config.seed,
+    )
+
+
+def know(foundation: Foundation, seen: Prepared, scale: Scale, config: SteerConfig) -> tuple[Known, NDArray[np.intp]]:
+    """Return what a network is told before it is trained, and the genes to train on.
 
     Parameters
     ----------
+    foundation
+        The clock.
     seen
-        Moments and graph.
+        Moments of the same genes as the network takes them.
     scale
-        What the moments were divided by.
+        What these were divided by.
     config
-        Number of experts and of genes, size of the clusters, seed.
-    prior
-        (n,) a time that is known or guessed, NaN where it is not; see :func:`.clock.clock_steps`.
-    stop
-        Looked at in every round.
+        Number of genes, size of the clusters, seed.
 
     Returns
     -------
-    Prior of the kept genes, and their columns in ``seen``, ascending: those whose change between
-    neighboring cells the clock explains best.
+    Prior of the kept genes, and their columns in ``seen``, ascending: those whose change between neighboring cells the
+    clock explains best.
     """
-    first = yield from clock_steps(seen.u, seen.s, seen.graph, prior=prior, seed=config.seed, stop=stop)
-    residuals = kinetic_residuals(first.time, seen.unspliced, seen.spliced)
-    number = config.n_experts or number_of_regimes(residuals, config.seed)
-    probability = find_regimes(residuals, first.time, number, config.seed)
-    del residuals
-    code = probability.argmax(axis=1)
-    last = first
-    if number > 1:
-        last = yield from clock_steps(seen.u, seen.s, seen.graph, group=code, prior=prior, seed=config.seed, stop=stop)
-    best = np.argsort(-last.agreement, kind="stable")[: config.keep_genes]
-    genes = np.sort(best)
-    clusters = split_clusters(seen.components, code, config.fine_cluster_size, config.seed).astype(np.int64)
-    ratio = scale.ratio[genes]
+    clock = foundation.clock
+    genes = np.sort(np.argsort(-clock.agreement, kind="stable")[: config.keep_genes])
+    clusters = split_clusters(seen.components, clock.regime, config.fine_cluster_size, config.seed).astype(np.int64)
+    time, ratio = clock.shared.time.astype(np.float32), scale.ratio[genes]
+    probability = clock.probability
     known = Known(
-        time=last.time,
-        spread=last.spread,
-        probability=probability,
+        time=time,
+        probability=np.ones((len(time), 1), dtype=np.float32) if probability is None else probability,
         clusters=clusters,
-        trend=_trend(last.time, seen.u[:, genes], clusters),
-        units=_units(last, genes, ratio, number),
+        trend=_trend(time, seen.u[:, genes], clusters),
+        units=_units(foundation, seen, scale, genes),
         ratio=ratio,
-        weight=_votes(last.weight[genes] * last.agreement[genes]),
+        weight=_votes(clock.agreement[genes].astype(np.float32)),
     )
     return known, genes
 
@@ -124,15 +118,19 @@ def _votes(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return weight / np.float32(mean) if mean > 0 else np.ones_like(weight)
 
 
-def _units(clock: Clock, genes: NDArray[np.intp], ratio: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """Return the rates that every expert starts from; none is zero, so that training can raise it.
+def _units(foundation: Foundation, seen: Prepared, scale: Scale, genes: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the rates that every expert starts from, (K, G, 3); none is zero, so that training can raise it.
 
-    The clock knows splicing in units of s; over the ratio of the scales it is that of u. Transcription that holds the
-    largest u steady is as large as splicing.
+    The clock knows the rates for moments of which each kind is divided by its own total; the moments of the network
+    have a common depth, so that splicing is multiplied by how much the ratio of the two kinds differs. Transcription
+    that holds the largest u steady is as large as splicing.
     """
-    made, gamma = (np.broadcast_to(each, (number, each.shape[1]))[:, genes] for each in (clock.beta, clock.gamma))
+    clock, own = foundation.clock, foundation.seen
+    means = [each[:, genes].mean(axis=0) + TINY for each in (own.unspliced, own.spliced, seen.unspliced, seen.spliced)]
+    apart = (means[0] / means[2]) / (means[1] / means[3]) * scale.ratio[genes]
+    made, gamma = clock.beta[:, genes] * apart, clock.gamma[:, genes]
     made, gamma = (np.maximum(each, LOWEST_SHARE * max(float(np.median(each)), LOWEST_SHARE)) for each in (made, gamma))
-    beta = made / ratio
+    beta = made / scale.ratio[genes]
     return np.ascontiguousarray(np.stack([beta, beta, gamma], axis=-1), dtype=np.float32)
 
 

@@ -42,7 +42,7 @@ class Preferences:
 
     device: str = OWN_DEVICE
     threads: int = 0
-    velocity_model: str = "steer"
+    velocity_model: str = "dynamical"
     estimator: str = "smooth"
     values_map: MapName = "dusk"
     signed_map: MapName = "balance"

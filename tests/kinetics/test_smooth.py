@@ -7,8 +7,8 @@ from scipy import sparse
 
 from napari_tissue_dynamics.graph.moments import moments
 from napari_tissue_dynamics.graph.neighbors import expression_graph
-from napari_tissue_dynamics.kinetic_models import smooth as module
-from napari_tissue_dynamics.kinetic_models.smooth import slow_functions, smooth
+from napari_tissue_dynamics.kinetics import smooth as module
+from napari_tissue_dynamics.kinetics.smooth import slow_functions, smooth
 
 N = 300
 

@@ -48,6 +48,10 @@ class SmoothValues:
     coefficients: NDArray[np.float64]
     noise: NDArray[np.float64]
 
+    def of_genes(self, genes: NDArray[np.integer]) -> SmoothValues:
+        """Return the values of some of the genes."""
+        return SmoothValues(self.basis, self.coefficients[:, genes], self.noise[genes])
+
     def values(self) -> NDArray[np.float32]:
         """Return the matrix, (n, G) float32; values below 0 are 0."""
         n, number = len(self.basis), self.coefficients.shape[1]

@@ -1,8 +1,9 @@
-"""From counts to what the kinetic models are fitted to: moments, and the functions of the cells they are made of."""
+"""From counts to what the clock is read from: moments, and the functions of the cells they are made of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,19 +21,22 @@ from napari_tissue_dynamics.graph.counts import (
 )
 from napari_tissue_dynamics.graph.moments import moments
 from napari_tissue_dynamics.graph.neighbors import expression_graph
-from napari_tissue_dynamics.kinetic_models.smooth import SmoothValues, slow_functions, smooth
-from napari_tissue_dynamics.kinetic_models.stochastic import SecondMoments, from_products, products_of_counts
 from napari_tissue_dynamics.kinetics.cell_depth import estimate_depth
+from napari_tissue_dynamics.kinetics.smooth import SmoothValues, slow_functions, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tissue_dynamics.data.tissue import Counts as TissueCounts
     from napari_tissue_dynamics.data.tissue import Tissue
-    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+    from napari_tissue_dynamics.kinetics.config import ClockConfig
 
 FEWEST_CELLS = 10
 FEWEST_GENES = 2
+# Components that stand out by less than this may be noise; the largest of one permutation varies by about a percent.
+ABOVE_CHANCE = 1.02
+DIMENSIONS_OF_A_CURVE = 3
+FEWEST_COMPONENTS, MOST_COMPONENTS = 10, 30
 TINY = 1e-12
 
 
@@ -60,6 +64,11 @@ class Counts:
         """Return unspliced and spliced counts brought to one depth."""
         return times_rows(self.unspliced, self.unspliced_factor), times_rows(self.spliced, self.spliced_factor)
 
+    def of_cells(self, cells: NDArray[np.integer]) -> Counts:
+        """Return the counts of some of the cells."""
+        unspliced, spliced = (sparse.csr_array(each[cells]) for each in (self.unspliced, self.spliced))
+        return Counts(self.genes, unspliced, spliced, self.unspliced_factor[cells], self.spliced_factor[cells])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
@@ -84,8 +93,18 @@ class Seen:
     unspliced: NDArray[np.float32]
     spliced: NDArray[np.float32]
 
+    def of_genes(self, genes: NDArray[np.integer]) -> Seen:
+        """Return the same cells with some of the genes only."""
+        return replace(
+            self,
+            smooth_unspliced=self.smooth_unspliced.of_genes(genes),
+            smooth_spliced=self.smooth_spliced.of_genes(genes),
+            unspliced=self.unspliced[:, genes],
+            spliced=self.spliced[:, genes],
+        )
 
-def choose_counts(tissue: Tissue, config: KineticsConfig) -> Counts:
+
+def choose_counts(tissue: Tissue, config: ClockConfig) -> Counts:
     """Return the counts of the genes of the fit, and the depth of the cells.
 
     Raises
@@ -109,7 +128,7 @@ def choose_counts(tissue: Tissue, config: KineticsConfig) -> Counts:
     return Counts(genes, *chosen, factor, factor)
 
 
-def see(counts: Counts, config: KineticsConfig) -> Seen:
+def see(counts: Counts, config: ClockConfig) -> Seen:
     """Find similar cells and take moments over them.
 
     Raises
@@ -118,32 +137,63 @@ def see(counts: Counts, config: KineticsConfig) -> Seen:
         If all cells are alike.
     """
     unspliced, spliced = counts.scaled()
-    components = _components(unspliced, spliced, config)
+    number = 0 if config.n_pcs and config.smooth_components else number_of_components(unspliced, spliced, config.seed)
+    components = _components(unspliced, spliced, config.n_pcs or number, config)
     n = len(components)
     graph = expression_graph(components, min(config.n_neighbors, n - 1), "euclidean")
-    basis = slow_functions(graph, min(config.smooth_components, n // 3))
+    basis = slow_functions(graph, min(config.smooth_components or number, n // 3))
     smooth_u, smooth_s = smooth([unspliced, spliced], basis)
     if config.moments == "smooth":
         return Seen(graph, components, smooth_u, smooth_s, smooth_u.values(), smooth_s.values())
     return Seen(graph, components, smooth_u, smooth_s, moments(unspliced, graph), moments(spliced, graph))
 
 
-def second_moments(counts: Counts, seen: Seen, config: KineticsConfig) -> SecondMoments:
-    """Return second moments over the same cells as the first ones."""
-    if config.moments == "smooth":
-        products = products_of_counts(counts.unspliced, counts.spliced, counts.spliced_factor)
-        us, pairs = (each.values() for each in smooth(products, seen.smooth_spliced.basis))
-        return from_products(seen.unspliced, seen.spliced, us, pairs)
-    unspliced, spliced = counts.scaled()
-    both, squares = sparse.csr_array(spliced.multiply(unspliced)), sparse.csr_array(spliced.multiply(spliced))
-    return SecondMoments(moments(both, seen.graph), moments(squares, seen.graph))
+def number_of_components(unspliced: sparse.csr_array, spliced: sparse.csr_array, seed: int) -> int:
+    """Return how many principal components, and how many smooth functions, the data hold.
+
+    Components of the square roots count where they are longer than the longest one of the same counts permuted over
+    the cells within every gene (parallel analysis; Horn 1965, Psychometrika 30:179). A curved path bends through more
+    dimensions than stand out of the noise, so three times as many are taken.
+
+    Parameters
+    ----------
+    unspliced, spliced
+        (n, G) scaled counts.
+    seed
+        Seed of the permutation.
+
+    Returns
+    -------
+    10 to 30, and at most one less than there are cells.
+    """
+    roots = [even_roots(spliced), even_roots(unspliced)]
+    rng = np.random.default_rng(seed)
+    longest = _lengths(leading_components([_permuted(each, rng) for each in roots], 1, seed=seed))[0]
+    found = _lengths(leading_components(roots, MOST_COMPONENTS, seed=seed))
+    wanted = DIMENSIONS_OF_A_CURVE * int((found > ABOVE_CHANCE * longest).sum())
+    return min(max(wanted, FEWEST_COMPONENTS), MOST_COMPONENTS, spliced.shape[0] - 1)
 
 
-def _components(unspliced: sparse.csr_array, spliced: sparse.csr_array, config: KineticsConfig) -> NDArray[np.float32]:
+def _lengths(components: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.linalg.norm(components.astype(np.float64), axis=0)
+
+
+def _permuted(values: sparse.csr_array, rng: np.random.Generator) -> sparse.csr_array:
+    """Return every column in another order."""
+    columns = sparse.csc_array(values, copy=True)
+    for start, end in pairwise(columns.indptr):
+        columns.indices[start:end] = rng.choice(columns.shape[0], end - start, replace=False, shuffle=False)
+    columns.has_sorted_indices = False
+    return sparse.csr_array(columns)
+
+
+def _components(
+    unspliced: sparse.csr_array, spliced: sparse.csr_array, number: int, config: ClockConfig
+) -> NDArray[np.float32]:
     """Return the principal components, (n, c), that similarity of cells is judged by."""
     if config.similarity == "logarithms":
-        return principal_components(spliced.log1p(), config.n_pcs, seed=config.seed)
-    return _less_noise(leading_components([even_roots(spliced), even_roots(unspliced)], config.n_pcs, seed=config.seed))
+        return principal_components(spliced.log1p(), number, seed=config.seed)
+    return _less_noise(leading_components([even_roots(spliced), even_roots(unspliced)], number, seed=config.seed))
 
 
 def _less_noise(components: NDArray[np.float32]) -> NDArray[np.float32]:

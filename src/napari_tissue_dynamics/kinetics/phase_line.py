@@ -1,4 +1,4 @@
-r"""The steady-state model: unspliced over spliced RNA in the extreme cells of every gene.
+r"""Lines through the phase portraits: unspliced over spliced RNA in the extreme cells of every gene.
 
 Where transcription has been on or off for long, :math:`ds/dt = \beta u - \gamma s = 0`, so that the extreme cells of a
 gene lie on a line of slope :math:`\gamma' = \gamma / \beta` in its phase portrait (La Manno et al. 2018, Nature
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.kinetic_models.config import KineticsConfig
+    from napari_tissue_dynamics.kinetics.config import ClockConfig
 
 TINY = 1e-12
 # Numbers of a block of cells x genes.
@@ -42,7 +42,7 @@ class Line:
     r2: NDArray[np.float64]
 
 
-def fit_line(u: NDArray[np.float32], s: NDArray[np.float32], config: KineticsConfig) -> Line:
+def fit_line(u: NDArray[np.float32], s: NDArray[np.float32], config: ClockConfig) -> Line:
     r"""Fit the line of every gene to its extreme cells by least squares.
 
     .. math:: \gamma'_g = \frac{\sum_{i \in E_g} s_{ig} u_{ig}}{\sum_{i \in E_g} s_{ig}^2}
@@ -76,7 +76,7 @@ def gene_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
         yield slice(start, min(start + width, number))
 
 
-def extreme_cells(u: NDArray[np.float64], s: NDArray[np.float64], config: KineticsConfig) -> NDArray[np.float64]:
+def extreme_cells(u: NDArray[np.float64], s: NDArray[np.float64], config: ClockConfig) -> NDArray[np.float64]:
     """Return 1 for the extreme cells of every gene and 0 for the others, (n, G)."""
     score = s if config.extremes == "spliced" else s / _largest(s) + u / _largest(u)
     extreme = score >= np.quantile(score, config.quantile, axis=0)

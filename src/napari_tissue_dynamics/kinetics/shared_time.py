@@ -23,10 +23,13 @@ from napari_tissue_dynamics.kinetics.two_rate_fit import StepSums, explained, pu
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    from napari_tissue_dynamics.kinetic_models.smooth import SmoothValues
+    from napari_tissue_dynamics.kinetics.smooth import SmoothValues
+
+    FunctionSums: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 ROUNDS = 3
 # Number of cells whose smooth values are about as informative as one independent cell.
@@ -53,8 +56,6 @@ class SharedTime:
         (G,) float64 rates of splicing and degradation per unit of the time, 0 or above.
     agreement
         (G,) float64 share of the steps of a gene between neighboring cells that time and rates explain, 0 to 1.
-    slope_rate
-        (G,) float64 rate of splicing where the ratio of the rates is held at the slope of the phase portrait.
     unit
         What 1 was before the time was stretched to [0, 1], in units of the first rates.
     """
@@ -63,25 +64,48 @@ class SharedTime:
     beta: NDArray[np.float64]
     gamma: NDArray[np.float64]
     agreement: NDArray[np.float64]
-    slope_rate: NDArray[np.float64]
     unit: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
     """Pairs of neighboring cells, each once, and the functions of the cells at them.
 
     Parameters
     ----------
-    graph
-        (n, n) neighboring cells.
+    first, second
+        (pairs,) cells.
     basis
         (n, m) functions of the cells.
+    still
+        (pairs,) whether a pair joins cells of different samples: such cells are of about the same time, but what
+        differs between them is no change.
     """
 
-    def __init__(self, graph: sparse.csr_array, basis: NDArray[np.float64]) -> None:
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    basis: NDArray[np.float64]
+    still: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, graph: sparse.csr_array, basis: NDArray[np.float64], samples: NDArray[np.integer] | None = None
+    ) -> Pairs:
+        """Take every pair that an (n, n) graph joins in either direction; ``samples`` are (n,) codes."""
         joined = sparse.coo_array(sparse.triu(graph + graph.T, k=1))
-        self.first, self.second = joined.row, joined.col
-        self.basis = basis
+        first, second = joined.row, joined.col
+        still = np.zeros(len(first), dtype=bool) if samples is None else samples[first] != samples[second]
+        return cls(first, second, basis, still)
+
+    def within(self, group: NDArray[np.integer]) -> Pairs:
+        """Keep the pairs whose cells are of one group, (n,) codes, and of one sample."""
+        keep = (group[self.first] == group[self.second]) & ~self.still
+        return Pairs(self.first[keep], self.second[keep], self.basis, self.still[keep])
+
+    def only(self, cells: NDArray[np.bool_]) -> Pairs:
+        """Keep the pairs of which both cells are among (n,) ``cells``."""
+        keep = cells[self.first] & cells[self.second]
+        return Pairs(self.first[keep], self.second[keep], self.basis, self.still[keep])
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
         """Yield some of the pairs, the step of the functions and their mean, (pairs, m) each."""
@@ -98,15 +122,15 @@ class Pairs:
         for part, step, mean in self.blocks():
             squares[part] = np.einsum("pm,pm->p", mean @ speed, mean)
             products[part] = np.einsum("pm,pm->p", step @ moving, mean)
+        products[self.still] = 0
         return squares, products
 
-    def sums(
-        self, elapsed: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def sums(self, elapsed: NDArray[np.float64]) -> FunctionSums:
         """Return the sums over pairs of elapsed² mean mean', elapsed step mean' and step step', (m, m) each."""
         m = self.basis.shape[1]
         square, turn, change = np.zeros((3, m, m))
         for part, step, mean in self.blocks():
+            step[self.still[part]] = mean[self.still[part]] = 0
             weighted = mean * elapsed[part, None]
             square += weighted.T @ weighted
             turn += step.T @ weighted
@@ -150,16 +174,16 @@ def read_shared_time(
     weight = _weights(moved)
     beta, gamma = np.ones_like(slope), slope.copy()
     if known is not None:
-        found = _sums(u, s, pairs, _filled(known))
-        beta, gamma, _ = _rates(found, slope, len(pairs.basis))
+        found = step_sums(u, s, pairs, _filled(known))
+        beta, gamma, _ = pulled_rates(found, slope, len(pairs.basis))
     unit = 1.0
     for _ in range(rounds):
         time = _times(u, s, pairs, beta, gamma, weight, known)
         span = float(np.ptp(time)) or 1.0
         unit *= span
-        found = _sums(u, s, pairs, time / span)
-        beta, gamma, agreement = _rates(found, slope, len(pairs.basis))
-    return SharedTime(time / span, beta, gamma, agreement, slope_rate(found, slope), unit)
+        found = step_sums(u, s, pairs, time / span)
+        beta, gamma, agreement = pulled_rates(found, slope, len(pairs.basis))
+    return SharedTime(time / span, beta, gamma, agreement, unit)
 
 
 def slope_rate(sums: StepSums, slope: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,7 +197,7 @@ def along_time(time: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float64]:
 
     It is the slope of a line through the values at the neighbors of the cell, by least squares.
     """
-    elapsed = time[pairs.second] - time[pairs.first]
+    elapsed = np.where(pairs.still, 0, time[pairs.second] - time[pairs.first])
     n, m = pairs.basis.shape
     total, square = np.zeros((n, m)), np.zeros(n)
     for part, step, _ in pairs.blocks():
@@ -237,8 +261,14 @@ def _potential(pairs: Pairs, weight: NDArray[np.float64], flow: NDArray[np.float
     return values - lowest[part]
 
 
-def _sums(u: NDArray[np.float64], s: NDArray[np.float64], pairs: Pairs, time: NDArray[np.float64]) -> StepSums:
-    square, turn, change = pairs.sums(time[pairs.second] - time[pairs.first])
+def step_sums(u: NDArray[np.float64], s: NDArray[np.float64], pairs: Pairs, time: NDArray[np.float64]) -> StepSums:
+    """Return the sums over pairs for (m, G) coefficients of the RNA and (n,) times."""
+    return of_functions(u, s, pairs.sums(time[pairs.second] - time[pairs.first]))
+
+
+def of_functions(u: NDArray[np.float64], s: NDArray[np.float64], sums: FunctionSums) -> StepSums:
+    """Return the sums for (m, G) coefficients of the RNA from those of the functions, :meth:`Pairs.sums`."""
+    square, turn, change = sums
     return StepSums(
         uu=_form(u, square, u),
         us=_form(u, square, s),
@@ -271,10 +301,10 @@ def _filled(known: NDArray[np.float64]) -> NDArray[np.float64]:
     return (np.where(np.isfinite(known), known, there.mean()) - there.min()) / span
 
 
-def _rates(
+def pulled_rates(
     sums: StepSums, slope: NDArray[np.float64], n_cells: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return both rates and the share of the steps that they explain, (G,) each."""
+    """Return both rates, drawn towards the (G,) slope of the phase portrait, and the explained share, (G,) each."""
     independent = max(n_cells / SMOOTHED, 1.0)
     beta, gamma = two_rates(sums, slope, np.zeros_like(slope))
     for _ in range(2):
