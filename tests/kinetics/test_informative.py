@@ -59,7 +59,10 @@ def test_empty_cells_change_nothing_for_the_others(with_empty):
 
 def test_the_picture_has_no_arrows_on_them(with_empty):
     field = fit(with_empty)
-    result = run_to_end(picture_steps(with_empty, field))
+    reports = []
+    result = run_to_end(picture_steps(with_empty, field), reports.append)
+    looks = [report.snapshot for report in reports if report.snapshot is not None]
+    assert_array_equal(looks[0].arrows, result.arrows)
     others = np.setdiff1d(np.arange(with_empty.n_cells), EMPTY)
     alone = run_to_end(picture_steps(with_empty.select_cells(others), field.of_informative()))
     assert result.field is field

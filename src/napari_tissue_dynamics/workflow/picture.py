@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,7 @@ def picture_steps(
         some = picture_steps(
             tissue.select_cells(field.informative), field.of_informative(), stop, projection=projection
         )
-        return _spread((yield from converted(some, lambda report: replace(report, snapshot=None))), field)
+        return _spread((yield from converted(some, partial(_spread_report, field=field))), field)
     from napari_tissue_dynamics.analysis.arrows.confidence import confidence, neighbor_correlation
     from napari_tissue_dynamics.analysis.arrows.projection import on_grid
 
@@ -104,25 +105,34 @@ def _spread(drawn: VelocityResult, field: VelocityField) -> VelocityResult:
     there = field.informative
     assert there is not None
     index = np.flatnonzero(there).astype(np.int32)
-
-    def spread(values: NDArray[np.float32], blank: float) -> NDArray[np.float32]:
-        result = np.full((len(there), *values.shape[1:]), blank, dtype=values.dtype)
-        result[there] = values
-        return result
-
     graph = drawn.graph
     if graph is not None:
         neighbors = np.repeat(np.arange(len(there), dtype=np.int32)[:, None], graph.neighbors.shape[1], axis=1)
         neighbors[there] = index[graph.neighbors]
-        graph = VelocityGraph(neighbors, spread(graph.cosines, 0))
+        graph = VelocityGraph(neighbors, _over(there, graph.cosines, 0))
     return replace(
         drawn,
         field=field,
-        arrows=spread(drawn.arrows, 0),
-        neighbor_correlation=spread(drawn.neighbor_correlation, np.nan),
-        confidence=None if drawn.confidence is None else spread(drawn.confidence, np.nan),
+        arrows=_over(there, drawn.arrows, 0),
+        neighbor_correlation=_over(there, drawn.neighbor_correlation, np.nan),
+        confidence=None if drawn.confidence is None else _over(there, drawn.confidence, np.nan),
         graph=graph,
     )
+
+
+def _spread_report(report: Progress, field: VelocityField) -> Progress:
+    """Return a report whose preview, if it has one, is of all cells."""
+    if not isinstance(report.snapshot, VelocityPreview) or field.informative is None:
+        return report
+    arrows = _over(field.informative, report.snapshot.arrows, 0)
+    return replace(report, snapshot=VelocityPreview(field.time, field.expert_probability, arrows))
+
+
+def _over(there: NDArray[np.bool_], values: NDArray[np.float32], blank: float) -> NDArray[np.float32]:
+    """Return the values of some cells as those of all, the others blank."""
+    result = np.full((len(there), *values.shape[1:]), blank, dtype=values.dtype)
+    result[there] = values
+    return result
 
 
 def _arrows(
