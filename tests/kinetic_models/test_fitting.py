@@ -327,7 +327,7 @@ def test_rates_of_the_shared_time_set_the_pace_of_a_curve(gamma):
     regime = np.zeros(cells, dtype=np.intp)
     clock = Clock(shared, regime, shared.beta[None], shared.gamma[None], one, functions, pairs)
     founded = SimpleNamespace(seen=seen, clock=clock)
-    field = _of_curves(("g",), founded, curves, places, KineticsConfig())
+    field = _of_curves(("g",), founded, seen, curves, places, config=KineticsConfig())
     pace = gamma / 0.8
     assert_allclose(field.alpha - field.unspliced, pace * seen.unspliced, rtol=1e-5)
     assert_allclose(field.alpha, np.where(time < 3, 2 * 0.5 * pace, 0), rtol=1e-5)

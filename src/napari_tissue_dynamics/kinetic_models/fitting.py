@@ -120,12 +120,13 @@ def _fit_steps(
     genes = tuple(tissue.genes[index] for index in founded.counts.genes)
     seen = founded.seen
     if config.model == "dynamical":
+        seen = yield from _wait("moments", lambda: founded.fine, FOUNDED, stop)
         expected = _expected(founded.clock.shared, founded.line, config)
         fitted = fit_curves_steps(seen.unspliced, seen.spliced, expected, config, backend, stop)
         curves = yield from part_of(fitted, FOUNDED, CURVES)
         placed = place_cells_steps(seen.unspliced, seen.spliced, curves, backend, stop)
         places = yield from part_of(placed, CURVES, PLACED)
-        made = partial(_of_curves, genes, founded, curves, places, config)
+        made = partial(_of_curves, genes, founded, seen, curves, places, config=config)
     else:
         line, variance = yield from _wait("slopes", lambda: _slopes(founded, config), FOUNDED, stop)
         made = partial(_of_slopes, genes, founded, line, variance, config)
@@ -176,16 +177,17 @@ def _of_slopes(
 def _of_curves(
     genes: tuple[str, ...],
     founded: Foundation,
+    seen: Seen,
     curves: Curves,
     places: CellPlaces,
+    *,
     config: KineticsConfig,
 ) -> VelocityField:
     """Return the velocities of the dynamical model, :meth:`.Clock.velocity` where genes share a time.
 
     One unit of the time of a curve is ``pace`` units less of the time of the result: rates are multiplied by it.
     """
-    seen, clock = founded.seen, founded.clock
-    shared = clock.shared
+    clock, shared = founded.clock, founded.clock.shared
     if config.shared_time:
         beta, gamma = shared.beta, shared.gamma
         degradation = np.where(gamma > 0, gamma, beta * curves.slope)
@@ -196,7 +198,7 @@ def _of_curves(
         beta, gamma = pace / curves.scaling, pace * curves.ratio
     field = _field(genes, seen, clock, beta, gamma, config)
     if config.shared_time:
-        field = replace(field, spliced=clock.velocity(seen))
+        field = replace(field, spliced=clock.velocity(founded.seen))
         if clock.n_regimes > 1:
             of_cells = (_single(rate)[clock.regime] for rate in (clock.beta, clock.gamma))
             field = replace(field, beta=next(of_cells), gamma=next(of_cells))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_tissue_dynamics.compute import one_blas_thread, wait_for
 from napari_tissue_dynamics.kinetics.clock import nearest_in_tissue, read_clock
 from napari_tissue_dynamics.kinetics.evidence import Tested, find_evidence
 from napari_tissue_dynamics.kinetics.phase_line import fit_line
-from napari_tissue_dynamics.kinetics.prepare import choose_counts, see
+from napari_tissue_dynamics.kinetics.prepare import choose_counts, finer, see
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,7 +31,7 @@ STOPPED = "The fit was stopped before velocities were computed; nothing was chan
 COUNTED, SEEN, CLOCKED = 0.1, 0.3, 0.8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Foundation:
     """The clock of a tissue, and what it was read from.
 
@@ -46,6 +47,8 @@ class Foundation:
         Time, regimes and rates.
     evidence
         Whether the counts support its direction.
+    config
+        The settings.
     """
 
     counts: Counts
@@ -53,6 +56,12 @@ class Foundation:
     line: Line
     clock: Clock
     evidence: VelocityEvidence
+    config: ClockConfig
+
+    @cached_property
+    def fine(self) -> Seen:
+        """Moments with more detail, see :func:`.finer`."""
+        return finer(self.counts, self.seen, self.config)
 
 
 def foundation_steps(
@@ -90,7 +99,7 @@ def foundation_steps(
         "evidence", lambda: Tested.of(counts, seen, clock.regime, config, samples=samples, time=time), CLOCKED
     )
     evidence = yield from wait("evidence", lambda: find_evidence(tested, names), CLOCKED)
-    return Foundation(counts, seen, line, clock, evidence)
+    return Foundation(counts, seen, line, clock, evidence, config)
 
 
 def _in_one_thread(call: Callable[[], Result]) -> Result:

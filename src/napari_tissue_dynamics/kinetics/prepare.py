@@ -148,6 +148,19 @@ def see(counts: Counts, config: ClockConfig) -> Seen:
     return Seen(graph, components, smooth_u, smooth_s, moments(unspliced, graph), moments(spliced, graph))
 
 
+def finer(counts: Counts, seen: Seen, config: ClockConfig) -> Seen:
+    """Return moments of as many components and smooth functions as are ever taken.
+
+    Time, rates and regimes are the better the fewer functions are noise. Steps to near cells, which arrows are made
+    of, are the better the more detail is kept: with 30 functions arrows were nearer to the truth in each of six
+    simulated tissues (cosine 0.85 to 0.93 in the one with most to gain). Those of ``seen`` if the numbers were set or
+    moments are plain means.
+    """
+    if config.n_pcs or config.smooth_components or config.moments != "smooth":
+        return seen
+    return see(counts, replace(config, n_pcs=MOST_COMPONENTS, smooth_components=MOST_COMPONENTS))
+
+
 def number_of_components(unspliced: sparse.csr_array, spliced: sparse.csr_array, seed: int) -> int:
     """Return how many principal components, and how many smooth functions, the data hold.
 

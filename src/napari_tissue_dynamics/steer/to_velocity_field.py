@@ -119,13 +119,14 @@ def over_clock(field: VelocityField, founded: Foundation, kept: NDArray[np.integ
         np.asarray(rate * (1 + wanted * apart), dtype=np.float32)
         for rate, apart in ((beta, apart_beta), (gamma, apart_gamma))
     ]
-    alpha = np.maximum(change + rates[0] * seen.unspliced, 0)
+    fine = founded.fine.of_genes(kept)
+    alpha = np.maximum(change + rates[0] * fine.unspliced, 0)
     return replace(
         field,
         spliced=share.velocity(seen),
-        unspliced=alpha - rates[0] * seen.unspliced,
-        moments_unspliced=seen.unspliced,
-        moments_spliced=seen.spliced,
+        unspliced=alpha - rates[0] * fine.unspliced,
+        moments_unspliced=fine.unspliced,
+        moments_spliced=fine.spliced,
         time=clock.shared.time.astype(np.float32),
         alpha=alpha,
         beta=rates[0],
