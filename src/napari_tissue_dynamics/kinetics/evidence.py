@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 SPLITS = 3
 EXCHANGES = 30
 HALVES = np.sqrt(2)
-# On tissues of two families of simulators that nothing was chosen on, all 42 with a direction pass both limits, and
-# 47 of 48 controls fail one of them (docs/velocity-benchmark.md).
+# On seeds that no rule was chosen on, 61 of 63 simulated tissues with a direction pass both limits and 47 of
+# 48 controls fail one; two kinds of tissue pass with a wrong direction (docs/velocity-benchmark.md says which, and
+# what of this is not independent).
 SUPPORTED, WEAK = (3.0, 2.5), (2.5, 2.0)
 # Of a reversed time both are negative; pairing alone may be so by chance of one exchange of genes.
 CONTRADICTED, LAG_OF_CONTRADICTED = -3.0, 2.0

@@ -65,8 +65,8 @@ def fit_steps(
 
     In the improved profile one clock for all cells and the kinetic regimes are read from the splicing equation, as in
     the kinetic models (:mod:`..kinetics.foundation`); a graph-attention auto-encoder with a clock, a gate and an expert
-    per regime is then trained around them. Velocity and time of the result are those of the clock, which no network
-    was found to improve; the network gives the embedding, and rates that differ from cell to cell where steps between
+    per regime is then trained around them. Velocity and time of the result are those of the clock, which training
+    was seen to make worse; the network gives the embedding, and rates that differ from cell to cell where steps between
     cells bear them out. In the faithful profile a first
     auto-encoder finds groups of cells, the curvature of the phase portraits inside the groups says which genes are
     going up or down, and a second auto-encoder learns time, experts and rates from that.
